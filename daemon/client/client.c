@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "log.h"
+#include "node.h"
+#include "store/reply.h"
+
+#define ROW_MAX 4096u           /* open requests of one connection: then it isn't read from */
+#define OUT_HIGH (1u << 20)     /* replies that wait for a client that doesn't read: likewise */
+#define IN_HIGH (32u << 20)
+#define IN_PAUSED (128u << 10)   /* what may gather while the connection waits */
+#define BUFFER_KEEP (64u << 10)
+
+static void client_received(struct io_recv *recv, const uint8_t *data, int size);
+static void client_sent(struct io_op *op, int result);
+static void client_process(struct client *c);
+
+static void client_mark(struct client *c)
+{
+	if (list_empty(&c->dirty))
+		list_add_tail(&c->reactor->dirty_clients, &c->dirty);
+}
+
+/* ---- life ---- */
+
+void client_new(struct reactor *r, int socket, uint64_t id, bool cluster_port)
+{
+	struct client *c = mem_zalloc(sizeof *c);
+
+	c->reactor = r;
+	c->id = id;
+	c->socket = socket;
+	c->cluster_port = cluster_port;
+	c->resp = 2;
+	c->connected_ns = c->active_ns = io_boottime_ns(r->io);
+	c->recv.received = client_received;
+	c->send_op.done = client_sent;
+	list_init(&c->dirty);
+	list_init(&c->row);
+	list_add_tail(&r->clients, &c->node);
+	r->client_count++;
+	r->stats.connections_accepted++;
+	io_peer_name(r->io, socket, c->address, sizeof c->address);
+	c->receiving = true;
+	io_recv_start(r->io, &c->recv, socket);
+}
+
+static void client_request_free(struct client_request *cr)
+{
+	bytes_free(&cr->rq.body);
+	bytes_free(&cr->rq.reply);
+	free(cr);
+}
+
+static void client_release(struct client *c)
+{
+	list_del(&c->node);
+	list_del(&c->dirty);
+	c->reactor->client_count--;
+	bytes_free(&c->in);
+	bytes_free(&c->out);
+	bytes_free(&c->in_flight);
+	bytes_free(&c->multi);
+	resp_parser_free(&c->parser);
+	free(c->open);
+	free(c->argv);
+	free(c->watched);
+	free(c);
+}
+
+/* Frees a closing client once neither the socket nor a group has anything of it. */
+static void client_gone(struct client *c)
+{
+	if (!c->closing || c->recv.active || c->sending)
+		return;
+	if (c->socket >= 0) {
+		io_close(c->reactor->io, c->socket);
+		c->socket = -1;
+	}
+	if (list_empty(&c->row))
+		client_release(c);
+}
+
+void client_close(struct client *c)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	io_shutdown(c->reactor->io, c->socket);
+	io_recv_stop(c->reactor->io, &c->recv);
+	client_mark(c); /* the turn frees it: callers still hold it */
+}
+
+void clients_free(struct reactor *r)
+{
+	list_for_each_safe(pos, tmp, &r->clients) {
+		struct client *c = list_entry(pos, struct client, node);
+
+		while (!list_empty(&c->row)) {
+			struct client_request *cr = list_entry(c->row.next, struct client_request, row);
+
+			list_del(&cr->row);
+			client_request_free(cr);
+		}
+		client_release(c);
+	}
+}
+
+/* ---- replies, in order ---- */
+
+struct open_count *client_open_count(struct client *c, uint32_t group)
+{
+	if (group >= c->open_groups) {
+		uint32_t n = c->reactor->catalog.group_count + 1;
+
+		c->open = mem_realloc(c->open, n * sizeof *c->open);
+		memset(c->open + c->open_groups, 0, (n - c->open_groups) * sizeof *c->open);
+		c->open_groups = n;
+	}
+	return &c->open[group];
+}
+
+static void row_shift(struct client *c)
+{
+	while (!list_empty(&c->row)) {
+		struct client_request *cr = list_entry(c->row.next, struct client_request, row);
+
+		if (!cr->done)
+			break;
+		list_del(&cr->row);
+		c->row_count--;
+		if (cr->rq.result == REQUEST_UNKNOWN) {
+			client_close(c); /* nobody knows what became of it: [unknown] */
+		} else if (!c->closing) {
+			if (cr->rq.result == REQUEST_REFUSED)
+				c->reactor->stats.request_errors++;
+			bytes_put(&c->out, cr->rq.reply.data, cr->rq.reply.size);
+		}
+		client_request_free(cr);
+	}
+	client_mark(c);
+}
+
+struct bytes *client_reply_begin(struct client *c, struct client_request **ret_place)
+{
+	if (list_empty(&c->row)) {
+		*ret_place = NULL;
+		return &c->out;
+	}
+	*ret_place = client_open(c, REQUEST_READ);
+	return &(*ret_place)->rq.reply;
+}
+
+void client_reply_end(struct client *c, struct client_request *place)
+{
+	if (place) {
+		place->done = true;
+		row_shift(c);
+	}
+	client_mark(c);
+}
+
+void client_error(struct client *c, const char *text)
+{
+	struct client_request *place;
+
+	reply_error(client_reply_begin(c, &place), text);
+	client_reply_end(c, place);
+	c->reactor->stats.request_errors++;
+}
+
+/* ---- requests to groups ---- */
+
+struct client_request *client_open(struct client *c, enum request_kind kind)
+{
+	struct client_request *cr = mem_zalloc(sizeof *cr);
+
+	cr->client = c;
+	cr->rq.kind = kind;
+	cr->rq.resp = c->resp;
+	cr->rq.bundle = BUNDLE_COMMAND;
+	list_init(&cr->rq.node);
+	list_add_tail(&c->row, &cr->row);
+	c->row_count++;
+	return cr;
+}
+
+static void request_arrives(struct io_message *m);
+static void request_returns(struct io_message *m);
+
+/* On the client's core: the group is done with it. */
+static void client_finished(struct client_request *cr)
+{
+	struct client *c = cr->client;
+	struct client_request *whole = cr->parent;
+
+	if (cr->counted_read)
+		client_open_count(c, cr->rq.group)->reads--;
+	if (cr->counted_write)
+		client_open_count(c, cr->rq.group)->writes--;
+	if (whole) {
+		if (cr->rq.result != REQUEST_DONE && whole->rq.result == REQUEST_DONE) {
+			whole->rq.result = cr->rq.result;
+			whole->rq.reply.size = 0;
+			bytes_put(&whole->rq.reply, cr->rq.reply.data, cr->rq.reply.size);
+		} else if (whole->rq.result == REQUEST_DONE) {
+			whole->combine(whole, cr);
+		}
+		client_request_free(cr);
+		if (--whole->children)
+			return;
+		cr = whole;
+	}
+	cr->done = true;
+	row_shift(c);
+}
+
+/* On the group's core. */
+static void request_finished(struct request *rq)
+{
+	struct client_request *cr = container_of(rq, struct client_request, rq);
+	struct reactor *home = cr->client->reactor, *here = reactor_of_group(home, rq->group);
+
+	if (home == here) {
+		client_finished(cr);
+		return;
+	}
+	rq->message.deliver = request_returns;
+	io_post(here->io, home->io, &rq->message);
+}
+
+static void request_returns(struct io_message *m)
+{
+	client_finished(container_of(m, struct client_request, rq.message));
+}
+
+static void request_arrives(struct io_message *m)
+{
+	struct request *rq = container_of(m, struct request, message);
+	struct client_request *cr = container_of(rq, struct client_request, rq);
+	struct reactor *here = reactor_of_group(cr->client->reactor, rq->group);
+	struct group *g = reactor_group(here, rq->group);
+
+	if (g)
+		group_submit(g, rq);
+	else
+		request_refuse(rq, "LOADING Holdfast is recovering this group; nothing was executed");
+}
+
+void client_submit(struct client *c, struct client_request *cr, uint32_t group)
+{
+	struct open_count *open = client_open_count(c, group);
+	struct reactor *there = reactor_of_group(c->reactor, group);
+
+	cr->rq.group = group;
+	cr->rq.finished = request_finished;
+	if (cr->rq.kind == REQUEST_READ) {
+		cr->rq.after_writes = open->writes > 0;
+		cr->counted_read = true;
+		open->reads++;
+	} else {
+		cr->counted_write = true;
+		open->writes++;
+	}
+	if (there == c->reactor) {
+		request_arrives(&cr->rq.message);
+		return;
+	}
+	cr->rq.message.deliver = request_arrives;
+	io_post(c->reactor->io, there->io, &cr->rq.message);
+}
+
+/* ---- input ---- */
+
+static const struct arg *client_args(struct client *c, const uint8_t *base)
+{
+	if (c->argv_cap < c->parser.argc || c->argv_cap > 1024) {
+		c->argv_cap = c->parser.argc < 16 ? 16 : c->parser.argc;
+		c->argv = mem_realloc(c->argv, c->argv_cap * sizeof *c->argv);
+	}
+	for (uint32_t i = 0; i < c->parser.argc; i++)
+		c->argv[i] = (struct arg){.data = base + c->parser.args[i].offset, .size = c->parser.args[i].size};
+	return c->argv;
+}
+
+static bool client_may_go_on(const struct client *c)
+{
+	return !c->closing && !c->closing_after_reply && !c->stalled && c->row_count < ROW_MAX && c->out.size < OUT_HIGH;
+}
+
+/* Works off whole requests in data; returns the bytes they took. */
+static size_t client_requests(struct client *c, const uint8_t *data, size_t size)
+{
+	size_t done = 0;
+
+	while (client_may_go_on(c)) {
+		const uint8_t *base;
+		size_t used;
+		char text[96];
+
+		switch (resp_parse(&c->parser, data + done, size - done, &base, &used)) {
+		case RESP_MORE:
+			return done;
+		case RESP_EMPTY:
+			done += used;
+			break;
+		case RESP_READY:
+			if (!client_dispatch(c, c->parser.argc, client_args(c, base))) {
+				c->stalled = true; /* it is parsed again when the way is free */
+				return done;
+			}
+			done += used;
+			break;
+		case RESP_ERROR:
+			(void)snprintf(text, sizeof text, "ERR Protocol error: %s", c->parser.error);
+			client_error(c, text);
+			c->closing_after_reply = true;
+			return size;
+		}
+	}
+	return done;
+}
+
+static void client_process(struct client *c)
+{
+	size_t used;
+
+	if (!c->in.size || !client_may_go_on(c))
+		return;
+	used = client_requests(c, c->in.data, c->in.size);
+	bytes_drop(&c->in, used);
+	if (!c->in.size)
+		bytes_reset(&c->in, BUFFER_KEEP);
+}
+
+static void client_received(struct io_recv *recv, const uint8_t *data, int size)
+{
+	struct client *c = container_of(recv, struct client, recv);
+	size_t used = 0;
+
+	if (size <= 0) {
+		c->receiving = false;
+		if (size == 0)
+			c->input_ended = true; /* what it asked before is still answered */
+		else if (size != -ECANCELED)
+			client_close(c);
+		/* else backpressure: clients_turn() starts it again */
+		client_mark(c);
+		return;
+	}
+	if (c->closing)
+		return;
+	c->active_ns = 0; /* read lazily: most never ask */
+	client_mark(c);
+	if (!c->in.size && client_may_go_on(c)) {
+		used = client_requests(c, data, (size_t)size);
+		if (used == (size_t)size)
+			return;
+	}
+	bytes_put(&c->in, data + used, (size_t)size - used);
+	if (used == 0)
+		client_process(c);
+	if (c->in.size > IN_HIGH || (c->in.size > IN_PAUSED && !client_may_go_on(c)))
+		io_recv_stop(c->reactor->io, &c->recv);
+}
+
+/* ---- output ---- */
+
+static void client_flush(struct client *c)
+{
+	struct bytes swap;
+
+	if (c->sending || c->closing || !c->out.size)
+		return;
+	swap = c->in_flight;
+	c->in_flight = c->out;
+	c->out = swap;
+	c->out.size = 0;
+	c->sending = true;
+	io_send(c->reactor->io, &c->send_op, c->socket, c->in_flight.data, c->in_flight.size);
+}
+
+static void client_sent(struct io_op *op, int result)
+{
+	struct client *c = container_of(op, struct client, send_op);
+
+	c->sending = false;
+	bytes_reset(&c->in_flight, BUFFER_KEEP);
+	if (result < 0)
+		client_close(c);
+	client_mark(c);
+}
+
+void clients_turn(struct reactor *r)
+{
+	struct list now;
+
+	list_init(&now);
+	list_splice_tail(&now, &r->dirty_clients);
+	while (!list_empty(&now)) {
+		struct client *c = list_entry(now.next, struct client, dirty);
+
+		list_del(&c->dirty);
+		if (c->closing) {
+			client_gone(c);
+			continue;
+		}
+		c->stalled = false;
+		client_process(c);
+		client_flush(c);
+		if ((c->closing_after_reply || c->input_ended) && !c->sending && !c->out.size && list_empty(&c->row))
+			client_close(c);
+		else if (!c->receiving && !c->input_ended && !c->recv.active && !c->closing && client_may_go_on(c) && c->in.size < IN_HIGH) {
+			c->receiving = true;
+			io_recv_start(r->io, &c->recv, c->socket);
+		}
+	}
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/catalog.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/hash.h"
+
+#define GROUPS_MAX 4096u
+
+int catalog_apply(struct catalog *c, const struct entry *e)
+{
+	struct cursor in = cursor_of(e->data, e->size);
+	struct catalog fresh = {.ready = true};
+
+	assert(e->index == c->applied + 1);
+	c->applied = e->index;
+	(void)cursor_u64(&in);
+	if (e->kind != ENTRY_CATALOG)
+		return in.bad ? -EBADMSG : 0;
+	if (cursor_u8(&in) != CATALOG_INIT)
+		return -EBADMSG;
+	fresh.hash_seed = cursor_u64(&in);
+	fresh.group_count = cursor_u32(&in);
+	fresh.member_count = cursor_u8(&in);
+	if (in.bad || !fresh.group_count || fresh.group_count > GROUPS_MAX || fresh.member_count >= NODE_SLOTS)
+		return -EBADMSG;
+	for (unsigned i = 0; i < fresh.member_count; i++)
+		fresh.members[i] = cursor_u8(&in);
+	if (in.bad)
+		return -EBADMSG;
+	if (c->ready)
+		return 0; /* two leaders wanted to begin: the first one has */
+	fresh.applied = c->applied;
+	*c = fresh;
+	return 0;
+}
+
+void catalog_encode_init(struct bytes *out, uint64_t stamp_ms, uint64_t hash_seed, uint32_t group_count, uint8_t member_count, const uint8_t *members)
+{
+	bytes_put_u64(out, stamp_ms);
+	bytes_put_u8(out, CATALOG_INIT);
+	bytes_put_u64(out, hash_seed);
+	bytes_put_u32(out, group_count);
+	bytes_put_u8(out, member_count);
+	bytes_put(out, members, member_count);
+}
+
+uint32_t catalog_group_of_slot(const struct catalog *c, uint16_t slot)
+{
+	return 1 + (uint32_t)slot * c->group_count / SLOT_COUNT;
+}
+
+void catalog_slots_of_group(const struct catalog *c, uint32_t group, uint16_t *ret_first, uint16_t *ret_last)
+{
+	/* The smallest slot with slot * n / 16384 >= group - 1, and the one before the next group's. */
+	*ret_first = (uint16_t)(((group - 1) * SLOT_COUNT + c->group_count - 1) / c->group_count);
+	*ret_last = (uint16_t)((group * SLOT_COUNT + c->group_count - 1) / c->group_count - 1);
+}
+
+uint64_t catalog_checksum(const struct catalog *c)
+{
+	return mix64(c->hash_seed) + c->group_count + hash64(c->members, c->member_count, c->ready);
+}

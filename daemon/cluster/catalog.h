@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The catalog: the state machine of group 0. It says who the members are and where the tenants live. Every node
+ * applies it; every reactor has a copy of the directory.
+ *
+ * Its records (ENTRY_CATALOG): stamp (8), kind (1), then
+ *   CATALOG_INIT: hash seed (8), group count (4), member count (1), node ids (1 each); the first record there is;
+ *   later ones are ignored.
+ */
+#ifndef HF_CLUSTER_CATALOG_H
+#define HF_CLUSTER_CATALOG_H
+
+#include "base/bytes.h"
+#include "base/entry.h"
+#include "raft/liveness.h"
+#include "store/keyspace.h"
+
+enum catalog_kind { CATALOG_INIT = 1 };
+
+struct catalog {
+	bool ready;           /* CATALOG_INIT was applied */
+	uint64_t hash_seed;
+	uint32_t group_count; /* data groups are 1 .. group_count */
+	uint8_t member_count;
+	uint8_t members[NODE_SLOTS];
+	raft_index applied;
+};
+
+/* 0, or -EBADMSG. */
+int catalog_apply(struct catalog *c, const struct entry *e);
+void catalog_encode_init(struct bytes *out, uint64_t stamp_ms, uint64_t hash_seed, uint32_t group_count, uint8_t member_count, const uint8_t *members);
+/* The directory: contiguous ranges of slots, as equal as they come. */
+uint32_t catalog_group_of_slot(const struct catalog *c, uint16_t slot);
+void catalog_slots_of_group(const struct catalog *c, uint32_t group, uint16_t *ret_first, uint16_t *ret_last);
+uint64_t catalog_checksum(const struct catalog *c);
+
+#endif

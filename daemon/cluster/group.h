@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One group on one node: carries Raft's updates to journal and peers and back, applies what is committed, and
+ * takes the requests of this node's clients.
+ *
+ * A write gets the next number of this node's session with the group ([session]) and goes to the leader, which may
+ * be here. It stays in `writes` until this node has applied it itself; after a change of leader it is sent again
+ * under its number. A read waits until this node has applied up to an index that the leader gave after the read
+ * came ([reads]); under our own lease that is at once.
+ */
+#ifndef HF_CLUSTER_GROUP_H
+#define HF_CLUSTER_GROUP_H
+
+#include "base/list.h"
+#include "cluster/lane.h"
+#include "raft/raft.h"
+#include "store/store.h"
+
+struct catalog;
+
+enum request_kind { REQUEST_READ, REQUEST_WRITE };
+
+enum request_result {
+	REQUEST_DONE,    /* the reply is there */
+	REQUEST_REFUSED, /* the reply is an error: certainly not executed, and never will be */
+	REQUEST_UNKNOWN, /* nobody knows: close the client's connection */
+};
+
+struct request {
+	struct io_message message; /* for the way between cores */
+	struct list node;
+	void (*finished)(struct request *rq); /* on the group's core; the request is the callee's again */
+	enum request_kind kind;
+	enum bundle_kind bundle;
+	enum request_result result;
+	int resp;
+	uint32_t group;
+	bool after_writes;      /* a read that must see all writes submitted here before it ([order]) */
+	bool is_watch;          /* a read that only wants watch_index */
+	uint64_t sequence;      /* set by the group */
+	uint64_t deadline_ns;
+	raft_index watch_index; /* set by the group: the state the read saw */
+	struct bytes body;      /* command_encode(), or an EXEC's body */
+	struct bytes reply;
+};
+
+struct read_batch {
+	struct list node;
+	struct list requests;
+	uint64_t context;
+	raft_index index; /* 0: not known yet */
+};
+
+struct held_message {
+	uint64_t sequence; /* leaves when the journal is durable up to here */
+	struct raft_message message;
+};
+
+struct group_stats {
+	uint64_t writes_local, writes_forwarded, reads_local, reads_remote, bundles, commands_applied, elections;
+};
+
+struct group {
+	uint32_t id;
+	struct lane *lane;
+	struct raft raft;
+	struct store *store;     /* NULL: the catalog's group */
+	struct catalog *catalog; /* borrowed; group 0 only */
+	raft_index applied;
+	uint64_t hard_sequence;  /* the batch that makes term and vote durable */
+	struct list dirty;
+	struct io_timer wake;
+	struct held_message *held;
+	uint32_t held_count, held_cap;
+
+	uint64_t sequence;       /* the last one given to a write here */
+	uint64_t sent, ever_sent; /* up to here handed to the present leader; to any leader */
+	uint64_t resend_ns, resend_mark;
+	struct list writes;
+	uint64_t write_bytes;
+	struct list reads;       /* not asked for yet */
+	struct list batches;     /* asked for */
+	uint64_t read_context;
+	bool asking_now;         /* a step runs for the batch that was just made */
+	struct bytes bundle;     /* being filled, when we lead */
+	uint64_t last_stamp;
+	uint64_t repair_ns;      /* when the last request for a missing payload left */
+	uint8_t repair_peer;
+	struct group_stats stats;
+};
+
+/* Makes the group with what the lane recovered for it. store: its hash seed, or catalog. */
+struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, struct catalog *catalog);
+void group_free(struct group *g);
+void group_start(struct group *g);
+
+/* Takes the request; finished() comes later, perhaps within the call. */
+void group_submit(struct group *g, struct request *rq);
+/* True if a read may be answered from g->store right now. */
+bool group_readable(struct group *g);
+void request_refuse(struct request *rq, const char *error);
+
+/* Only group 0: proposes a change of the catalog; false if this node doesn't lead it. */
+bool group_propose_catalog(struct group *g, const void *payload, uint32_t size);
+bool group_leads(const struct group *g);
+/* The node that leads as far as known here; 0 nobody. */
+uint8_t group_leader(const struct group *g);
+void group_transfer(struct group *g, uint8_t node);
+
+/* ---- for lane.c ---- */
+void group_turn(struct group *g);
+void group_tick(struct group *g, uint64_t now_ns);
+void group_receive(struct group *g, struct raft_message *m);
+void group_forwarded(struct group *g, uint8_t from, struct cursor *items);
+void group_read_asked(struct group *g, uint8_t from, uint64_t context);
+void group_read_answered(struct group *g, uint64_t context, raft_index index);
+void group_repair_asked(struct group *g, struct peer *p, raft_index index, raft_term term);
+void group_repair_answered(struct group *g, struct entry *e);
+void group_stored(struct group *g, raft_index index, raft_term term);
+void group_peer_up(struct group *g, uint8_t node);
+void group_peer_lost(struct group *g, uint8_t node);
+void group_release_held(struct group *g, uint64_t durable);
+void group_checkpoint(struct group *g);
+void group_mark(struct group *g);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who a disk belongs to (DECISIONS [identity]): a small file, written anew by rename at each change, with two
+ * copies of its content in separate blocks.
+ */
+#ifndef HF_CLUSTER_IDENTITY_H
+#define HF_CLUSTER_IDENTITY_H
+
+#include "io/io.h"
+
+struct identity {
+	uint64_t cluster_id[2]; /* 0, 0: the disk is empty */
+	uint64_t incarnation;   /* grows at each start */
+	uint8_t node;
+	uint8_t lanes;          /* journals on this disk: fixed at the first start */
+	bool has_catalog;       /* a committed catalog was seen */
+};
+
+static inline bool identity_empty(const struct identity *id)
+{
+	return !id->cluster_id[0] && !id->cluster_id[1];
+}
+
+/* 0 with an empty identity if there is none. -EBADMSG: both copies are damaged; -EPROTONOSUPPORT: a later format. */
+int identity_load(struct io *io, const char *data_dir, struct identity *ret);
+/* Blocks; durable when it returns 0. Rare: at start and twice in a cluster's first second. */
+int identity_store(struct io *io, const char *data_dir, const struct identity *id);
+
+#endif

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/lane.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cluster/group.h"
+#include "config.h"
+#include "log.h"
+
+#define TICK_NS (10 * NS_PER_MS)
+
+/* ---- recovery ---- */
+
+static struct lane_recovered *recovered_group(struct lane *lane, uint32_t group)
+{
+	struct lane_recovered *r;
+
+	for (uint32_t i = 0; i < lane->recovered_count; i++)
+		if (lane->recovered[i].group == group)
+			return &lane->recovered[i];
+	lane->recovered = mem_realloc(lane->recovered, (lane->recovered_count + 1) * sizeof *lane->recovered);
+	r = &lane->recovered[lane->recovered_count++];
+	*r = (struct lane_recovered){.group = group};
+	raft_log_init(&r->log);
+	return r;
+}
+
+static void recover_entry(struct raft_log *log, struct entry *e)
+{
+	if (e->index <= log->start)
+		return;
+	if (e->index <= log->last)
+		raft_log_truncate(log, e->index);
+	/* A hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */
+	if (e->index == log->last + 1 && e->term >= raft_log_last_term(log))
+		raft_log_append(log, e);
+}
+
+static void recover_record(void *arg, const struct journal_record *record)
+{
+	struct lane_recovered *r = recovered_group(arg, record->group);
+	struct raft_log *log = &r->log;
+
+	switch ((enum journal_kind)record->kind) {
+	case JOURNAL_HARD:
+		r->term = record->term;
+		r->vote = (uint8_t)record->index;
+		break;
+	case JOURNAL_START:
+		if (record->index <= log->start)
+			break;
+		if (raft_log_term(log, record->index) == record->term)
+			raft_log_compact(log, record->index);
+		else
+			raft_log_reset(log, record->index, record->term);
+		break;
+	case JOURNAL_ENTRY:
+		recover_entry(log, record->entry);
+		break;
+	case JOURNAL_REPAIR:
+		if (raft_log_term(log, record->index) == record->term && record->index > log->start &&
+		    raft_log_entry(log, record->index)->missing && !record->entry->missing)
+			raft_log_fill(log, record->entry);
+		break;
+	case JOURNAL_SETTLED:
+		break;
+	}
+}
+
+bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovered *ret)
+{
+	for (uint32_t i = 0; i < lane->recovered_count; i++)
+		if (lane->recovered[i].group == group) {
+			*ret = lane->recovered[i];
+			lane->recovered[i] = lane->recovered[--lane->recovered_count];
+			return true;
+		}
+	return false;
+}
+
+/* ---- the journal's callbacks ---- */
+
+static void lane_checkpoint(void *arg)
+{
+	struct lane *lane = arg;
+
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		group_checkpoint(lane->groups[i]);
+	/* Groups that this node knows from its journal only, because the catalog hasn't been applied yet. */
+	for (uint32_t i = 0; i < lane->recovered_count; i++) {
+		const struct lane_recovered *r = &lane->recovered[i];
+
+		(void)journal_append(lane->journal, &(struct journal_record){
+			.kind = JOURNAL_HARD, .group = r->group, .term = r->term, .index = r->vote});
+		(void)journal_append(lane->journal, &(struct journal_record){
+			.kind = JOURNAL_START, .group = r->group, .term = r->log.start_term, .index = r->log.start});
+	}
+}
+
+void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term)
+{
+	if (lane->stored_first + lane->stored_count == lane->stored_cap) {
+		if (lane->stored_first > lane->stored_cap / 2) {
+			memmove(lane->stored, lane->stored + lane->stored_first, lane->stored_count * sizeof *lane->stored);
+			lane->stored_first = 0;
+		} else {
+			lane->stored_cap = lane->stored_cap ? lane->stored_cap * 2 : 64;
+			lane->stored = mem_realloc(lane->stored, lane->stored_cap * sizeof *lane->stored);
+		}
+	}
+	lane->stored[lane->stored_first + lane->stored_count++] =
+		(struct lane_stored){.sequence = sequence, .group = g, .index = index, .term = term};
+}
+
+static void lane_batch_done(void *arg, uint64_t sequence)
+{
+	struct lane *lane = arg;
+
+	while (lane->stored_count && lane->stored[lane->stored_first].sequence <= sequence) {
+		struct lane_stored s = lane->stored[lane->stored_first++];
+
+		if (--lane->stored_count == 0)
+			lane->stored_first = 0;
+		group_stored(s.group, s.index, s.term);
+	}
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		if (lane->groups[i]->held_count)
+			group_release_held(lane->groups[i], sequence);
+}
+
+static void lane_journal_failed(void *arg, int error)
+{
+	struct lane *lane = arg;
+
+	lane->stopped = true;
+	log_error("journal: write failed lane=%u error=\"%s\": stopping this node, nothing of the failed batch was acknowledged; "
+		  "check the disk, then start it again", lane->id, strerror(-error));
+	lane->failed(lane->arg, "journal", error);
+}
+
+/* ---- life ---- */
+
+int lane_open(struct lane *lane)
+{
+	char dir[512];
+	struct journal_options options = {
+		.dir = dir,
+		.lane = lane->id,
+		.segment_size = lane->config->segment_mb << 20,
+		.self = lane->config->node,
+		.arg = lane,
+		.record = recover_record,
+		.checkpoint = lane_checkpoint,
+		.batch_done = lane_batch_done,
+		.failed = lane_journal_failed,
+	};
+	int r;
+
+	list_init(&lane->dirty);
+	(void)snprintf(dir, sizeof dir, "%s/lane-%u", lane->config->data, lane->id);
+	r = journal_open(&lane->journal, lane->io, &options, &lane->found);
+	if (r < 0)
+		return r;
+	liveness_init(&lane->liveness, lane->identity.incarnation, io_boottime_ns(lane->io));
+	log_info("journal: recovered lane=%u batches=%llu segments=%u torn=%d damaged=%u heads_lost=%d", lane->id,
+		 (unsigned long long)lane->found.batch_count, lane->found.segment_count, lane->found.torn,
+		 lane->found.damaged, lane->found.heads_lost);
+	for (unsigned i = 0; i < lane->config->member_count; i++) {
+		uint8_t node = lane->config->members[i];
+
+		if (node != lane->config->node)
+			lane->peers[node] = peer_new(lane, node);
+	}
+	return 0;
+}
+
+void lane_fini(struct lane *lane)
+{
+	if (lane->io)
+		io_timer_stop(lane->io, &lane->tick);
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		group_free(lane->groups[i]);
+	for (uint32_t i = 0; i < lane->recovered_count; i++)
+		raft_log_fini(&lane->recovered[i].log);
+	for (unsigned i = 0; i < NODE_SLOTS; i++)
+		peer_free(lane->peers[i]);
+	journal_close(lane->journal);
+	free(lane->groups);
+	free(lane->recovered);
+	free(lane->stored);
+}
+
+struct group *lane_group(const struct lane *lane, uint32_t id)
+{
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		if (lane->groups[i]->id == id)
+			return lane->groups[i];
+	return NULL;
+}
+
+void lane_add_group(struct lane *lane, struct group *g)
+{
+	lane->groups = mem_realloc(lane->groups, (lane->group_count + 1) * sizeof *lane->groups);
+	lane->groups[lane->group_count++] = g;
+}
+
+static void send_heartbeats(struct lane *lane, uint64_t now_ns)
+{
+	lane->heartbeat_ns = now_ns + HEARTBEAT_NS;
+	for (uint8_t node = 1; node < NODE_SLOTS; node++) {
+		struct bytes *out = lane->peers[node] ? peer_out(lane->peers[node]) : NULL;
+
+		if (out)
+			wire_put_heartbeat(out, WIRE_HEARTBEAT, &(struct wire_heartbeat){
+				.sent_ns = now_ns,
+				.generation = lane->generation,
+				.durable = journal_durable(lane->journal),
+				.epoch = journal_peer_sequence(lane->journal, node),
+			});
+	}
+}
+
+static void lane_tick(struct io_timer *t)
+{
+	struct lane *lane = container_of(t, struct lane, tick);
+	uint64_t now_ns = io_boottime_ns(lane->io);
+
+	if (lane->stopped)
+		return;
+	(void)liveness_expire(&lane->liveness, now_ns);
+	if (now_ns >= lane->heartbeat_ns)
+		send_heartbeats(lane, now_ns);
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		group_tick(lane->groups[i], now_ns);
+	io_timer_start(lane->io, &lane->tick, now_ns + TICK_NS);
+}
+
+void lane_start(struct lane *lane)
+{
+	/* The first batch tells every group's state anew: recovery never goes back behind it. */
+	lane_checkpoint(lane);
+	if (lane->found.heads_lost)
+		lane_quarantine(lane, "heads of records rotted");
+	for (unsigned i = 0; i < NODE_SLOTS; i++)
+		if (lane->peers[i])
+			peer_start(lane->peers[i]);
+	lane->tick.fire = lane_tick;
+	io_timer_start(lane->io, &lane->tick, io_boottime_ns(lane->io) + TICK_NS);
+}
+
+void lane_new_groups(struct lane *lane)
+{
+	lane_checkpoint(lane);
+}
+
+void lane_turn(struct lane *lane)
+{
+	if (lane->stopped)
+		return;
+	while (!list_empty(&lane->dirty)) {
+		struct group *g = list_entry(lane->dirty.next, struct group, dirty);
+
+		list_del(&g->dirty);
+		group_turn(g);
+	}
+	journal_flush(lane->journal);
+	if (!lane->peers_dirty)
+		return;
+	lane->peers_dirty = false;
+	for (unsigned i = 0; i < NODE_SLOTS; i++)
+		if (lane->peers[i])
+			peer_flush(lane->peers[i]);
+}
+
+void lane_mark_peer(struct lane *lane)
+{
+	lane->peers_dirty = true;
+}
+
+/* ---- quarantine ---- */
+
+void lane_quarantine(struct lane *lane, const char *why)
+{
+	log_warning("journal: damaged lane=%u why=\"%s\": its groups neither vote nor acknowledge until a leader has brought them up to date",
+		    lane->id, why);
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		lane->groups[i]->raft.quarantined = true;
+}
+
+void lane_quarantine_over(struct lane *lane)
+{
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		if (lane->groups[i]->raft.quarantined)
+			return;
+	(void)journal_append(lane->journal, &(struct journal_record){.kind = JOURNAL_SETTLED, .index = lane->found.last_sequence});
+	lane->found.heads_lost = false;
+	log_notice("journal: repaired lane=%u: all its groups are whole again", lane->id);
+}
+
+/* ---- peers ---- */
+
+static uint64_t members_hash(const struct config *config)
+{
+	uint64_t h = 0;
+
+	for (unsigned i = 0; i < config->member_count; i++)
+		h |= 1ull << config->members[i];
+	return h;
+}
+
+void lane_hello(const struct lane *lane, struct wire_hello *ret)
+{
+	*ret = (struct wire_hello){
+		.version = WIRE_VERSION,
+		.node = lane->config->node,
+		.lane = lane->id,
+		.lanes = lane->identity.lanes,
+		.flags = lane->identity.has_catalog ? HELLO_HAS_CATALOG : 0,
+		.cluster_id = {lane->identity.cluster_id[0], lane->identity.cluster_id[1]},
+		.incarnation = lane->identity.incarnation,
+		.members_hash = members_hash(lane->config),
+		.groups = lane->config->groups,
+	};
+}
+
+const char *lane_check_hello(struct lane *lane, const struct wire_hello *h)
+{
+	bool theirs = h->cluster_id[0] || h->cluster_id[1], ours = !identity_empty(&lane->identity);
+
+	if (h->version != WIRE_VERSION)
+		return "it speaks another version of the peer protocol: upgrade the older side";
+	if (h->members_hash != members_hash(lane->config))
+		return "its list of members differs from ours: make the `members` of both configurations equal";
+	if (h->lanes != lane->identity.lanes)
+		return "it has another number of lanes: start all nodes with the same --reactors the first time";
+	if (theirs && ours && memcmp(h->cluster_id, lane->identity.cluster_id, sizeof h->cluster_id))
+		return "it belongs to another cluster: check its address, or its data directory";
+	if (!theirs && lane->identity.has_catalog)
+		return "its disk is empty but this cluster knows the node: a wiped disk must not come back under its old id "
+		       "(holdfast node replace)";
+	return NULL;
+}
+
+void lane_refused(struct lane *lane, uint8_t node, const char *text, size_t size)
+{
+	(void)node;
+	(void)text;
+	(void)size;
+	(void)lane;
+}
+
+void lane_peer_up(struct lane *lane, struct peer *p)
+{
+	if (lane->seen_incarnation[p->node] != p->hello.incarnation) {
+		if (lane->seen_incarnation[p->node])
+			liveness_restarted(&lane->liveness, p->node);
+		lane->seen_incarnation[p->node] = p->hello.incarnation;
+	}
+	log_info("peer: connected node=%u lane=%u incarnation=%llu", p->node, lane->id, (unsigned long long)p->hello.incarnation);
+	send_heartbeats(lane, io_boottime_ns(lane->io));
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		group_peer_up(lane->groups[i], p->node);
+	lane->peer_changed(lane->arg, p);
+}
+
+void lane_peer_lost(struct lane *lane, struct peer *p)
+{
+	uint64_t now_ns = io_boottime_ns(lane->io);
+
+	liveness_suspect(&lane->liveness, p->node);
+	for (uint32_t i = 0; i < lane->group_count; i++) {
+		group_peer_lost(lane->groups[i], p->node);
+		group_tick(lane->groups[i], now_ns);
+	}
+	lane->peer_changed(lane->arg, p);
+}
+
+void lane_send_status(struct lane *lane)
+{
+	struct wire_hello h;
+
+	lane_hello(lane, &h);
+	for (unsigned i = 0; i < NODE_SLOTS; i++) {
+		struct bytes *out = lane->peers[i] ? peer_out(lane->peers[i]) : NULL;
+
+		if (out)
+			wire_put_hello(out, WIRE_STATUS, &h);
+	}
+}
+
+/* ---- messages ---- */
+
+static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *body)
+{
+	uint64_t now_ns = io_boottime_ns(lane->io);
+	struct wire_heartbeat h;
+	struct bytes *out;
+
+	if (!wire_get_heartbeat(body, &h))
+		return false;
+	journal_note_peer(lane->journal, p->node, h.durable);
+	if (h.epoch > journal_durable(lane->journal) && !lane->found.heads_lost) {
+		/* It remembers more of our journal than there is: the disk lied to us ([torn]). */
+		lane->found.heads_lost = true;
+		lane_quarantine(lane, "a peer remembers a later batch than the disk has");
+	}
+	h.epoch = liveness_heard(&lane->liveness, p->node, h.generation, now_ns);
+	h.durable = journal_durable(lane->journal);
+	out = peer_out(p);
+	if (out)
+		wire_put_heartbeat(out, WIRE_HEARTBEAT_REPLY, &h);
+	return true;
+}
+
+static bool receive_heartbeat_reply(struct lane *lane, struct peer *p, struct cursor *body)
+{
+	struct wire_heartbeat h;
+
+	if (!wire_get_heartbeat(body, &h))
+		return false;
+	journal_note_peer(lane->journal, p->node, h.durable);
+	liveness_answered(&lane->liveness, p->node, h.epoch, h.sent_ns);
+	return true;
+}
+
+static bool receive_raft(struct lane *lane, struct peer *p, struct cursor *body)
+{
+	struct raft_message m;
+	struct group *g;
+
+	if (!wire_get_raft(body, &m))
+		return false;
+	g = lane_group(lane, m.group);
+	if (m.from != p->node || m.to != lane->config->node) {
+		wire_raft_free(&m);
+		return false;
+	}
+	if (g)
+		group_receive(g, &m);
+	wire_raft_free(&m);
+	return true;
+}
+
+static bool receive_repair(struct lane *lane, struct peer *p, struct cursor *body)
+{
+	struct group *g = lane_group(lane, cursor_u32(body));
+	raft_index index = cursor_u64(body);
+	raft_term term = cursor_u64(body);
+
+	if (g && !body->bad)
+		group_repair_asked(g, p, index, term);
+	return !body->bad;
+}
+
+static bool receive_repair_reply(struct lane *lane, struct cursor *body)
+{
+	struct group *g = lane_group(lane, cursor_u32(body));
+	struct entry *e = wire_get_entry(body);
+
+	if (g && e)
+		group_repair_answered(g, e);
+	entry_unref(e);
+	return e != NULL;
+}
+
+bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct cursor *body)
+{
+	struct wire_hello h;
+	struct group *g;
+	uint64_t context;
+
+	switch (type) {
+	case WIRE_HEARTBEAT:
+		return receive_heartbeat(lane, p, body);
+	case WIRE_HEARTBEAT_REPLY:
+		return receive_heartbeat_reply(lane, p, body);
+	case WIRE_RAFT:
+		return receive_raft(lane, p, body);
+	case WIRE_FORWARD:
+		g = lane_group(lane, cursor_u32(body));
+		if (g && !body->bad)
+			group_forwarded(g, p->node, body);
+		return !body->bad;
+	case WIRE_READ:
+		g = lane_group(lane, cursor_u32(body));
+		context = cursor_u64(body);
+		if (g && !body->bad)
+			group_read_asked(g, p->node, context);
+		return !body->bad;
+	case WIRE_READ_REPLY:
+		g = lane_group(lane, cursor_u32(body));
+		context = cursor_u64(body);
+		if (g && !body->bad)
+			group_read_answered(g, context, cursor_u64(body));
+		return !body->bad;
+	case WIRE_STATUS:
+		if (!wire_get_hello(body, &h) || h.node != p->node)
+			return false;
+		p->hello = h;
+		lane->peer_changed(lane->arg, p);
+		return true;
+	case WIRE_REPAIR:
+		return receive_repair(lane, p, body);
+	case WIRE_REPAIR_REPLY:
+		return receive_repair_reply(lane, body);
+	case WIRE_HELLO:
+	case WIRE_REFUSE:
+		return false;
+	}
+	return false; /* of a later version: it should have been refused at hello */
+}

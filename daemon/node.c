@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/admin.h"
+#include "base/mem.h"
+#include "client/client.h"
+#include "log.h"
+
+#define ADDRESS_RETRY_NS (5 * NS_PER_S) /* a dying ring still holds the port: [reopen] */
+#define GREETING_NS (2 * NS_PER_S)
+#define GREETINGS_MAX 64u
+#define LEAVE_NS (500 * NS_PER_MS)
+
+uint8_t node_lane_of_group(const struct node *n, uint32_t group)
+{
+	/* Group 0 shares lane 0 with the data groups that fall there. */
+	return (uint8_t)(group ? (group - 1) % n->lane_count : 0);
+}
+
+struct reactor *node_reactor_of_lane(const struct node *n, uint8_t lane)
+{
+	return n->reactors[lane % n->config->reactors];
+}
+
+/* ---- data groups: made once the catalog says how many there are ---- */
+
+struct begin_message {
+	struct io_message message;
+	struct reactor *reactor;
+	struct catalog catalog;
+	struct identity identity;
+};
+
+static void reactor_begin(struct io_message *m)
+{
+	struct begin_message *b = container_of(m, struct begin_message, message);
+	struct reactor *r = b->reactor;
+
+	r->catalog = b->catalog;
+	for (uint32_t i = 0; i < r->lane_count; i++) {
+		struct lane *lane = r->lanes[i];
+
+		lane->identity = b->identity;
+		for (uint32_t id = 1; id <= r->catalog.group_count; id++) {
+			struct group *g;
+
+			if (node_lane_of_group(r->node, id) != lane->id)
+				continue;
+			g = group_new(lane, id, r->catalog.hash_seed, NULL);
+			lane_add_group(lane, g);
+			if (lane->found.heads_lost)
+				g->raft.quarantined = true;
+			group_start(g);
+		}
+		if (lane->id != 0)
+			lane_start(lane);
+		else
+			lane_new_groups(lane);
+	}
+	free(b);
+}
+
+static void begin_groups(struct node *n)
+{
+	n->groups_started = true;
+	for (uint32_t i = 0; i < n->config->reactors; i++) {
+		struct begin_message *b = mem_zalloc(sizeof *b);
+
+		b->message.deliver = reactor_begin;
+		b->reactor = n->reactors[i];
+		b->catalog = n->catalog;
+		b->identity = n->lanes[0]->identity;
+		io_post(n->reactors[0]->io, n->reactors[i]->io, &b->message);
+	}
+}
+
+/* ---- first start ---- */
+
+static void store_identity(struct node *n)
+{
+	struct lane *lane = n->lanes[0];
+	int r = identity_store(lane->io, n->config->data, &lane->identity);
+
+	if (r < 0) {
+		log_error("node: can't write the identity file data=%s error=\"%s\"", n->config->data, strerror(-r));
+		n->failed(n->arg, "identity", r);
+		return;
+	}
+	n->identity = lane->identity;
+	lane_send_status(lane);
+}
+
+static void start_group0(struct node *n)
+{
+	struct lane *lane = n->lanes[0];
+	struct group *g;
+
+	if (n->group0_started)
+		return;
+	n->group0_started = true;
+	g = group_new(lane, 0, 0, &n->catalog);
+	lane_add_group(lane, g);
+	if (lane->found.heads_lost)
+		g->raft.quarantined = true;
+	group_start(g);
+	lane_new_groups(lane);
+}
+
+/* What lane 0's peers have said decides when this node may take an id, and when group 0 may begin. */
+static void bootstrap(struct node *n)
+{
+	struct lane *lane = n->lanes[0];
+	const struct config *config = n->config;
+	bool all_heard = true, all_hold = true;
+	const struct wire_hello *holder = NULL;
+
+	if (n->group0_started)
+		return;
+	if (lane->identity.has_catalog) {
+		start_group0(n);
+		return;
+	}
+	for (unsigned i = 0; i < config->member_count; i++) {
+		const struct peer *p = lane->peers[config->members[i]];
+		bool holds;
+
+		if (!p)
+			continue;
+		if (!p->up) {
+			all_heard = all_hold = false;
+			continue;
+		}
+		holds = p->hello.cluster_id[0] || p->hello.cluster_id[1];
+		if (holds)
+			holder = &p->hello;
+		else
+			all_hold = false;
+		if (p->hello.flags & HELLO_HAS_CATALOG && !identity_empty(&lane->identity)) {
+			start_group0(n); /* the others have begun without us while we were down: all had written the id */
+			return;
+		}
+	}
+	if (identity_empty(&lane->identity)) {
+		if (!all_heard)
+			return;
+		if (holder)
+			memcpy(lane->identity.cluster_id, holder->cluster_id, sizeof lane->identity.cluster_id);
+		else if (config->node == config->members[0])
+			io_random(lane->io, lane->identity.cluster_id, sizeof lane->identity.cluster_id);
+		else
+			return;
+		store_identity(n);
+	}
+	if (all_heard && all_hold) {
+		log_info("node: all members hold the cluster's id: starting");
+		start_group0(n);
+	}
+}
+
+/* Runs each turn of reactor 0 that changed group 0: cheap when there is nothing to do. */
+static void catalog_turn(struct node *n)
+{
+	struct group *g = n->group0_started ? lane_group(n->lanes[0], 0) : NULL;
+	struct lane *lane = n->lanes[0];
+
+	if (!g || n->groups_started)
+		return;
+	if (n->catalog.ready) {
+		if (!lane->identity.has_catalog) {
+			lane->identity.has_catalog = true;
+			store_identity(n);
+		}
+		log_info("node: catalog is known groups=%u", n->catalog.group_count);
+		begin_groups(n);
+		return;
+	}
+	if (group_leads(g) && g->raft.commit >= g->raft.term_start && g->raft.log.last == g->raft.term_start) {
+		struct bytes init = {0};
+		uint64_t seed;
+
+		io_random(lane->io, &seed, sizeof seed);
+		catalog_encode_init(&init, 0, seed, n->config->groups, n->config->member_count, n->config->members);
+		(void)group_propose_catalog(g, init.data, (uint32_t)init.size);
+		bytes_free(&init);
+	}
+}
+
+static void peer_changed(void *arg, struct peer *p)
+{
+	struct node *n = arg;
+
+	if (p->lane->id == 0)
+		bootstrap(n);
+}
+
+static void lane_failed(void *arg, const char *what, int error)
+{
+	struct node *n = arg;
+
+	n->failed(n->arg, what, error);
+}
+
+/* ---- accepting: peers ---- */
+
+/* An accepted peer connection until its hello is there; then its lane's reactor takes it over. */
+struct greeting {
+	struct io_message message;
+	struct list node;
+	struct node *owner;
+	int socket;
+	struct io_recv recv;
+	struct io_op send_op;
+	struct io_timer timer;
+	struct bytes in, out;
+	struct wire_hello hello;
+	bool accepted, refused, sending;
+};
+
+static void greeting_free(struct greeting *g)
+{
+	io_timer_stop(g->owner->reactors[0]->io, &g->timer);
+	list_del(&g->node);
+	bytes_free(&g->in);
+	bytes_free(&g->out);
+	free(g);
+}
+
+static void greeting_deliver(struct io_message *m)
+{
+	struct greeting *g = container_of(m, struct greeting, message);
+	struct lane *lane = g->owner->lanes[g->hello.lane];
+
+	peer_accept(lane->peers[g->hello.node], g->socket, &g->hello);
+	bytes_free(&g->in);
+	free(g);
+}
+
+static void greeting_end(struct greeting *g)
+{
+	if (g->recv.active || g->sending)
+		return;
+	if (!g->accepted) {
+		io_close(g->owner->reactors[0]->io, g->socket);
+		greeting_free(g);
+		return;
+	}
+	io_timer_stop(g->owner->reactors[0]->io, &g->timer);
+	list_del(&g->node);
+	g->message.deliver = greeting_deliver;
+	io_post(g->owner->reactors[0]->io, node_reactor_of_lane(g->owner, g->hello.lane)->io, &g->message);
+}
+
+static void greeting_sent(struct io_op *op, int result)
+{
+	struct greeting *g = container_of(op, struct greeting, send_op);
+
+	(void)result;
+	g->sending = false;
+	io_shutdown(g->owner->reactors[0]->io, g->socket);
+	greeting_end(g);
+}
+
+static void greeting_refuse(struct greeting *g, const char *why)
+{
+	struct io *io = g->owner->reactors[0]->io;
+	size_t mark;
+
+	log_warning("peer: refusing node=%u: %s", g->hello.node, why);
+	g->refused = true;
+	wire_frame_begin(&g->out);
+	mark = wire_begin(&g->out, WIRE_REFUSE);
+	bytes_puts(&g->out, why);
+	wire_end(&g->out, mark);
+	(void)wire_frame_end(&g->out, 0);
+	g->sending = true;
+	g->send_op.done = greeting_sent;
+	io_send(io, &g->send_op, g->socket, g->out.data, g->out.size);
+	io_recv_stop(io, &g->recv);
+}
+
+static void greeting_hello(struct greeting *g, struct cursor *payload)
+{
+	struct node *n = g->owner;
+	enum wire_type type;
+	struct cursor body;
+	const char *why;
+
+	if (!wire_next(payload, &type, &body) || type != WIRE_HELLO || !wire_get_hello(&body, &g->hello)) {
+		io_shutdown(n->reactors[0]->io, g->socket);
+		io_recv_stop(n->reactors[0]->io, &g->recv);
+		return;
+	}
+	why = lane_check_hello(n->lanes[0], &g->hello);
+	if (!why && (g->hello.node >= NODE_SLOTS || !n->lanes[0]->peers[g->hello.node]))
+		why = "it is not in our list of members";
+	if (!why && g->hello.lane >= n->lane_count)
+		why = "it names a lane that doesn't exist";
+	if (why) {
+		greeting_refuse(g, why);
+		return;
+	}
+	g->accepted = true;
+	io_recv_stop(n->reactors[0]->io, &g->recv); /* the lane's reactor goes on receiving */
+}
+
+static void greeting_received(struct io_recv *recv, const uint8_t *data, int size)
+{
+	struct greeting *g = container_of(recv, struct greeting, recv);
+	struct cursor payload;
+	size_t used;
+	int r;
+
+	if (size <= 0) {
+		greeting_end(g);
+		return;
+	}
+	if (g->accepted || g->refused)
+		return;
+	bytes_put(&g->in, data, (size_t)size);
+	r = wire_frame(g->in.data, g->in.size, &payload, &used);
+	if (r > 0) {
+		greeting_hello(g, &payload);
+	} else if (r < 0 || g->in.size > 4096) {
+		io_shutdown(g->owner->reactors[0]->io, g->socket);
+		io_recv_stop(g->owner->reactors[0]->io, &g->recv);
+	}
+}
+
+static void greeting_late(struct io_timer *t)
+{
+	struct greeting *g = container_of(t, struct greeting, timer);
+
+	io_shutdown(g->owner->reactors[0]->io, g->socket);
+	io_recv_stop(g->owner->reactors[0]->io, &g->recv);
+}
+
+static void peer_accepted(struct io_accept *accept, int socket)
+{
+	struct node *n = container_of(accept, struct node, peer_accept);
+	struct io *io = n->reactors[0]->io;
+	struct greeting *g;
+	uint32_t waiting = 0;
+
+	if (socket < 0)
+		return;
+	list_for_each(pos, &n->greetings)
+		waiting++;
+	if (waiting >= GREETINGS_MAX) {
+		io_close(io, socket);
+		return;
+	}
+	g = mem_zalloc(sizeof *g);
+	g->owner = n;
+	g->socket = socket;
+	g->recv.received = greeting_received;
+	g->timer.fire = greeting_late;
+	list_add_tail(&n->greetings, &g->node);
+	io_timer_start(io, &g->timer, io_boottime_ns(io) + GREETING_NS);
+	io_recv_start(io, &g->recv, socket);
+}
+
+/* ---- accepting: clients ---- */
+
+struct client_message {
+	struct io_message message;
+	struct reactor *reactor;
+	int socket;
+	uint64_t id;
+	bool cluster_port;
+};
+
+static void client_deliver(struct io_message *m)
+{
+	struct client_message *c = container_of(m, struct client_message, message);
+
+	client_new(c->reactor, c->socket, c->id, c->cluster_port);
+	free(c);
+}
+
+static void client_accepted(struct node *n, int socket, bool cluster_port)
+{
+	struct reactor *r = n->reactors[n->next_reactor++ % n->config->reactors];
+	struct io *io = n->reactors[0]->io;
+	struct client_message *c;
+
+	if (socket < 0)
+		return;
+	if (n->leaving || r->client_count >= n->config->max_clients / n->config->reactors) {
+		/* Another core's count may lag a little: it is a limit, not an exact number. */
+		r->stats.connections_refused++;
+		io_shutdown(io, socket);
+		io_close(io, socket);
+		return;
+	}
+	n->next_client_id++;
+	if (r == n->reactors[0]) {
+		client_new(r, socket, n->next_client_id, cluster_port);
+		return;
+	}
+	c = mem_zalloc(sizeof *c);
+	*c = (struct client_message){.message.deliver = client_deliver, .reactor = r, .socket = socket,
+				     .id = n->next_client_id, .cluster_port = cluster_port};
+	io_post(io, r->io, &c->message);
+}
+
+static void store_accepted(struct io_accept *accept, int socket)
+{
+	client_accepted(container_of(accept, struct node, store_accept), socket, false);
+}
+
+static void cluster_accepted(struct io_accept *accept, int socket)
+{
+	client_accepted(container_of(accept, struct node, cluster_accept), socket, true);
+}
+
+static void admin_accepted(struct io_accept *accept, int socket)
+{
+	struct node *n = container_of(accept, struct node, admin_accept);
+
+	if (socket >= 0)
+		admin_new(n, socket);
+}
+
+static void socket_accepted(struct io_accept *accept, int socket)
+{
+	struct node *n = container_of(accept, struct node, socket_accept);
+
+	if (socket >= 0)
+		admin_new(n, socket);
+}
+
+static int listen_on(struct node *n, struct io_accept *accept, const char *what, const char *address,
+		     void (*accepted)(struct io_accept *accept, int socket))
+{
+	struct io *io = n->ios[0];
+	uint64_t give_up = io_boottime_ns(io) + ADDRESS_RETRY_NS;
+	int r;
+
+	if (!address[0])
+		return 0;
+	while ((r = io_listen(io, address)) == -EADDRINUSE && io_boottime_ns(io) < give_up)
+		io_pause_now(io, 20 * NS_PER_MS);
+	if (r < 0) {
+		log_error("node: can't listen %s=%s error=\"%s\"%s", what, address, strerror(-r),
+			  r == -EADDRINUSE ? ": another program uses the port; stop it or choose another one" : "");
+		return r;
+	}
+	accept->accepted = accepted;
+	io_accept_start(io, accept, r);
+	return 0;
+}
+
+static int listen_all(struct node *n)
+{
+	const struct config *c = n->config;
+	char path[ADDRESS_MAX + 8];
+	int r = listen_on(n, &n->peer_accept, "peer", c->peer, peer_accepted);
+
+	if (r == 0)
+		r = listen_on(n, &n->store_accept, "store", c->store, store_accepted);
+	if (r == 0)
+		r = listen_on(n, &n->cluster_accept, "store_cluster", c->store_cluster, cluster_accepted);
+	if (r == 0)
+		r = listen_on(n, &n->admin_accept, "admin", c->admin, admin_accepted);
+	if (r == 0 && c->socket[0]) {
+		(void)snprintf(path, sizeof path, "unix:%s", c->socket);
+		r = listen_on(n, &n->socket_accept, "socket", path, socket_accepted);
+	}
+	return r;
+}
+
+/* ---- start ---- */
+
+static int lock_data(struct node *n)
+{
+	char path[512];
+	int r = io_mkdir_now(n->ios[0], n->config->data);
+
+	if (r < 0) {
+		log_error("node: can't make data=%s error=\"%s\": create it, owned by the user that runs this", n->config->data, strerror(-r));
+		return r;
+	}
+	(void)snprintf(path, sizeof path, "%s/lock", n->config->data);
+	n->lock_file = io_open_now(n->ios[0], path, IO_CREATE | IO_LOCK);
+	if (n->lock_file == -EWOULDBLOCK) {
+		log_error("node: data=%s is in use by another process: stop that one, or choose another directory", n->config->data);
+		return -EBUSY;
+	}
+	if (n->lock_file < 0)
+		log_error("node: can't write data=%s error=\"%s\": make it writable for the user that runs this", n->config->data, strerror(-n->lock_file));
+	return n->lock_file < 0 ? n->lock_file : 0;
+}
+
+static int load_identity(struct node *n)
+{
+	int r = identity_load(n->ios[0], n->config->data, &n->identity);
+
+	if (r < 0) {
+		log_error("node: can't read the identity in data=%s error=\"%s\"", n->config->data,
+			  r == -EBADMSG ? "both copies are damaged" : r == -EPROTONOSUPPORT ? "written by a later version" : strerror(-r));
+		return r;
+	}
+	if (n->identity.node && n->identity.node != n->config->node) {
+		log_error("node: data=%s belongs to node %u, but this is to be node %u: set `node` or `data` right", n->config->data,
+			  n->identity.node, n->config->node);
+		return -EMEDIUMTYPE;
+	}
+	if (!n->identity.lanes)
+		n->identity.lanes = (uint8_t)n->config->reactors;
+	n->identity.node = n->config->node;
+	n->identity.incarnation++;
+	r = identity_store(n->ios[0], n->config->data, &n->identity);
+	if (r < 0)
+		log_error("node: can't write the identity in data=%s error=\"%s\"", n->config->data, strerror(-r));
+	return r;
+}
+
+static int open_lane(struct node *n, uint8_t id)
+{
+	struct reactor *reactor = n->reactors[id % n->config->reactors];
+	struct lane *lane = mem_zalloc(sizeof *lane);
+	uint64_t give_up = io_boottime_ns(reactor->io) + ADDRESS_RETRY_NS;
+	int r;
+
+	lane->io = reactor->io;
+	lane->config = n->config;
+	lane->id = id;
+	lane->identity = n->identity;
+	lane->arg = n;
+	lane->peer_changed = peer_changed;
+	lane->failed = lane_failed;
+	list_init(&lane->dirty);
+	reactor->lanes = mem_realloc(reactor->lanes, (reactor->lane_count + 1) * sizeof(struct lane *));
+	reactor->lanes[reactor->lane_count++] = lane;
+	n->lanes[n->lane_count++] = lane;
+	/* A killed process's last writes may still be under way: [reopen]. */
+	while ((r = lane_open(lane)) == -EWOULDBLOCK && io_boottime_ns(lane->io) < give_up)
+		io_pause_now(lane->io, 5 * NS_PER_MS);
+	if (r < 0)
+		log_error("journal: can't recover lane=%u data=%s error=\"%s\"", id, n->config->data,
+			  r == -EBADMSG ? "no segment is readable" : r == -EPROTONOSUPPORT ? "written by a later version" : strerror(-r));
+	return r;
+}
+
+static void node_turn(struct io_timer *t);
+
+int node_start(struct node *n, const struct config *config, struct io **ios)
+{
+	int r;
+
+	*n = (struct node){.config = config, .ios = ios, .lock_file = -1, .arg = n->arg, .failed = n->failed, .left = n->left, .serving = n->serving};
+	list_init(&n->greetings);
+	list_init(&n->admins);
+	n->started_ns = io_boottime_ns(ios[0]);
+	r = lock_data(n);
+	if (r == 0)
+		r = load_identity(n);
+	if (r < 0)
+		return r;
+	n->reactors = mem_zalloc(config->reactors * sizeof(struct reactor *));
+	for (uint32_t i = 0; i < config->reactors; i++)
+		n->reactors[i] = reactor_new(n, ios[i], i);
+	for (uint8_t id = 0; id < n->identity.lanes; id++) {
+		r = open_lane(n, id);
+		if (r < 0)
+			return r;
+	}
+	r = listen_all(n);
+	if (r < 0)
+		return r;
+	lane_start(n->lanes[0]);
+	bootstrap(n);
+	n->leave_timer.fire = node_turn;
+	io_timer_start(ios[0], &n->leave_timer, n->started_ns);
+	n->serving(n->arg);
+	return 0;
+}
+
+/* ---- leaving ---- */
+
+static bool leads_something(const struct node *n)
+{
+	for (uint32_t i = 0; i < n->lane_count; i++)
+		for (uint32_t k = 0; k < n->lanes[i]->group_count; k++)
+			if (group_leads(n->lanes[i]->groups[k]))
+				return true;
+	return false;
+}
+
+struct leave_message {
+	struct io_message message;
+	struct reactor *reactor;
+};
+
+static void reactor_leave(struct io_message *m)
+{
+	struct leave_message *l = container_of(m, struct leave_message, message);
+
+	for (uint32_t i = 0; i < l->reactor->lane_count; i++)
+		for (uint32_t k = 0; k < l->reactor->lanes[i]->group_count; k++)
+			group_transfer(l->reactor->lanes[i]->groups[k], RAFT_NO_NODE);
+	free(l);
+}
+
+void node_leave(struct node *n)
+{
+	if (n->leaving)
+		return;
+	n->leaving = true;
+	for (uint32_t i = 0; i < n->config->reactors; i++) {
+		struct leave_message *l = mem_zalloc(sizeof *l);
+
+		*l = (struct leave_message){.message.deliver = reactor_leave, .reactor = n->reactors[i]};
+		io_post(n->reactors[0]->io, n->reactors[i]->io, &l->message);
+	}
+	io_timer_start(n->reactors[0]->io, &n->leave_timer, io_boottime_ns(n->reactors[0]->io) + NS_PER_MS);
+	n->started_ns = io_boottime_ns(n->reactors[0]->io); /* from here on: since when we are leaving */
+}
+
+/* Until the catalog is known: looks after the first start. While leaving: looks whether the last group is led elsewhere. */
+static void node_turn(struct io_timer *t)
+{
+	struct node *n = container_of(t, struct node, leave_timer);
+	uint64_t now_ns = io_boottime_ns(n->reactors[0]->io);
+
+	if (!n->leaving) {
+		catalog_turn(n);
+		if (!n->groups_started)
+			io_timer_start(n->reactors[0]->io, t, now_ns + 2 * NS_PER_MS);
+		return;
+	}
+	if (leads_something(n) && now_ns < n->started_ns + LEAVE_NS)
+		io_timer_start(n->reactors[0]->io, t, now_ns + 2 * NS_PER_MS);
+	else
+		n->left(n->arg);
+}
+
+void node_free(struct node *n)
+{
+	while (!list_empty(&n->greetings))
+		greeting_free(list_entry(n->greetings.next, struct greeting, node));
+	admin_free_all(n);
+	for (uint32_t i = 0; n->reactors && i < n->config->reactors; i++)
+		reactor_free(n->reactors[i]);
+	free(n->reactors);
+	if (n->lock_file >= 0)
+		io_file_close(n->ios[0], n->lock_file);
+}

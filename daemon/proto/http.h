@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads HTTP/1.x requests (RFC 9112) of the admin port: the request line and headers; no body is taken. */
+#ifndef HF_PROTO_HTTP_H
+#define HF_PROTO_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_HEAD_MAX 8192u
+
+struct http_request {
+	char method[8];
+	char path[256];   /* without the query */
+	char query[256];  /* behind the ?, or empty */
+	bool keep_alive;
+};
+
+/* > 0: bytes the request takes; 0: more are needed; < 0: the HTTP status to refuse with, negated. */
+int http_parse(const uint8_t *data, size_t size, struct http_request *ret);
+const char *http_reason(int status);
+
+#endif

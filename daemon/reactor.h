@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reactor: one thread, one io, its connections and its lanes. Nothing is shared with other reactors: they talk
+ * by io_post().
+ */
+#ifndef HF_REACTOR_H
+#define HF_REACTOR_H
+
+#include "cluster/catalog.h"
+#include "cluster/group.h"
+#include "cluster/lane.h"
+#include "io/io.h"
+
+struct node;
+struct client;
+
+struct reactor_stats {
+	uint64_t connections_accepted, connections_refused;
+	uint64_t requests_read, requests_write, requests_other, request_errors;
+};
+
+struct reactor {
+	struct node *node;
+	struct io *io;
+	uint32_t id;
+	struct lane **lanes; /* those with lane id % reactor count == id */
+	uint32_t lane_count;
+	struct catalog catalog; /* a copy; ready once group 0 has applied it */
+	struct list clients;
+	uint32_t client_count;
+	struct list dirty_clients; /* those with output to send */
+	struct reactor_stats stats;
+};
+
+struct reactor *reactor_new(struct node *node, struct io *io, uint32_t id);
+void reactor_free(struct reactor *r);
+/* The group if its lane is this reactor's, else NULL. */
+struct group *reactor_group(const struct reactor *r, uint32_t group);
+/* The reactor that a group's lane lives on. */
+struct reactor *reactor_of_group(const struct reactor *r, uint32_t group);
+
+#endif

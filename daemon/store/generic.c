@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/run.h"
+
+void run_del(struct call *call)
+{
+	int64_t n = 0;
+
+	for (uint32_t i = 1; i < call->argc; i++) {
+		struct object *o = call_find(call, &call->argv[i]);
+
+		if (o) {
+			keyspace_remove(call_keyspace(call), o);
+			n++;
+		}
+	}
+	reply_int(call->out, n);
+}
+
+void run_exists(struct call *call)
+{
+	int64_t n = 0;
+
+	for (uint32_t i = 1; i < call->argc; i++)
+		n += call_find(call, &call->argv[i]) != NULL;
+	reply_int(call->out, n);
+}
+
+void run_type(struct call *call)
+{
+	static const char *const names[] = {"none", "string"};
+	const struct object *o = call_find(call, &call->argv[1]);
+
+	reply_status(call->out, names[o ? o->type : 0]);
+}
+
+void run_dbsize(struct call *call)
+{
+	reply_int(call->out, (int64_t)keyspace_count(call_keyspace(call)));
+}
+
+void run_flush(struct call *call)
+{
+	keyspace_clear(call_keyspace(call));
+	reply_status(call->out, "OK");
+}

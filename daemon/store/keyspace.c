@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/keyspace.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#define TABLE_BITS_FIRST 2u
+#define MOVE_PER_CHANGE 4u   /* buckets that go to the new table with each insert or removal */
+#define WATCH_PLACES 4096u   /* a power of two; a collision aborts an EXEC for nothing, which is safe */
+#define OBJECT_COST 64u      /* what a key is taken to cost beside its bytes: the same on every replica */
+
+struct table {
+	struct object **buckets;
+	unsigned bits;
+};
+
+struct slot {
+	struct table now, old; /* old.buckets is NULL unless growing */
+	uint64_t moved;        /* buckets of old below this have gone */
+	uint64_t count;
+};
+
+struct keyspace {
+	uint64_t seed;
+	uint64_t count, bytes, sum;
+	struct slot *slots[SLOT_COUNT];
+	struct object **expiry; /* binary heap by (expire_ms, hash); from 1 */
+	uint32_t expiry_count, expiry_cap;
+	uint64_t index;        /* of the entry being applied */
+	uint64_t cleared;      /* the index of the last keyspace_clear() */
+	uint64_t modified[WATCH_PLACES];
+};
+
+/* ---- hashes ---- */
+
+static uint16_t crc16_table[256];
+
+/* CRC16-CCITT (XModem), the one that the Redis Cluster specification names. */
+__attribute__((constructor)) static void crc16_fill(void)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		uint16_t crc = (uint16_t)(i << 8);
+
+		for (int bit = 0; bit < 8; bit++)
+			crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
+		crc16_table[i] = crc;
+	}
+}
+
+uint16_t key_slot(const void *key, size_t size)
+{
+	const uint8_t *p = key, *open = memchr(p, '{', size);
+	uint16_t crc = 0;
+
+	if (open) {
+		const uint8_t *close = memchr(open + 1, '}', size - (size_t)(open + 1 - p));
+
+		if (close && close > open + 1) {
+			p = open + 1;
+			size = (size_t)(close - p);
+		}
+	}
+	for (size_t i = 0; i < size; i++)
+		crc = (uint16_t)(crc << 8 ^ crc16_table[(crc >> 8 ^ p[i]) & 0xff]);
+	return crc % SLOT_COUNT;
+}
+
+uint64_t keyspace_hash(const struct keyspace *ks, const void *key, size_t size)
+{
+	return hash64(key, size, ks->seed);
+}
+
+static uint64_t object_sum(const struct object *o)
+{
+	uint64_t value = hash64(object_value(o), o->value_size, o->type);
+
+	return hash64(o->data, o->key_size, value + (uint64_t)o->expire_ms * 0x9e3779b97f4a7c15u);
+}
+
+static uint64_t object_bytes(const struct object *o)
+{
+	return OBJECT_COST + o->key_size + o->value_size;
+}
+
+/* ---- tables ---- */
+
+static uint64_t bucket_of(const struct table *t, uint64_t hash)
+{
+	return t->bits ? hash >> (64 - t->bits) : 0;
+}
+
+static struct object **bucket_head(const struct slot *s, uint64_t hash)
+{
+	if (s->old.buckets) {
+		uint64_t b = bucket_of(&s->old, hash);
+
+		if (b >= s->moved)
+			return &s->old.buckets[b];
+	}
+	return &s->now.buckets[bucket_of(&s->now, hash)];
+}
+
+static int object_order(const struct object *o, uint64_t hash, const void *key, size_t size)
+{
+	size_t common = o->key_size < size ? o->key_size : size;
+	int c;
+
+	if (o->hash != hash)
+		return o->hash < hash ? -1 : 1;
+	c = memcmp(o->data, key, common);
+	if (c)
+		return c;
+	return o->key_size < size ? -1 : o->key_size > size;
+}
+
+/* The link that points at the object, or at the place where it belongs. */
+static struct object **find_link(const struct slot *s, uint64_t hash, const void *key, size_t size)
+{
+	struct object **link = bucket_head(s, hash);
+
+	while (*link && object_order(*link, hash, key, size) < 0)
+		link = &(*link)->next;
+	return link;
+}
+
+static void insert_object(const struct slot *s, struct object *o)
+{
+	struct object **link = find_link(s, o->hash, o->data, o->key_size);
+
+	o->next = *link;
+	*link = o;
+}
+
+static void move_some(struct slot *s)
+{
+	for (unsigned n = 0; s->old.buckets && n < MOVE_PER_CHANGE; n++) {
+		struct object *o = s->old.buckets[s->moved];
+
+		s->old.buckets[s->moved++] = NULL;
+		while (o) {
+			struct object *next = o->next;
+
+			insert_object(s, o);
+			o = next;
+		}
+		if (s->moved == (uint64_t)1 << s->old.bits) {
+			free(s->old.buckets);
+			s->old = (struct table){0};
+		}
+	}
+}
+
+static struct table table_new(unsigned bits)
+{
+	return (struct table){.buckets = mem_zalloc(sizeof(struct object *) << bits), .bits = bits};
+}
+
+static struct slot *slot_get(struct keyspace *ks, uint16_t slot)
+{
+	if (!ks->slots[slot]) {
+		ks->slots[slot] = mem_zalloc(sizeof(struct slot));
+		ks->slots[slot]->now = table_new(TABLE_BITS_FIRST);
+	}
+	return ks->slots[slot];
+}
+
+static void slot_free(struct slot *s)
+{
+	if (!s)
+		return;
+	free(s->now.buckets);
+	free(s->old.buckets);
+	free(s);
+}
+
+static void slot_grow(struct slot *s)
+{
+	if (s->old.buckets || s->count <= (uint64_t)1 << s->now.bits)
+		return;
+	s->old = s->now;
+	s->now = table_new(s->old.bits + 1);
+	s->moved = 0;
+}
+
+/* ---- the expiry heap ---- */
+
+static bool expires_before(const struct object *a, const struct object *b)
+{
+	return a->expire_ms != b->expire_ms ? a->expire_ms < b->expire_ms : a->hash < b->hash;
+}
+
+static void expiry_place(struct keyspace *ks, uint32_t at, struct object *o)
+{
+	ks->expiry[at] = o;
+	o->expiry_slot = at;
+}
+
+static void expiry_up(struct keyspace *ks, uint32_t at)
+{
+	struct object *o = ks->expiry[at];
+
+	for (; at > 1 && expires_before(o, ks->expiry[at / 2]); at /= 2)
+		expiry_place(ks, at, ks->expiry[at / 2]);
+	expiry_place(ks, at, o);
+}
+
+static void expiry_down(struct keyspace *ks, uint32_t at)
+{
+	struct object *o = ks->expiry[at];
+
+	while (at * 2 <= ks->expiry_count) {
+		uint32_t child = at * 2;
+
+		if (child < ks->expiry_count && expires_before(ks->expiry[child + 1], ks->expiry[child]))
+			child++;
+		if (!expires_before(ks->expiry[child], o))
+			break;
+		expiry_place(ks, at, ks->expiry[child]);
+		at = child;
+	}
+	expiry_place(ks, at, o);
+}
+
+static void expiry_remove(struct keyspace *ks, struct object *o)
+{
+	uint32_t at = o->expiry_slot;
+	struct object *last;
+
+	if (!at)
+		return;
+	last = ks->expiry[ks->expiry_count--];
+	o->expiry_slot = 0;
+	if (last == o)
+		return;
+	expiry_place(ks, at, last);
+	expiry_up(ks, at);
+	expiry_down(ks, last->expiry_slot);
+}
+
+static void expiry_add(struct keyspace *ks, struct object *o)
+{
+	if (ks->expiry_count + 2 > ks->expiry_cap) {
+		ks->expiry_cap = ks->expiry_cap ? ks->expiry_cap * 2 : 16;
+		ks->expiry = mem_realloc(ks->expiry, ks->expiry_cap * sizeof *ks->expiry);
+	}
+	expiry_place(ks, ++ks->expiry_count, o);
+	expiry_up(ks, ks->expiry_count);
+}
+
+struct object *keyspace_first_expiry(const struct keyspace *ks)
+{
+	return ks->expiry_count ? ks->expiry[1] : NULL;
+}
+
+/* ---- objects ---- */
+
+void keyspace_set_index(struct keyspace *ks, uint64_t index)
+{
+	ks->index = index;
+}
+
+uint64_t keyspace_modified(const struct keyspace *ks, uint64_t hash)
+{
+	uint64_t own = ks->modified[hash & (WATCH_PLACES - 1)];
+
+	return own > ks->cleared ? own : ks->cleared;
+}
+
+void keyspace_change_begin(struct keyspace *ks, const struct object *o)
+{
+	ks->modified[o->hash & (WATCH_PLACES - 1)] = ks->index;
+	ks->sum -= object_sum(o);
+	ks->bytes -= object_bytes(o);
+}
+
+void keyspace_change_end(struct keyspace *ks, const struct object *o)
+{
+	ks->sum += object_sum(o);
+	ks->bytes += object_bytes(o);
+}
+
+struct object *keyspace_find(const struct keyspace *ks, const void *key, size_t size)
+{
+	const struct slot *s = ks->slots[key_slot(key, size)];
+	uint64_t hash;
+	struct object *o;
+
+	if (!s)
+		return NULL;
+	hash = keyspace_hash(ks, key, size);
+	o = *find_link(s, hash, key, size);
+	return o && object_order(o, hash, key, size) == 0 ? o : NULL;
+}
+
+static size_t value_cap_for(size_t size)
+{
+	return size < 64 ? size : size + size / 8; /* large values that grow do so in steps */
+}
+
+/* Sets the capacity; the object may move, and its link and heap place follow. */
+static struct object *object_recap(struct keyspace *ks, struct object *o, size_t cap)
+{
+	struct slot *s = ks->slots[o->slot];
+	struct object **link = find_link(s, o->hash, o->data, o->key_size);
+
+	assert(*link == o);
+	o = mem_realloc(o, sizeof *o + o->key_size + cap);
+	o->value_cap = (uint32_t)cap;
+	*link = o;
+	if (o->expiry_slot)
+		ks->expiry[o->expiry_slot] = o;
+	return o;
+}
+
+static struct object *object_add(struct keyspace *ks, uint16_t slot, uint64_t hash, const void *key, size_t key_size, size_t value_size)
+{
+	struct slot *s = slot_get(ks, slot);
+	struct object *o = mem_alloc(sizeof *o + key_size + value_size);
+
+	*o = (struct object){
+		.hash = hash,
+		.key_size = (uint32_t)key_size,
+		.value_size = (uint32_t)value_size,
+		.value_cap = (uint32_t)value_size,
+		.slot = slot,
+		.type = OBJECT_STRING,
+	};
+	memcpy(o->data, key, key_size);
+	insert_object(s, o);
+	s->count++;
+	ks->count++;
+	ks->modified[hash & (WATCH_PLACES - 1)] = ks->index;
+	move_some(s);
+	slot_grow(s);
+	return o;
+}
+
+struct object *keyspace_set_string(struct keyspace *ks, const void *key, size_t key_size, const void *value, size_t size, bool keep_expiry)
+{
+	uint16_t slot = key_slot(key, key_size);
+	uint64_t hash = keyspace_hash(ks, key, key_size);
+	struct slot *s = ks->slots[slot];
+	struct object *o = s ? *find_link(s, hash, key, key_size) : NULL;
+
+	if (o && object_order(o, hash, key, key_size) == 0) {
+		keyspace_change_begin(ks, o);
+		if (size > o->value_cap || size < o->value_cap / 4)
+			o = object_recap(ks, o, size);
+		if (!keep_expiry) {
+			expiry_remove(ks, o);
+			o->expire_ms = 0;
+		}
+		o->type = OBJECT_STRING;
+		o->value_size = (uint32_t)size;
+	} else {
+		o = object_add(ks, slot, hash, key, key_size, size);
+	}
+	if (size)
+		memmove(o->data + o->key_size, value, size);
+	keyspace_change_end(ks, o);
+	return o;
+}
+
+struct object *keyspace_resize_string(struct keyspace *ks, struct object *o, size_t size)
+{
+	keyspace_change_begin(ks, o);
+	if (size > o->value_cap)
+		o = object_recap(ks, o, value_cap_for(size));
+	if (size > o->value_size)
+		memset(o->data + o->key_size + o->value_size, 0, size - o->value_size);
+	o->value_size = (uint32_t)size;
+	keyspace_change_end(ks, o);
+	return o;
+}
+
+void keyspace_remove(struct keyspace *ks, struct object *o)
+{
+	struct slot *s = ks->slots[o->slot];
+	struct object **link = find_link(s, o->hash, o->data, o->key_size);
+
+	assert(*link == o);
+	*link = o->next;
+	keyspace_change_begin(ks, o);
+	expiry_remove(ks, o);
+	ks->count--;
+	s->count--;
+	move_some(s);
+	if (s->count == 0) { /* an empty slot gives its memory back */
+		ks->slots[o->slot] = NULL;
+		slot_free(s);
+	}
+	free(o);
+}
+
+void keyspace_set_expiry(struct keyspace *ks, struct object *o, int64_t expire_ms)
+{
+	keyspace_change_begin(ks, o);
+	expiry_remove(ks, o);
+	o->expire_ms = expire_ms;
+	if (expire_ms)
+		expiry_add(ks, o);
+	keyspace_change_end(ks, o);
+}
+
+static void free_chain(struct object *o)
+{
+	while (o) {
+		struct object *next = o->next;
+
+		free(o);
+		o = next;
+	}
+}
+
+void keyspace_clear(struct keyspace *ks)
+{
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		struct slot *s = ks->slots[i];
+
+		if (!s)
+			continue;
+		for (uint64_t b = 0; b < (uint64_t)1 << s->now.bits; b++)
+			free_chain(s->now.buckets[b]);
+		for (uint64_t b = s->moved; s->old.buckets && b < (uint64_t)1 << s->old.bits; b++)
+			free_chain(s->old.buckets[b]);
+		slot_free(s);
+		ks->slots[i] = NULL;
+	}
+	ks->count = ks->bytes = ks->sum = 0;
+	ks->cleared = ks->index;
+	ks->expiry_count = 0;
+}
+
+/* ---- the whole ---- */
+
+struct keyspace *keyspace_new(uint64_t hash_seed)
+{
+	struct keyspace *ks = mem_zalloc(sizeof *ks);
+
+	ks->seed = hash_seed;
+	return ks;
+}
+
+void keyspace_free(struct keyspace *ks)
+{
+	if (!ks)
+		return;
+	keyspace_clear(ks);
+	free(ks->expiry);
+	free(ks);
+}
+
+uint64_t keyspace_count(const struct keyspace *ks)
+{
+	return ks->count;
+}
+
+uint64_t keyspace_slot_count(const struct keyspace *ks, uint16_t slot)
+{
+	return ks->slots[slot] ? ks->slots[slot]->count : 0;
+}
+
+uint64_t keyspace_bytes(const struct keyspace *ks)
+{
+	return ks->bytes;
+}
+
+uint64_t keyspace_expiring_count(const struct keyspace *ks)
+{
+	return ks->expiry_count;
+}
+
+uint64_t keyspace_sum(const struct keyspace *ks)
+{
+	return ks->sum;
+}
+
+static void recount_one(void *arg, const struct object *o)
+{
+	*(uint64_t *)arg += object_sum(o);
+}
+
+uint64_t keyspace_recount(const struct keyspace *ks)
+{
+	uint64_t sum = 0, next;
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		(void)keyspace_walk(ks, (uint16_t)slot, 0, SIZE_MAX, recount_one, &sum, &next);
+	return sum;
+}
+
+bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size_t max,
+		   void (*each)(void *arg, const struct object *o), void *arg, uint64_t *ret_next)
+{
+	const struct slot *s = ks->slots[slot];
+	uint64_t at = from, seen = 0, last = 0;
+
+	if (!s || !s->count)
+		return false;
+	for (;;) {
+		/* The bucket that holds `at`, and the first hash behind it. */
+		const struct table *t = s->old.buckets && bucket_of(&s->old, at) >= s->moved ? &s->old : &s->now;
+		uint64_t b = bucket_of(t, at);
+
+		for (const struct object *o = t->buckets[b]; o; o = o->next) {
+			if (o->hash < from)
+				continue;
+			if (seen >= max && o->hash != last) {
+				*ret_next = o->hash;
+				return true;
+			}
+			each(arg, o);
+			last = o->hash;
+			seen++;
+		}
+		if (b + 1 == (uint64_t)1 << t->bits)
+			return false;
+		at = (b + 1) << (64 - t->bits);
+	}
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's state machine, one a group. Everything that changes it comes in log entries, in order; everything
+ * else only reads. Time is what the leaders stamped into the entries ([time]).
+ *
+ * The payload of ENTRY_BUNDLE is: stamp (8 bytes, ms), then commands, each
+ *   size (4, of what follows), kind (1), node (1), zero (2), incarnation (8), sequence (8), body.
+ * node and incarnation name the ingress session ([session]): a group applies each session's sequences once and
+ * without gaps. A session's end is the beginning of the same node's next incarnation.
+ * The payload of ENTRY_NOOP is only the stamp.
+ */
+#ifndef HF_STORE_STORE_H
+#define HF_STORE_STORE_H
+
+#include "base/entry.h"
+#include "store/command.h"
+#include "store/keyspace.h"
+
+enum bundle_kind {
+	BUNDLE_COMMAND = 1, /* body: command_encode() */
+	BUNDLE_EMPTY = 2,   /* an abandoned sequence, filled so that the next ones can follow */
+	BUNDLE_EXEC = 3,    /* body: watch count (4), {hash (8), index (8)}..., command count (4), commands */
+};
+
+#define BUNDLE_HEAD 24u /* size .. sequence */
+#define STAMP_SIZE 8u
+
+struct store;
+
+struct store *store_new(uint64_t hash_seed);
+void store_free(struct store *s);
+
+/* Where the replies of one ingress go. */
+struct store_sink {
+	void *arg;
+	uint8_t node;
+	uint64_t incarnation;
+	/* The reply's place and protocol, or NULL; then done once it is there. */
+	struct bytes *(*begin)(void *arg, uint64_t sequence, int *ret_resp);
+	void (*done)(void *arg, uint64_t sequence);
+};
+
+/* Applies an ENTRY_BUNDLE or ENTRY_NOOP. -EBADMSG: it can't be understood (a later version's): nothing was changed by the part in question. */
+int store_apply(struct store *s, const struct entry *e, const struct store_sink *sink);
+/* Executes a command that only reads, against the state as it is. */
+void store_read(struct store *s, const struct command *command, uint32_t argc, const struct arg *argv, int resp, struct bytes *out);
+
+int64_t store_now_ms(const struct store *s);
+/* When the first key expires, 0: none. The leader stamps an entry then. */
+int64_t store_first_expiry_ms(const struct store *s);
+raft_index store_applied(const struct store *s);
+/* The last sequence applied for a session; 0 if none. */
+uint64_t store_session(const struct store *s, uint8_t node, uint64_t incarnation);
+/* When the key with this hash was last changed (or another that shares its place): for WATCH. */
+raft_index store_modified(const struct store *s, uint64_t hash);
+uint64_t store_checksum(const struct store *s);
+struct keyspace *store_keyspace(struct store *s);
+
+void bundle_begin(struct bytes *out, uint64_t stamp_ms);
+/* Appends one command's head; the body of body_size bytes must follow. */
+void bundle_head(struct bytes *out, enum bundle_kind kind, uint8_t node, uint64_t incarnation, uint64_t sequence, uint32_t body_size);
+uint64_t entry_stamp(const struct entry *e);
+
+#endif
