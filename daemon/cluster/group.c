@@ -275,6 +275,8 @@ void group_peer_up(struct group *g, uint8_t node)
 {
 	if (g->raft.leader == node)
 		send_again(g);
+	/* What was said before the connection stood went nowhere. */
+	group_step(g, &(struct raft_event){.type = RAFT_PEER_LOST, .node = node});
 	group_mark(g);
 }
 

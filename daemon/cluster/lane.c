@@ -182,7 +182,7 @@ int lane_open(struct lane *lane)
 void lane_fini(struct lane *lane)
 {
 	if (lane->io)
-		io_timer_stop(lane->io, &lane->tick);
+		io_timer_stop(lane->io, &lane->tick), io_timer_stop(lane->io, &lane->again);
 	for (uint32_t i = 0; i < lane->group_count; i++)
 		group_free(lane->groups[i]);
 	for (uint32_t i = 0; i < lane->recovered_count; i++)
@@ -258,15 +258,29 @@ void lane_new_groups(struct lane *lane)
 	lane_checkpoint(lane);
 }
 
+static void lane_again(struct io_timer *t)
+{
+	(void)t; /* the turn that follows is all that was wanted */
+}
+
 void lane_turn(struct lane *lane)
 {
+	struct list now;
+
 	if (lane->stopped)
 		return;
-	while (!list_empty(&lane->dirty)) {
-		struct group *g = list_entry(lane->dirty.next, struct group, dirty);
+	/* Only those that are dirty now: one with more to send than a turn takes must not hold up the others. */
+	list_init(&now);
+	list_splice_tail(&now, &lane->dirty);
+	while (!list_empty(&now)) {
+		struct group *g = list_entry(now.next, struct group, dirty);
 
 		list_del(&g->dirty);
 		group_turn(g);
+	}
+	if (!list_empty(&lane->dirty)) {
+		lane->again.fire = lane_again;
+		io_timer_start(lane->io, &lane->again, 0);
 	}
 	journal_flush(lane->journal);
 	if (!lane->peers_dirty)

@@ -55,7 +55,7 @@ struct lane {
 	struct lane_recovered *recovered;
 	uint32_t recovered_count;
 	uint64_t generation; /* see liveness_heard() */
-	struct io_timer tick;
+	struct io_timer tick, again;
 	uint64_t heartbeat_ns;
 	uint64_t repaired;   /* payloads fetched from peers because ours had rotted */
 	/* The owner (node.c). */

@@ -385,11 +385,12 @@ static void flush_peer(struct raft *r, struct raft_update *u, uint8_t node, uint
 		return;
 	}
 	if (p->next <= r->log.last) {
-		/* A few messages a turn; the rest when acknowledgements or the next turn come. */
+		raft_index from = p->match > r->log.start ? p->match : r->log.start;
+
+		/* A few messages a turn; with the window full, the next acknowledgement brings us here again. */
 		for (int burst = 0; burst < 2 && p->next <= r->log.last; burst++) {
-			if (p->next - 1 > p->match && p->match >= r->log.start &&
-			    raft_log_bytes(&r->log, p->match, p->next - 1) > WINDOW_BYTES_MAX)
-				break;
+			if (p->next - 1 > from && raft_log_bytes(&r->log, from, p->next - 1) > WINDOW_BYTES_MAX)
+				return;
 			send_append(r, u, node, append_last(r, p->next - 1), flags, now_ns);
 			flags = 0;
 		}
