@@ -49,10 +49,30 @@ $(OUT)/holdfast: $(call obj,$(CLI_SRC))
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
+DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev
+DEPS_TEST := clang libcmocka-dev redis-tools python3 libclang-rt-14-dev
+# A package is missing when dpkg doesn't list it as installed; only then is apt asked, as root or through sudo.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+define install_missing
+	@missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "Installing:$$missing"; \
+		$(SUDO) apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -q -y --no-install-recommends $$missing >/dev/null; fi
+endef
+
+deps: ## install what the build needs (apt)
+	$(call install_missing,$(DEPS_BUILD))
+
+test-deps: deps
+	$(call install_missing,$(DEPS_TEST))
+
+run: deps ## build, start three nodes on loopback, show a leader killed and nothing lost; Ctrl-C ends it
+	@$(MAKE) --no-print-directory all
+	@exec $(OUT)/holdfast dev run --dir build/run
+
 clean: ## remove what was built
 	rm -rf build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all clean help
+.PHONY: all deps test-deps run clean help

@@ -132,6 +132,13 @@ void client_connection_command(struct client *c, const struct command *command, 
 	case CMD_CONFIG:
 		command_config(c, argc, argv, out);
 		break;
+	case CMD_CLUSTER:
+		if (argc == 3 && arg_is(&argv[1], "KEYSLOT"))
+			reply_int(out, key_slot(argv[2].data, argv[2].size));
+		else
+			reply_errorf(out, "ERR unknown subcommand '%.*s'. Try CLUSTER KEYSLOT.",
+				     argv[1].size < 64 ? (int)argv[1].size : 64, (const char *)argv[1].data);
+		break;
 	case CMD_COMMAND:
 		reply_array(out, 0);
 		break;

@@ -88,6 +88,7 @@ enum command_id {
 	CMD_CONFIG = 24,
 	CMD_INFO = 25,
 	CMD_RESET = 26,
+	CMD_CLUSTER = 27,
 };
 
 /* NULL: unknown. Any case. */

@@ -53,6 +53,7 @@ static const struct command commands[] = {
 	{CMD_CONFIG, "config", -2, SCOPE_CONNECTION, A | N | L | S, 0, 0, 0, NULL, "server", "2.0.0",
 	 "A container for server configuration commands."},
 	{CMD_INFO, "info", -1, SCOPE_CONNECTION, L | S, 0, 0, 0, NULL, "server", "1.0.0", "Returns information and statistics about the server."},
+	{CMD_CLUSTER, "cluster", -2, SCOPE_CONNECTION, L | S, 0, 0, 0, NULL, "cluster", "3.0.0", "A container for Redis Cluster commands."},
 	{CMD_RESET, "reset", 1, SCOPE_CONNECTION, F | N | L | S | COMMAND_NO_AUTH, 0, 0, 0, NULL, "connection", "6.2.0", "Resets the connection."},
 };
 

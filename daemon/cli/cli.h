@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `holdfast` command. Exit status: 0 done; 1 failed, one line on stderr says why and what to do; 2 usage. */
+#ifndef HF_CLI_CLI_H
+#define HF_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define EXIT_USAGE 2
+
+/* Each takes the arguments behind its own name. */
+int cli_status(int argc, char **argv);
+int cli_dev(int argc, char **argv);
+
+/* Prints "holdfast: ..." on stderr; returns status. */
+int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* GET path from "unix:/path" or "host:port". Returns the HTTP status and the body (to be freed), or -errno. */
+int http_get(const char *address, const char *path, char **ret_body);
+/* The same, parsed; NULL if that fails. */
+json_t *http_get_json(const char *address, const char *path);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A blocking HTTP/1.0 client for a node's admin port or socket. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "cli/cli.h"
+
+static int connect_unix(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof a.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(a.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
+		int r = -errno;
+
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int connect_tcp(const char *address)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list, *a;
+	char host[128];
+	const char *colon = strrchr(address, ':');
+	size_t size = colon ? (size_t)(colon - address) : 0;
+	int fd = -1, r = -ECONNREFUSED;
+
+	if (!colon || size >= sizeof host)
+		return -EINVAL;
+	memcpy(host, address, size);
+	host[size] = 0;
+	if (host[0] == '[' && size > 2) {
+		memmove(host, host + 1, size - 2);
+		host[size - 2] = 0;
+	}
+	if (getaddrinfo(host, colon + 1, &hints, &list))
+		return -EADDRNOTAVAIL;
+	for (a = list; a && fd < 0; a = a->ai_next) {
+		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
+			r = -errno;
+			(void)close(fd);
+			fd = -1;
+		}
+	}
+	freeaddrinfo(list);
+	return fd < 0 ? r : fd;
+}
+
+int http_get(const char *address, const char *path, char **ret_body)
+{
+	struct timeval limit = {.tv_sec = 5};
+	struct bytes in = {0};
+	char request[512];
+	char *body;
+	ssize_t n;
+	int fd = !strncmp(address, "unix:", 5) ? connect_unix(address + 5) : connect_tcp(address), status = 0;
+
+	if (fd < 0)
+		return fd;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	n = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", path);
+	if (send(fd, request, (size_t)n, MSG_NOSIGNAL) != n)
+		goto broken;
+	do {
+		n = recv(fd, bytes_space(&in, 65536), 65536, 0);
+		if (n < 0)
+			goto broken;
+		in.size += (size_t)n;
+	} while (n > 0);
+	(void)close(fd);
+	bytes_put_u8(&in, 0);
+	body = strstr((char *)in.data, "\r\n\r\n");
+	if (!body || sscanf((char *)in.data, "HTTP/1.%*c %d", &status) != 1) {
+		bytes_free(&in);
+		return -EPROTO;
+	}
+	*ret_body = strdup(body + 4);
+	bytes_free(&in);
+	return status;
+broken:
+	(void)close(fd);
+	bytes_free(&in);
+	return -EIO;
+}
+
+json_t *http_get_json(const char *address, const char *path)
+{
+	char *body;
+	json_t *json;
+
+	if (http_get(address, path, &body) != 200)
+		return NULL;
+	json = json_loads(body, 0, NULL);
+	free(body);
+	return json;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+int cli_fail(int status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "holdfast: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+	return status;
+}
+
+static const char usage[] =
+	"usage: holdfast COMMAND ...\n"
+	"  status [--json] [--socket PATH | --admin HOST:PORT]   what a node sees of the cluster\n"
+	"  dev up|down|status|kill|pause|resume|start|run        a cluster on this machine (holdfast dev --help)\n"
+	"A node is found by --socket, --admin, $HOLDFAST_SOCKET, or it is the installed one.\n";
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (argc >= 2 && !strcmp(argv[1], "status"))
+		return cli_status(argc - 2, argv + 2);
+	if (argc >= 2 && !strcmp(argv[1], "dev"))
+		return cli_dev(argc - 2, argv + 2);
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
