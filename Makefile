@@ -30,7 +30,7 @@ CLI_SRC := $(wildcard daemon/cli/*.c) daemon/base/bytes.c daemon/base/mem.c
 
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 
-PROGRAMS := $(OUT)/holdfastd $(OUT)/holdfast
+PROGRAMS := $(OUT)/holdfastd $(OUT)/holdfast $(OUT)/holdfast-sim
 
 all: $(PROGRAMS) ## build every program that can be built here (default)
 
@@ -76,3 +76,9 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: all deps test-deps run clean help
+
+SIM_SRC := $(wildcard io/sim*.c) io/timer.c $(wildcard tests/sim/*.c)
+
+$(OUT)/holdfast-sim: $(call obj,$(DAEMON_SRC) $(SIM_SRC))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lm

@@ -646,6 +646,10 @@ void node_free(struct node *n)
 	while (!list_empty(&n->greetings))
 		greeting_free(list_entry(n->greetings.next, struct greeting, node));
 	admin_free_all(n);
+	if (n->reactors)
+		io_timer_stop(n->ios[0], &n->leave_timer);
+	for (uint32_t i = 0; n->reactors && i < n->config->reactors; i++)
+		reactor_free_lanes(n->reactors[i]);
 	for (uint32_t i = 0; n->reactors && i < n->config->reactors; i++)
 		reactor_free(n->reactors[i]);
 	free(n->reactors);

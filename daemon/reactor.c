@@ -31,14 +31,19 @@ struct reactor *reactor_new(struct node *node, struct io *io, uint32_t id)
 	return r;
 }
 
-void reactor_free(struct reactor *r)
+void reactor_free_lanes(struct reactor *r)
 {
-	if (!r)
-		return;
 	for (uint32_t i = 0; i < r->lane_count; i++) {
 		lane_fini(r->lanes[i]);
 		free(r->lanes[i]);
 	}
+	r->lane_count = 0;
+}
+
+void reactor_free(struct reactor *r)
+{
+	if (!r)
+		return;
 	clients_free(r);
 	free(r->lanes);
 	free(r);

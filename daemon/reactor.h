@@ -33,6 +33,8 @@ struct reactor {
 };
 
 struct reactor *reactor_new(struct node *node, struct io *io, uint32_t id);
+/* First the lanes of all reactors, whose groups give clients' requests back; then the reactors. */
+void reactor_free_lanes(struct reactor *r);
 void reactor_free(struct reactor *r);
 /* The group if its lane is this reactor's, else NULL. */
 struct group *reactor_group(const struct reactor *r, uint32_t group);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulated world behind io.h: virtual time, machines with disks and clocks, and a network, all from one seed.
+ * Used by tests/sim only. One thread; the order of everything comes from the seed.
+ *
+ * Time moves from event to event. A machine's io takes what has happened since its last turn, runs its callbacks
+ * and its turn hook, and is then busy for a little while, so that things gather as they do under load. Now and then
+ * a machine stands still in the middle of a turn (SIGSTOP, a slow hypervisor): whatever it does afterwards happens
+ * that much later.
+ *
+ * Disks: a write takes effect when it completes; unless it was durable or synced, a crash undoes it sector by
+ * sector, at random. A write under way at a crash leaves all, none, a prefix or any subset of its sectors. A file
+ * whose directory wasn't synced may be gone.
+ *
+ * Network: byte streams, in order within a connection. A cut direction holds bytes back until it heals; loss is a
+ * long delay; connections break at random, and bytes of an old connection may arrive after those of its successor.
+ * A crashed machine either resets its connections at once (its kernel lives) or falls silent.
+ */
+#ifndef HF_IO_SIM_H
+#define HF_IO_SIM_H
+
+#include "io/io.h"
+
+#define SIM_MACHINES 9u /* 0 is the clients' */
+
+struct sim;
+
+struct sim_faults {
+	uint32_t delay_us_min, delay_us_max;  /* of a message */
+	uint32_t slow_per_10000;              /* messages that are "lost": delayed by a retransmission time */
+	uint32_t break_per_100000;            /* sends after which the connection breaks */
+	uint32_t write_us_min, write_us_max;  /* of a disk write */
+	uint32_t stall_per_100000;            /* clock readings at which the machine stands still */
+	uint32_t drift_ppm;                   /* clocks run fast or slow by up to this */
+};
+
+struct sim_counts {
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow;
+};
+
+struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);
+void sim_free(struct sim *s);
+struct io_env *sim_env(struct sim *s, uint8_t machine);
+/* Runs the next event; false if there is none before until_ns (the time is then until_ns). */
+bool sim_step(struct sim *s, uint64_t until_ns);
+uint64_t sim_now(const struct sim *s);
+uint64_t sim_random(struct sim *s, uint64_t bound);
+struct sim_counts *sim_counts(struct sim *s);
+/* The machine whose io ran last. */
+uint8_t sim_last_machine(const struct sim *s);
+/* No faults any more: everything is connected, fast and reliable. */
+void sim_heal(struct sim *s);
+
+/* Ends all ios of a machine; what was not durable is lost or torn. The caller has freed or will free the node's memory. */
+void sim_crash(struct sim *s, uint8_t machine, bool silent);
+/* True while a durable write of the machine is under way: the most interesting moment to crash. */
+bool sim_writing(const struct sim *s, uint8_t machine);
+void sim_pause(struct sim *s, uint8_t machine, uint64_t ns);
+void sim_cut(struct sim *s, uint8_t from, uint8_t to, bool cut);
+/* Flips one bit somewhere in what the machine's files under path_part hold beside zeros; false if there is nothing. */
+bool sim_flip(struct sim *s, uint8_t machine, const char *path_part);
+
+#endif

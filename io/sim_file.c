@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Simulated disks. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "io/sim_private.h"
+
+#define FILE_SIZE_MAX (1ull << 32)
+#define DISK_SIZE (64ll << 30)
+
+static struct io_env *env_of(const struct io *io)
+{
+	return &io->sim->machines[io->machine];
+}
+
+static struct sim_file *file_of(const struct io *io, int handle)
+{
+	assert(handle >= 0 && (uint32_t)handle < io->sim->handle_count && io->sim->handles[handle]);
+	return io->sim->handles[handle];
+}
+
+static bool all_zero(const uint8_t *p, size_t size)
+{
+	return p[0] == 0 && !memcmp(p, p + 1, size - 1);
+}
+
+/* ---- pages ---- */
+
+static void page_read(const struct sim_file *f, uint64_t offset, uint8_t *ret, uint64_t size)
+{
+	while (size) {
+		uint64_t page = offset / SIM_PAGE, in = offset % SIM_PAGE, n = min_u64(SIM_PAGE - in, size);
+
+		if (page < f->page_count && f->pages[page])
+			memcpy(ret, f->pages[page] + in, n);
+		else
+			memset(ret, 0, n);
+		ret += n;
+		offset += n;
+		size -= n;
+	}
+}
+
+static void page_write(struct sim_file *f, uint64_t offset, const uint8_t *data, uint64_t size)
+{
+	if (offset + size > f->size)
+		f->size = offset + size;
+	while (size) {
+		uint64_t page = offset / SIM_PAGE, in = offset % SIM_PAGE, n = min_u64(SIM_PAGE - in, size);
+
+		if (page >= f->page_count) {
+			uint64_t count = max_u64(page + 1, f->page_count * 2);
+
+			f->pages = mem_realloc(f->pages, count * sizeof *f->pages);
+			memset(f->pages + f->page_count, 0, (count - f->page_count) * sizeof *f->pages);
+			f->page_count = count;
+		}
+		if (f->pages[page] || !all_zero(data, n)) {
+			if (!f->pages[page])
+				f->pages[page] = mem_zalloc(SIM_PAGE);
+			memcpy(f->pages[page] + in, data, n);
+		}
+		data += n;
+		offset += n;
+		size -= n;
+	}
+}
+
+/* Applies a write, remembering what it overwrote unless it is durable. */
+static void apply_write(struct sim_file *f, uint64_t offset, const uint8_t *data, uint64_t size, bool durable)
+{
+	if (!durable) {
+		struct sim_undo *u = mem_alloc(sizeof *u + size);
+
+		u->offset = offset;
+		u->size = (uint32_t)size;
+		page_read(f, offset, u->old, size);
+		if (memcmp(u->old, data, size)) {
+			u->next = f->undo;
+			f->undo = u;
+		} else {
+			free(u); /* zeros over zeros */
+		}
+	}
+	page_write(f, offset, data, size);
+}
+
+static void make_durable(struct sim_file *f)
+{
+	while (f->undo) {
+		struct sim_undo *u = f->undo;
+
+		f->undo = u->next;
+		free(u);
+	}
+}
+
+/* ---- files ---- */
+
+static struct sim_file *find_file(const struct io_env *m, const char *path)
+{
+	list_for_each(pos, &m->files)
+		if (!strcmp(list_entry(pos, struct sim_file, node)->path, path))
+			return list_entry(pos, struct sim_file, node);
+	return NULL;
+}
+
+static void file_free(struct sim_file *f)
+{
+	list_del(&f->node);
+	make_durable(f);
+	for (uint64_t i = 0; i < f->page_count; i++)
+		free(f->pages[i]);
+	free(f->pages);
+	free(f->path);
+	free(f);
+}
+
+void sim_disk_free(struct io_env *m)
+{
+	while (!list_empty(&m->writes)) {
+		struct sim_write *w = list_entry(m->writes.next, struct sim_write, node);
+
+		list_del(&w->node);
+		free(w->data);
+		free(w);
+	}
+	while (!list_empty(&m->files))
+		file_free(list_entry(m->files.next, struct sim_file, node));
+}
+
+static int open_file(struct io *io, const char *path, unsigned flags)
+{
+	struct io_env *m = env_of(io);
+	struct sim_file *f = find_file(m, path);
+
+	if (flags & IO_DIRECTORY && !f) {
+		f = mem_zalloc(sizeof *f);
+		f->path = mem_strdup(path);
+		f->named = true;
+		list_add_tail(&m->files, &f->node);
+	}
+	if (!f && !(flags & IO_CREATE))
+		return -ENOENT;
+	if (!f) {
+		f = mem_zalloc(sizeof *f);
+		f->path = mem_strdup(path);
+		list_add_tail(&m->files, &f->node);
+	}
+	if (flags & IO_LOCK) {
+		if (f->locked_by && sim_io(io->sim, f->locked_by))
+			return -EWOULDBLOCK;
+		f->locked_by = io->id;
+	}
+	if (flags & IO_TRUNCATE)
+		f->size = 0;
+	io->sim->handles = mem_realloc(io->sim->handles, (io->sim->handle_count + 1) * sizeof *io->sim->handles);
+	io->sim->handles[io->sim->handle_count] = f;
+	return (int)io->sim->handle_count++;
+}
+
+int io_open_now(struct io *io, const char *path, unsigned flags)
+{
+	return open_file(io, path, flags);
+}
+
+int io_mkdir_now(struct io *io, const char *path)
+{
+	(void)io;
+	(void)path;
+	return 0;
+}
+
+int64_t io_size_now(struct io *io, int file)
+{
+	return (int64_t)file_of(io, file)->size;
+}
+
+int io_read_now(struct io *io, int file, void *buf, size_t size, uint64_t offset)
+{
+	const struct sim_file *f = file_of(io, file);
+
+	if (offset + size > f->size)
+		return -ENODATA;
+	page_read(f, offset, buf, size);
+	return 0;
+}
+
+int io_write_now(struct io *io, int file, const void *buf, size_t size, uint64_t offset)
+{
+	assert(offset + size < FILE_SIZE_MAX);
+	apply_write(file_of(io, file), offset, buf, size, false);
+	return 0;
+}
+
+/* Syncing a directory makes the names in it durable. */
+static void sync_file(struct io *io, struct sim_file *f)
+{
+	size_t size = strlen(f->path);
+
+	make_durable(f);
+	list_for_each(pos, &env_of(io)->files) {
+		struct sim_file *other = list_entry(pos, struct sim_file, node);
+
+		if (!strncmp(other->path, f->path, size) && other->path[size] == '/')
+			other->named = true;
+	}
+}
+
+int io_sync_now(struct io *io, int file)
+{
+	sync_file(io, file_of(io, file));
+	return 0;
+}
+
+static int rename_file(struct io *io, const char *from, const char *to)
+{
+	struct sim_file *f = find_file(env_of(io), from), *old = find_file(env_of(io), to);
+
+	if (!f)
+		return -ENOENT;
+	if (old) {
+		for (uint32_t i = 0; i < io->sim->handle_count; i++)
+			assert(io->sim->handles[i] != old);
+		file_free(old);
+	}
+	free(f->path);
+	f->path = mem_strdup(to);
+	return 0;
+}
+
+int io_rename_now(struct io *io, const char *from, const char *to)
+{
+	int r = rename_file(io, from, to);
+
+	if (r == 0)
+		find_file(env_of(io), to)->named = true;
+	return r;
+}
+
+int io_unlink_now(struct io *io, const char *path)
+{
+	struct sim_file *f = find_file(env_of(io), path);
+
+	if (!f)
+		return -ENOENT;
+	file_free(f);
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int io_list_now(struct io *io, const char *dir, void (*each)(void *arg, const char *name), void *arg)
+{
+	size_t size = strlen(dir);
+	char **names = NULL;
+	uint32_t count = 0;
+
+	list_for_each(pos, &env_of(io)->files) {
+		const char *path = list_entry(pos, struct sim_file, node)->path;
+
+		if (strncmp(path, dir, size) || path[size] != '/' || strchr(path + size + 1, '/'))
+			continue;
+		names = mem_realloc(names, (count + 1) * sizeof *names);
+		names[count++] = mem_strdup(path + size + 1);
+	}
+	if (count)
+		qsort(names, count, sizeof *names, by_name);
+	for (uint32_t i = 0; i < count; i++) {
+		each(arg, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	return 0;
+}
+
+int64_t io_space_now(struct io *io, const char *dir)
+{
+	(void)io;
+	(void)dir;
+	return DISK_SIZE;
+}
+
+bool io_file_direct(struct io *io, int file)
+{
+	(void)io;
+	(void)file;
+	return true;
+}
+
+void io_file_close(struct io *io, int file)
+{
+	if (file >= 0 && (uint32_t)file < io->sim->handle_count && io->sim->handles[file]) {
+		if (io->sim->handles[file]->locked_by == io->id)
+			io->sim->handles[file]->locked_by = 0;
+		io->sim->handles[file] = NULL;
+	}
+}
+
+/* ---- asynchronous ---- */
+
+static uint64_t disk_delay(struct io *io)
+{
+	return sim_between(io->sim, io->sim->faults.write_us_min, io->sim->faults.write_us_max) * NS_PER_US;
+}
+
+void io_open(struct io *io, struct io_op *op, const char *path, unsigned flags)
+{
+	op->at.kind = SIM_PLAIN;
+	sim_complete(io, op, open_file(io, path, flags), disk_delay(io));
+}
+
+void io_read(struct io *io, struct io_op *op, int file, void *buf, size_t size, uint64_t offset)
+{
+	op->at.kind = SIM_PLAIN;
+	sim_complete(io, op, io_read_now(io, file, buf, size, offset), disk_delay(io));
+}
+
+void io_write(struct io *io, struct io_op *op, int file, const void *buf, size_t size, uint64_t offset, bool durable)
+{
+	struct sim_write *w = mem_zalloc(sizeof *w);
+
+	op->at.kind = SIM_PLAIN;
+	w->id = ++io->sim->next_id;
+	w->io = io->id;
+	w->file = file_of(io, file);
+	w->op = op;
+	w->data = mem_alloc(size);
+	memcpy(w->data, buf, size);
+	w->offset = offset;
+	w->size = size;
+	w->durable = durable;
+	list_add_tail(&env_of(io)->writes, &w->node);
+	sim_schedule(io->sim, &(struct sim_event){.at_ns = sim_io_now(io) + disk_delay(io), .kind = EVENT_DISK, .handle = w->id, .side = io->machine});
+}
+
+void sim_disk_write(struct sim *s, const struct sim_event *e)
+{
+	list_for_each_safe(pos, tmp, &s->machines[e->side].writes) {
+		struct sim_write *w = list_entry(pos, struct sim_write, node);
+
+		if (w->id != e->handle)
+			continue;
+		list_del(&w->node);
+		apply_write(w->file, w->offset, w->data, w->size, w->durable);
+		sim_ready(s, w->io, w->op, (int)w->size);
+		free(w->data);
+		free(w);
+		return;
+	}
+}
+
+void io_sync(struct io *io, struct io_op *op, int file)
+{
+	op->at.kind = SIM_PLAIN;
+	/* At once for the disk, later for the caller: nothing is promised in between. */
+	sync_file(io, file_of(io, file));
+	sim_complete(io, op, 0, disk_delay(io));
+}
+
+void io_rename(struct io *io, struct io_op *op, const char *from, const char *to)
+{
+	op->at.kind = SIM_PLAIN;
+	sim_complete(io, op, rename_file(io, from, to), disk_delay(io));
+}
+
+void io_unlink(struct io *io, struct io_op *op, const char *path)
+{
+	op->at.kind = SIM_PLAIN;
+	sim_complete(io, op, io_unlink_now(io, path), disk_delay(io));
+}
+
+void io_register_buffer(struct io *io, void *buf, size_t size)
+{
+	(void)io;
+	(void)buf;
+	(void)size;
+}
+
+/* ---- crash and rot ---- */
+
+/* Leaves all, none, a prefix or any subset of the write's sectors. */
+static void tear(struct sim *s, struct sim_write *w)
+{
+	uint64_t sectors = (w->size + SIM_SECTOR - 1) / SIM_SECTOR, kept = 0;
+	uint64_t mode = sim_random(s, 10), prefix = sim_random(s, sectors + 1);
+
+	for (uint64_t i = 0; i < sectors; i++) {
+		uint64_t at = i * SIM_SECTOR, n = min_u64(SIM_SECTOR, w->size - at);
+		bool keep = mode == 0 ? false : mode == 1 ? true : mode < 6 ? i < prefix : sim_random(s, 2);
+
+		if (!keep)
+			continue;
+		page_write(w->file, w->offset + at, w->data + at, n);
+		kept++;
+	}
+	if (w->durable && kept && kept < sectors)
+		s->counts.torn++;
+}
+
+void sim_disk_crash(struct sim *s, struct io_env *m)
+{
+	list_for_each_safe(pos, tmp, &m->files) {
+		struct sim_file *f = list_entry(pos, struct sim_file, node);
+
+		f->locked_by = 0;
+		for (uint32_t i = 0; i < s->handle_count; i++)
+			if (s->handles[i] == f)
+				s->handles[i] = NULL;
+		while (f->undo) { /* newest first: an older value can't come back over a newer one that stayed */
+			struct sim_undo *u = f->undo;
+
+			f->undo = u->next;
+			for (uint64_t at = 0; at < u->size; at += SIM_SECTOR)
+				if (sim_random(s, 2))
+					page_write(f, u->offset + at, u->old + at, min_u64(SIM_SECTOR, u->size - at));
+			free(u);
+		}
+	}
+	while (!list_empty(&m->writes)) {
+		struct sim_write *w = list_entry(m->writes.next, struct sim_write, node);
+
+		list_del(&w->node);
+		tear(s, w);
+		free(w->data);
+		free(w);
+	}
+	list_for_each_safe(pos, tmp, &m->files) {
+		struct sim_file *f = list_entry(pos, struct sim_file, node);
+
+		if (!f->named && sim_random(s, 2))
+			file_free(f);
+		else
+			f->named = true;
+	}
+}
+
+bool sim_flip(struct sim *s, uint8_t machine, const char *path_part)
+{
+	uint64_t pages = 0, pick;
+
+	list_for_each(pos, &s->machines[machine].files) {
+		const struct sim_file *f = list_entry(pos, struct sim_file, node);
+
+		for (uint64_t i = 0; strstr(f->path, path_part) && i < f->page_count; i++)
+			pages += f->pages[i] != NULL;
+	}
+	if (!pages)
+		return false;
+	pick = sim_random(s, pages);
+	list_for_each(pos, &s->machines[machine].files) {
+		const struct sim_file *f = list_entry(pos, struct sim_file, node);
+
+		for (uint64_t i = 0; strstr(f->path, path_part) && i < f->page_count; i++) {
+			if (!f->pages[i] || pick-- != 0)
+				continue;
+			f->pages[i][sim_random(s, SIM_PAGE)] ^= (uint8_t)(1u << sim_random(s, 8));
+			s->counts.flips++;
+			return true;
+		}
+	}
+	return false;
+}

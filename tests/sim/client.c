@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/mem.h"
+
+#define TIMEOUT_NS (6 * NS_PER_S)
+#define RECONNECT_NS (20 * NS_PER_MS)
+#define CONNECT_NS (300 * NS_PER_MS)
+
+struct open_op {
+	struct check_op op;
+	uint64_t must_read; /* a GET behind our own SET of a key that nobody else writes: that value; 0 any */
+};
+
+struct sim_client {
+	struct clients *owner;
+	uint32_t id;
+	uint8_t node;
+	int socket;
+	bool connected, connecting, closing, sending;
+	struct io_op connect_op, send_op;
+	struct io_recv recv;
+	struct io_timer timer;
+	struct bytes in, out;
+	struct open_op open[CLIENT_PIPELINE_MAX];
+	uint32_t open_count, answered;
+	uint32_t final_next; /* in the final phase: the next (key, node) to read */
+	uint64_t asked_ns;
+};
+
+struct clients {
+	struct sim *sim;
+	struct io *io;
+	uint8_t node_count;
+	uint32_t pipeline_max;
+	uint64_t think_us_max, next_value;
+	bool resting, final;
+	struct sim_client all[CLIENT_COUNT];
+	struct check_history history;
+	struct clients_stats stats;
+	char complaint[200];
+};
+
+bool client_key_is_counter(uint32_t key)
+{
+	return key >= CLIENT_REGISTERS && key < CLIENT_REGISTERS + CLIENT_COUNTERS;
+}
+
+static uint64_t client_now(const struct sim_client *c)
+{
+	return sim_now(c->owner->sim);
+}
+
+static void client_wake(struct sim_client *c, uint64_t after_ns)
+{
+	io_timer_start(c->owner->io, &c->timer, io_boottime_ns(c->owner->io) + after_ns);
+}
+
+static void client_think(struct sim_client *c)
+{
+	client_wake(c, c->owner->final ? 1000 : sim_random(c->owner->sim, c->owner->think_us_max) * NS_PER_US + 1000);
+}
+
+/* ---- asking ---- */
+
+static void put_command(struct sim_client *c, const struct check_op *op)
+{
+	char key[24], value[24];
+
+	(void)snprintf(key, sizeof key, "key%u", op->key);
+	(void)snprintf(value, sizeof value, "%llu", (unsigned long long)op->value);
+	if (op->kind == CHECK_SET)
+		bytes_printf(&c->out, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(key), key, strlen(value), value);
+	else
+		bytes_printf(&c->out, "*2\r\n$%d\r\n%s\r\n$%zu\r\n%s\r\n", op->kind == CHECK_GET ? 3 : 4,
+			     op->kind == CHECK_GET ? "GET" : "INCR", strlen(key), key);
+}
+
+static struct check_op next_op(struct sim_client *c)
+{
+	struct sim *s = c->owner->sim;
+	struct check_op op = {.key = (uint32_t)sim_random(s, CLIENT_REGISTERS + CLIENT_COUNTERS + 2)};
+
+	if (op.key >= CLIENT_REGISTERS + CLIENT_COUNTERS)
+		op.key = CLIENT_REGISTERS + CLIENT_COUNTERS + c->id;
+	if (client_key_is_counter(op.key))
+		op.kind = sim_random(s, 4) ? CHECK_INCR : CHECK_GET;
+	else
+		op.kind = sim_random(s, 2) ? CHECK_SET : CHECK_GET;
+	if (op.kind == CHECK_SET)
+		op.value = ++c->owner->next_value;
+	return op;
+}
+
+static void client_sent(struct io_op *op, int result)
+{
+	struct sim_client *c = container_of(op, struct sim_client, send_op);
+
+	(void)result; /* a failure shows on the receiving side too */
+	c->sending = false;
+}
+
+static void client_send(struct sim_client *c)
+{
+	c->sending = true;
+	c->send_op.done = client_sent;
+	c->asked_ns = client_now(c);
+	io_send(c->owner->io, &c->send_op, c->socket, c->out.data, c->out.size);
+	client_wake(c, TIMEOUT_NS);
+}
+
+static void client_ask(struct sim_client *c)
+{
+	uint32_t count = 1 + (uint32_t)sim_random(c->owner->sim, c->owner->pipeline_max);
+
+	c->out.size = 0;
+	c->open_count = c->answered = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct open_op *o = &c->open[c->open_count++];
+
+		*o = (struct open_op){.op = next_op(c)};
+		o->op.invoked = client_now(c);
+		for (uint32_t k = 0; k < i && o->op.kind == CHECK_GET && o->op.key >= CLIENT_REGISTERS + CLIENT_COUNTERS; k++)
+			if (c->open[k].op.key == o->op.key && c->open[k].op.kind == CHECK_SET)
+				o->must_read = c->open[k].op.value;
+		put_command(c, &o->op);
+	}
+	client_send(c);
+}
+
+/* One read a time; each client takes its share of (key, node). */
+static void client_ask_final(struct sim_client *c)
+{
+	uint32_t all = CLIENT_KEYS * c->owner->node_count;
+
+	if (c->final_next >= all)
+		return;
+	c->out.size = 0;
+	c->open_count = 1;
+	c->answered = 0;
+	c->open[0] = (struct open_op){.op = {.kind = CHECK_GET, .key = c->final_next % CLIENT_KEYS, .invoked = client_now(c)}};
+	put_command(c, &c->open[0].op);
+	client_send(c);
+}
+
+/* ---- answers ---- */
+
+/* One whole reply at the start of in: its size, or 0. */
+static size_t reply_size(const struct bytes *in)
+{
+	const uint8_t *end = in->size ? memmem(in->data, in->size, "\r\n", 2) : NULL;
+	size_t head;
+	long n;
+
+	if (!end)
+		return 0;
+	head = (size_t)(end - in->data) + 2;
+	if (in->data[0] != '$')
+		return head;
+	n = strtol((const char *)in->data + 1, NULL, 10);
+	if (n < 0)
+		return head;
+	return in->size >= head + (size_t)n + 2 ? head + (size_t)n + 2 : 0;
+}
+
+static void answer(struct sim_client *c, const uint8_t *reply)
+{
+	struct clients *all = c->owner;
+	struct open_op *o = &c->open[c->answered++];
+	const char *newline;
+
+	o->op.returned = client_now(c);
+	if (reply[0] == '-') {
+		/* Certainly not executed, and never will be: no operation at all. */
+		all->stats.failed++;
+		if (all->final)
+			c->final_next--;
+		return;
+	}
+	all->stats.acked++;
+	switch (o->op.kind) {
+	case CHECK_SET:
+		break;
+	case CHECK_INCR:
+		o->op.value = strtoull((const char *)reply + 1, NULL, 10);
+		break;
+	case CHECK_GET:
+		newline = strchr((const char *)reply, '\n');
+		o->op.value = !strncmp((const char *)reply, "$-1", 3) ? 0 : strtoull(newline + 1, NULL, 10);
+		if (o->must_read && o->op.value != o->must_read && !all->complaint[0])
+			(void)snprintf(all->complaint, sizeof all->complaint, "client %u wrote %llu and read %llu behind it in one pipeline", c->id,
+				       (unsigned long long)o->must_read, (unsigned long long)o->op.value);
+		break;
+	}
+	check_add(&all->history, &o->op);
+}
+
+static void client_lost(struct sim_client *c)
+{
+	for (; c->answered < c->open_count; c->answered++) {
+		struct open_op *o = &c->open[c->answered];
+
+		o->op.returned = CHECK_INFINITY;
+		c->owner->stats.unknown++;
+		if (o->op.kind == CHECK_INCR)
+			o->op.value = 0;
+		check_add(&c->owner->history, &o->op);
+	}
+	c->open_count = c->answered = 0;
+	c->connected = false;
+}
+
+static void client_gone(struct sim_client *c)
+{
+	if (c->recv.active || c->sending || c->socket < 0)
+		return;
+	io_close(c->owner->io, c->socket);
+	c->socket = -1;
+	c->closing = false;
+	client_wake(c, RECONNECT_NS);
+}
+
+static void client_drop(struct sim_client *c)
+{
+	client_lost(c);
+	if (!c->closing) {
+		c->closing = true;
+		io_shutdown(c->owner->io, c->socket);
+		io_recv_stop(c->owner->io, &c->recv);
+	}
+	client_wake(c, RECONNECT_NS);
+}
+
+static void client_received(struct io_recv *recv, const uint8_t *data, int size)
+{
+	struct sim_client *c = container_of(recv, struct sim_client, recv);
+	size_t used;
+
+	if (size <= 0) {
+		if (!c->closing)
+			client_drop(c);
+		client_gone(c);
+		return;
+	}
+	if (c->closing)
+		return;
+	bytes_put(&c->in, data, (size_t)size);
+	bytes_put_u8(&c->in, 0); /* strings end */
+	c->in.size--;
+	while (c->answered < c->open_count && (used = reply_size(&c->in))) {
+		answer(c, c->in.data);
+		bytes_drop(&c->in, used);
+	}
+	if (c->answered == c->open_count && c->open_count) {
+		c->open_count = c->answered = 0;
+		if (c->owner->final)
+			c->final_next++;
+		client_think(c);
+	}
+}
+
+/* ---- life ---- */
+
+static void client_connected(struct io_op *op, int result)
+{
+	struct sim_client *c = container_of(op, struct sim_client, connect_op);
+
+	c->connecting = false;
+	if (result < 0) {
+		client_wake(c, RECONNECT_NS);
+		return;
+	}
+	c->socket = result;
+	c->in.size = 0;
+	c->connected = true;
+	c->recv.received = client_received;
+	io_recv_start(c->owner->io, &c->recv, result);
+	client_think(c);
+}
+
+static void client_fire(struct io_timer *t)
+{
+	struct sim_client *c = container_of(t, struct sim_client, timer);
+	char address[40];
+
+	if (c->closing) {
+		client_gone(c);
+		if (c->closing)
+			client_wake(c, RECONNECT_NS);
+		return;
+	}
+	if (c->open_count) {
+		if (client_now(c) >= c->asked_ns + TIMEOUT_NS)
+			client_drop(c);
+		return;
+	}
+	if (c->connecting || (c->owner->resting && !c->owner->final))
+		return;
+	if (c->owner->final && c->connected && c->final_next < CLIENT_KEYS * c->owner->node_count &&
+	    c->node != 1 + c->final_next / CLIENT_KEYS) {
+		client_drop(c); /* the next reads go to another node */
+		return;
+	}
+	if (c->connected && !c->sending) {
+		if (c->owner->final)
+			client_ask_final(c);
+		else if (sim_random(c->owner->sim, 50) == 0)
+			client_drop(c); /* and on to another node */
+		else
+			client_ask(c);
+		return;
+	}
+	if (c->connected || c->socket >= 0)
+		return;
+	c->node = (uint8_t)(c->owner->final ? 1 + c->final_next / CLIENT_KEYS : 1 + sim_random(c->owner->sim, c->owner->node_count));
+	if (c->owner->final && c->final_next >= CLIENT_KEYS * c->owner->node_count)
+		return;
+	c->connecting = true;
+	c->connect_op.done = client_connected;
+	(void)snprintf(address, sizeof address, "10.0.0.%u:6379", c->node);
+	io_connect(c->owner->io, &c->connect_op, address, CONNECT_NS);
+}
+
+struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, uint64_t think_us_max)
+{
+	struct clients *all = mem_zalloc(sizeof *all);
+
+	assert(pipeline_max <= CLIENT_PIPELINE_MAX);
+	all->sim = s;
+	all->node_count = node_count;
+	all->pipeline_max = pipeline_max;
+	all->think_us_max = think_us_max;
+	(void)io_new(&all->io, sim_env(s, 0));
+	for (uint32_t i = 0; i < CLIENT_COUNT; i++) {
+		struct sim_client *c = &all->all[i];
+
+		c->owner = all;
+		c->id = i;
+		c->socket = -1;
+		c->timer.fire = client_fire;
+		client_wake(c, i * NS_PER_MS);
+	}
+	return all;
+}
+
+void clients_end(struct clients *all)
+{
+	for (uint32_t i = 0; i < CLIENT_COUNT; i++) {
+		io_timer_stop(all->io, &all->all[i].timer);
+		bytes_free(&all->all[i].in);
+		bytes_free(&all->all[i].out);
+	}
+	check_history_free(&all->history);
+	io_free(all->io);
+	free(all);
+}
+
+void clients_rest(struct clients *all)
+{
+	all->resting = true;
+}
+
+bool clients_resting(const struct clients *all)
+{
+	for (uint32_t i = 0; i < CLIENT_COUNT; i++)
+		if (all->all[i].open_count)
+			return false;
+	return true;
+}
+
+void clients_final_reads(struct clients *all)
+{
+	all->final = true;
+	for (uint32_t i = 0; i < CLIENT_COUNT; i++) {
+		all->all[i].final_next = i ? CLIENT_KEYS * all->node_count : 0; /* one client is enough */
+		client_wake(&all->all[i], 1000);
+	}
+}
+
+bool clients_final_done(const struct clients *all)
+{
+	return all->all[0].final_next >= CLIENT_KEYS * all->node_count;
+}
+
+const struct check_history *clients_history(const struct clients *all)
+{
+	return &all->history;
+}
+
+const struct clients_stats *clients_stats(const struct clients *all)
+{
+	return &all->stats;
+}
+
+const char *clients_complaint(const struct clients *all)
+{
+	return all->complaint[0] ? all->complaint : NULL;
+}

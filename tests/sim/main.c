@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holdfast-sim: a cluster of real nodes, real RESP clients and a world of faults, all from one seed.
+ *
+ *   holdfast-sim --seed S [--ticks N] [--plant NAME] [--verbose]
+ *
+ * A tick is a millisecond of virtual time under faults. After them everything heals, and the cluster must come
+ * together and still have every acknowledged write. Exit: 0 every checker held, 1 one didn't, 2 usage.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "log.h"
+#include "world.h"
+
+#define TICKS_DEFAULT 8000u
+#define CONVERGE_NS (20 * NS_PER_S)
+
+struct arguments {
+	uint64_t seed, ticks;
+	const char *plant_name;
+	enum plant plant;
+	bool verbose;
+};
+
+static const struct { const char *name; enum plant plant; } plants[] = {
+	{"vote-unpersisted", PLANT_VOTE_UNPERSISTED}, {"read-without-lease", PLANT_READ_WITHOUT_LEASE},
+	{"ack-before-fsync", PLANT_ACK_BEFORE_FSYNC}, {"torn-accepted", PLANT_TORN_ACCEPTED},
+	{"lease-over-pause", PLANT_LEASE_OVER_PAUSE}, {"retry-twice", PLANT_RETRY_TWICE},
+};
+
+static bool parse_u64(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && !*end && !errno;
+}
+
+static bool parse(int argc, char **argv, struct arguments *a)
+{
+	bool seeded = false;
+
+	*a = (struct arguments){.ticks = TICKS_DEFAULT};
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (!strcmp(argv[i], "--verbose")) {
+			a->verbose = true;
+			continue;
+		}
+		if (!value)
+			return false;
+		if (!strcmp(argv[i], "--seed")) {
+			seeded = parse_u64(value, &a->seed);
+			if (!seeded)
+				return false;
+		} else if (!strcmp(argv[i], "--ticks")) {
+			if (!parse_u64(value, &a->ticks) || a->ticks > 100000000)
+				return false;
+		} else if (!strcmp(argv[i], "--plant")) {
+			a->plant_name = value;
+			for (size_t k = 0; k < sizeof plants / sizeof plants[0]; k++)
+				if (!strcmp(value, plants[k].name))
+					a->plant = plants[k].plant;
+			if (!a->plant)
+				return false;
+		} else {
+			return false;
+		}
+		i++;
+	}
+	return seeded;
+}
+
+/* Faults, then healing, then every key read through every node. False with the reason in why. */
+static bool run(struct world *w, struct clients *c, uint64_t ticks, struct bytes *why)
+{
+	struct sim *s = world_sim(w);
+	uint64_t deadline;
+
+	if (!world_run(w, sim_now(s) + ticks * NS_PER_MS))
+		return false;
+	clients_rest(c);
+	world_heal(w);
+	deadline = sim_now(s) + CONVERGE_NS;
+	while (!clients_resting(c) && sim_now(s) < deadline)
+		if (!world_run(w, sim_now(s) + 20 * NS_PER_MS))
+			return false;
+	clients_final_reads(c);
+	while (!clients_final_done(c) && sim_now(s) < deadline)
+		if (!world_run(w, sim_now(s) + 20 * NS_PER_MS))
+			return false;
+	if (!clients_final_done(c)) {
+		bytes_puts(why, "healed, but the cluster doesn't answer: ");
+		(void)world_converged(w, why);
+		return false;
+	}
+	for (;;) {
+		why->size = 0;
+		if (world_converged(w, why))
+			break;
+		if (sim_now(s) >= deadline || !world_run(w, sim_now(s) + 20 * NS_PER_MS))
+			return false;
+	}
+	if (clients_complaint(c)) {
+		bytes_puts(why, clients_complaint(c));
+		return false;
+	}
+	return check_linearizable(clients_history(c), CLIENT_KEYS, client_key_is_counter, why);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a;
+	struct world *w;
+	struct clients *c;
+	struct bytes why = {0};
+	const struct sim_counts *n;
+	bool ok;
+
+	if (!parse(argc, argv, &a)) {
+		fprintf(stderr, "usage: holdfast-sim --seed S [--ticks N] [--plant NAME] [--verbose]\nplants:");
+		for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++)
+			fprintf(stderr, " %s", plants[i].name);
+		fprintf(stderr, "\n");
+		return 2;
+	}
+	log_set_level(a.verbose ? LOG_DEBUG : (enum log_level)0);
+	w = world_new(&(struct world_options){.seed = a.seed, .plant = a.plant});
+	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), 4000);
+	ok = run(w, c, a.ticks, &why);
+	n = sim_counts(world_sim(w));
+	if (!ok) {
+		if (world_failure(w)) {
+			why.size = 0;
+			bytes_puts(&why, world_failure(w));
+		}
+		printf("FAILED at %llu ms: %.*s\n", (unsigned long long)(sim_now(world_sim(w)) / NS_PER_MS), (int)why.size, (const char *)why.data);
+		printf("replay: holdfast-sim --seed %llu --ticks %llu%s%s\n", (unsigned long long)a.seed, (unsigned long long)a.ticks,
+		       a.plant_name ? " --plant " : "", a.plant_name ? a.plant_name : "");
+	}
+	printf("seed=%llu ticks=%llu acked=%llu failed=%llu unknown=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu "
+	       "breaks=%llu flips=%llu nodes=%u %s\n",
+	       (unsigned long long)a.seed, (unsigned long long)a.ticks, (unsigned long long)clients_stats(c)->acked,
+	       (unsigned long long)clients_stats(c)->failed, (unsigned long long)clients_stats(c)->unknown, (unsigned long long)n->crashes,
+	       (unsigned long long)n->torn, (unsigned long long)n->partitions, (unsigned long long)n->pauses, (unsigned long long)n->stalls,
+	       (unsigned long long)n->breaks, (unsigned long long)n->flips, world_node_count(w), ok ? "ok" : "failed");
+	bytes_free(&why);
+	clients_end(c);
+	world_free(w);
+	return ok ? 0 : 1;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "log.h"
+#include "node.h"
+
+#define FAULT_NS_MIN (60 * NS_PER_MS)
+#define FAULT_NS_MAX (900 * NS_PER_MS)
+#define GROUPS_MAX 8u
+
+struct sim_node {
+	uint8_t id;
+	bool up, failed, paused;
+	struct node *node;
+	struct config config;
+	struct io *ios[2];
+	uint64_t start_ns;      /* down: start then */
+	bool crash_pending, crash_silent;
+	raft_index checked[GROUPS_MAX + 1]; /* committed entries seen so far */
+	raft_index summed[GROUPS_MAX + 1];
+};
+
+/* What all nodes must agree on, by group. */
+struct canon {
+	uint64_t *sums;    /* by applied index; 0: not seen */
+	uint64_t *entries; /* by index: a hash of term, kind and payload; 0: not seen */
+	size_t cap;
+	uint8_t *leaders;  /* by term */
+	size_t term_cap;
+};
+
+struct world {
+	struct sim *sim;
+	uint64_t random;
+	enum plant plant;
+	uint8_t node_count, rot_node;
+	uint32_t pipeline_max, groups, reactors;
+	struct sim_node nodes[NODE_SLOTS];
+	struct canon canon[GROUPS_MAX + 1];
+	uint64_t next_fault_ns, heal_links_ns;
+	bool healed;
+	char failure[300];
+};
+
+static uint64_t draw(struct world *w, uint64_t bound)
+{
+	return rand_below(&w->random, bound);
+}
+
+static uint64_t draw_between(struct world *w, uint64_t min, uint64_t max)
+{
+	return min + draw(w, max - min + 1);
+}
+
+static void fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(struct world *w, const char *format, ...)
+{
+	va_list args;
+
+	if (w->failure[0])
+		return;
+	va_start(args, format);
+	(void)vsnprintf(w->failure, sizeof w->failure, format, args);
+	va_end(args);
+}
+
+const char *world_failure(const struct world *w)
+{
+	return w->failure[0] ? w->failure : NULL;
+}
+
+/* ---- nodes ---- */
+
+static void on_failed(void *arg, const char *what, int error)
+{
+	struct sim_node *n = arg;
+
+	(void)what;
+	(void)error;
+	n->failed = true;
+}
+
+static void on_other(void *arg)
+{
+	(void)arg;
+}
+
+static void node_make_config(struct world *w, struct sim_node *n)
+{
+	struct config *c = &n->config;
+
+	*c = (struct config){
+		.node = n->id,
+		.member_count = w->node_count,
+		.reactors = w->reactors,
+		.groups = w->groups,
+		.segment_mb = 32,
+		.max_clients = 1000,
+		.plant = w->plant,
+	};
+	for (uint8_t i = 1; i <= w->node_count; i++) {
+		c->members[i - 1] = i;
+		(void)snprintf(c->member_address[i], ADDRESS_MAX, "10.0.0.%u:7400", i);
+	}
+	(void)snprintf(c->data, sizeof c->data, "/data");
+	(void)snprintf(c->store, sizeof c->store, "10.0.0.%u:6379", n->id);
+	(void)snprintf(c->peer, sizeof c->peer, "10.0.0.%u:7400", n->id);
+}
+
+static void node_down(struct world *w, struct sim_node *n, bool silent)
+{
+	sim_crash(w->sim, n->id, silent);
+	node_free(n->node);
+	free(n->node);
+	n->node = NULL;
+	for (uint32_t i = 0; i < w->reactors; i++)
+		io_free(n->ios[i]);
+	n->up = n->failed = n->crash_pending = n->paused = false;
+	n->start_ns = sim_now(w->sim) + draw_between(w, 20 * NS_PER_MS, 1500 * NS_PER_MS);
+}
+
+static void node_up(struct world *w, struct sim_node *n)
+{
+	int r;
+
+	if (n->id == w->rot_node && !w->healed && draw(w, 3) == 0)
+		(void)sim_flip(w->sim, n->id, "/seg-");
+	n->node = mem_zalloc(sizeof *n->node);
+	n->node->arg = n;
+	n->node->failed = on_failed;
+	n->node->left = n->node->serving = on_other;
+	for (uint32_t i = 0; i < w->reactors; i++)
+		(void)io_new(&n->ios[i], sim_env(w->sim, n->id));
+	memset(n->checked, 0, sizeof n->checked);
+	memset(n->summed, 0, sizeof n->summed);
+	n->up = true;
+	n->failed = false;
+	r = node_start(n->node, &n->config, n->ios);
+	if (r < 0)
+		fail(w, "node %u doesn't start: %s", n->id, strerror(-r));
+}
+
+/* ---- checking the nodes ---- */
+
+static void canon_grow(struct canon *c, raft_index index)
+{
+	size_t cap = c->cap ? c->cap : 1024;
+
+	while (cap <= index)
+		cap *= 2;
+	if (cap == c->cap)
+		return;
+	c->sums = mem_realloc(c->sums, cap * sizeof *c->sums);
+	c->entries = mem_realloc(c->entries, cap * sizeof *c->entries);
+	memset(c->sums + c->cap, 0, (cap - c->cap) * sizeof *c->sums);
+	memset(c->entries + c->cap, 0, (cap - c->cap) * sizeof *c->entries);
+	c->cap = cap;
+}
+
+static void check_leader(struct world *w, const struct sim_node *n, const struct group *g)
+{
+	struct canon *c = &w->canon[g->id];
+
+	if (g->raft.role != RAFT_LEADER)
+		return;
+	if (g->raft.term >= c->term_cap) {
+		size_t cap = g->raft.term * 2 + 64;
+
+		c->leaders = mem_realloc(c->leaders, cap);
+		memset(c->leaders + c->term_cap, 0, cap - c->term_cap);
+		c->term_cap = cap;
+	}
+	if (!c->leaders[g->raft.term])
+		c->leaders[g->raft.term] = n->id;
+	if (c->leaders[g->raft.term] != n->id)
+		fail(w, "two leaders in term %llu of group %u: nodes %u and %u", (unsigned long long)g->raft.term, g->id,
+		     c->leaders[g->raft.term], n->id);
+}
+
+static void check_committed(struct world *w, struct sim_node *n, const struct group *g)
+{
+	struct canon *c = &w->canon[g->id];
+	raft_index from = max_u64(n->checked[g->id], g->raft.log.start) + 1;
+
+	for (raft_index i = from; i <= g->raft.commit; i++) {
+		const struct entry *e = raft_log_entry(&g->raft.log, i);
+		uint64_t hash = mix64(e->term ^ mix64(e->crc + ((uint64_t)e->kind << 32))) | 1;
+
+		canon_grow(c, i);
+		if (!c->entries[i])
+			c->entries[i] = hash;
+		if (c->entries[i] != hash)
+			fail(w, "committed entry changed: group %u index %llu node %u", g->id, (unsigned long long)i, n->id);
+	}
+	n->checked[g->id] = g->raft.commit;
+}
+
+static void check_state(struct world *w, struct sim_node *n, const struct group *g)
+{
+	struct canon *c = &w->canon[g->id];
+	uint64_t sum;
+
+	if (!g->store || g->applied == n->summed[g->id] || !g->applied)
+		return;
+	n->summed[g->id] = g->applied;
+	canon_grow(c, g->applied);
+	sum = store_checksum(g->store) | 1;
+	if (!c->sums[g->applied])
+		c->sums[g->applied] = sum;
+	if (c->sums[g->applied] != sum)
+		fail(w, "states differ: group %u index %llu node %u", g->id, (unsigned long long)g->applied, n->id);
+}
+
+static void check_node(struct world *w, struct sim_node *n)
+{
+	for (uint32_t i = 0; i < n->node->lane_count; i++)
+		for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++) {
+			const struct group *g = n->node->lanes[i]->groups[k];
+
+			check_leader(w, n, g);
+			check_committed(w, n, g);
+			check_state(w, n, g);
+		}
+}
+
+bool world_converged(struct world *w, struct bytes *why)
+{
+	const struct node *first = w->nodes[1].node;
+
+	for (uint8_t id = 1; id <= w->node_count; id++) {
+		const struct sim_node *n = &w->nodes[id];
+
+		if (!n->up || !n->node->groups_started) {
+			bytes_printf(why, "node %u isn't serving", id);
+			return false;
+		}
+		for (uint32_t i = 0; i < n->node->lane_count; i++)
+			for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++) {
+				const struct group *g = n->node->lanes[i]->groups[k], *other = lane_group(first->lanes[i], g->id);
+
+				if (!other || !g->raft.leader || g->raft.quarantined || g->raft.missing || g->applied != g->raft.log.last ||
+				    g->applied != other->applied) {
+					bytes_printf(why, "node %u group %u: role %s leader %u term %llu applied %llu commit %llu last %llu missing %llu%s",
+						     id, g->id, raft_role_name(g->raft.role), g->raft.leader, (unsigned long long)g->raft.term,
+						     (unsigned long long)g->applied, (unsigned long long)g->raft.commit,
+						     (unsigned long long)g->raft.log.last, (unsigned long long)g->raft.missing,
+						     g->raft.quarantined ? " quarantined" : "");
+					return false;
+				}
+			}
+	}
+	return true;
+}
+
+/* ---- faults ---- */
+
+static uint8_t any_node(struct world *w)
+{
+	return (uint8_t)(1 + draw(w, w->node_count));
+}
+
+static void crash_soon(struct world *w, uint8_t id)
+{
+	struct sim_node *n = &w->nodes[id];
+
+	if (n->up) {
+		n->crash_pending = true;
+		n->crash_silent = draw(w, 3) == 0;
+	}
+}
+
+static void cut_links(struct world *w)
+{
+	uint8_t one = any_node(w), direction = (uint8_t)draw(w, 4);
+
+	sim_counts(w->sim)->partitions++;
+	for (uint8_t a = 1; a <= w->node_count; a++)
+		for (uint8_t b = 1; b <= w->node_count; b++) {
+			bool apart = direction == 3 ? (a % 2) != (b % 2) : (a == one) != (b == one);
+
+			if (!apart)
+				continue;
+			if (direction == 1 && a != one)
+				continue; /* only what the one says is lost */
+			if (direction == 2 && b != one)
+				continue; /* only what it should hear */
+			sim_cut(w->sim, a, b, true);
+		}
+	w->heal_links_ns = sim_now(w->sim) + draw_between(w, 50 * NS_PER_MS, 1500 * NS_PER_MS);
+}
+
+static void mend_links(struct world *w)
+{
+	for (uint8_t a = 1; a <= w->node_count; a++)
+		for (uint8_t b = 1; b <= w->node_count; b++)
+			sim_cut(w->sim, a, b, false);
+	w->heal_links_ns = 0;
+}
+
+static void fault(struct world *w)
+{
+	uint64_t kind = draw(w, 10);
+
+	if (kind < 4) {
+		crash_soon(w, any_node(w));
+	} else if (kind == 4) {
+		for (uint8_t id = 1; id <= w->node_count; id++) /* power cut */
+			crash_soon(w, id);
+	} else if (kind < 7) {
+		uint8_t id = any_node(w);
+
+		if (w->nodes[id].up)
+			sim_pause(w->sim, id, draw_between(w, 30 * NS_PER_MS, 700 * NS_PER_MS));
+	} else if (!w->heal_links_ns) {
+		cut_links(w);
+	}
+	w->next_fault_ns = sim_now(w->sim) + draw_between(w, FAULT_NS_MIN, FAULT_NS_MAX);
+}
+
+/* What is due after an event: crashes that waited for a write, restarts, nodes that ended themselves. */
+static void look_after(struct world *w)
+{
+	uint64_t now_ns = sim_now(w->sim);
+
+	for (uint8_t id = 1; id <= w->node_count; id++) {
+		struct sim_node *n = &w->nodes[id];
+
+		if (n->up && n->failed)
+			node_down(w, n, false);
+		else if (n->up && n->crash_pending && (sim_writing(w->sim, id) || draw(w, 2000) == 0))
+			node_down(w, n, n->crash_silent);
+		else if (!n->up && now_ns >= n->start_ns)
+			node_up(w, n);
+	}
+}
+
+bool world_run(struct world *w, uint64_t until_ns)
+{
+	while (!w->failure[0] && sim_now(w->sim) < until_ns) {
+		uint64_t now_ns = sim_now(w->sim), stop_ns = min_u64(until_ns, now_ns + 5 * NS_PER_MS);
+		uint8_t machine;
+
+		if (!w->healed && now_ns >= w->next_fault_ns)
+			fault(w);
+		if (w->heal_links_ns && now_ns >= w->heal_links_ns)
+			mend_links(w);
+		if (sim_step(w->sim, stop_ns)) {
+			machine = sim_last_machine(w->sim);
+			if (machine && w->nodes[machine].up && !w->nodes[machine].failed)
+				check_node(w, &w->nodes[machine]);
+		}
+		look_after(w);
+	}
+	return !w->failure[0];
+}
+
+void world_heal(struct world *w)
+{
+	w->healed = true;
+	mend_links(w);
+	sim_heal(w->sim);
+	for (uint8_t id = 1; id <= w->node_count; id++) {
+		w->nodes[id].crash_pending = false;
+		w->nodes[id].start_ns = 0;
+	}
+}
+
+/* ---- life ---- */
+
+struct world *world_new(const struct world_options *o)
+{
+	struct world *w = mem_zalloc(sizeof *w);
+	struct sim_faults faults;
+
+	w->random = mix64(o->seed ^ 0x776f726c64u);
+	w->plant = o->plant;
+	w->node_count = draw(w, 5) ? 3 : 5;
+	w->reactors = draw(w, 4) ? 1 : 2;
+	w->groups = 1 + (uint32_t)draw(w, 4);
+	w->pipeline_max = 1 + (uint32_t)draw(w, 5);
+	w->rot_node = any_node(w);
+	faults = (struct sim_faults){
+		.delay_us_min = 20,
+		.delay_us_max = (uint32_t)draw_between(w, 50, draw(w, 4) ? 300 : 20000),
+		.slow_per_10000 = (uint32_t)draw(w, 2) * (uint32_t)draw(w, 30),
+		.break_per_100000 = (uint32_t)draw(w, 30),
+		.write_us_min = 50,
+		.write_us_max = (uint32_t)draw_between(w, 100, draw(w, 4) ? 600 : 15000),
+		.stall_per_100000 = (uint32_t)draw(w, 2) * (uint32_t)draw(w, 8),
+		.drift_ppm = (uint32_t)draw(w, 500),
+	};
+	w->sim = sim_new(o->seed, &faults);
+	for (uint8_t id = 1; id <= w->node_count; id++) {
+		w->nodes[id].id = id;
+		node_make_config(w, &w->nodes[id]);
+		node_up(w, &w->nodes[id]);
+	}
+	w->next_fault_ns = sim_now(w->sim) + draw_between(w, 300 * NS_PER_MS, 2 * NS_PER_S);
+	return w;
+}
+
+void world_free(struct world *w)
+{
+	for (uint8_t id = 1; id <= w->node_count; id++)
+		if (w->nodes[id].up)
+			node_down(w, &w->nodes[id], false);
+	for (unsigned i = 0; i <= GROUPS_MAX; i++) {
+		free(w->canon[i].sums);
+		free(w->canon[i].entries);
+		free(w->canon[i].leaders);
+	}
+	sim_free(w->sim);
+	free(w);
+}
+
+struct sim *world_sim(struct world *w)
+{
+	return w->sim;
+}
+
+uint8_t world_node_count(const struct world *w)
+{
+	return w->node_count;
+}
+
+uint32_t world_pipeline_max(const struct world *w)
+{
+	return w->pipeline_max;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cluster of real nodes on a simulated world, the faults that happen to it, and what is checked of the nodes.
+ *
+ * Faults, at random times: a node crashes (most often in the middle of a journal write, which tears it), all of
+ * them at once now and then; a node stands still for longer than a lease; links are cut (one node isolated, halves,
+ * one direction only) and heal; on one node, always the same, a bit of the journal flips while it is down. What is
+ * lost, delayed or torn below that is the simulator's (io/sim.h).
+ */
+#ifndef HF_SIM_WORLD_H
+#define HF_SIM_WORLD_H
+
+#include "base/bytes.h"
+#include "config.h"
+#include "io/sim.h"
+
+struct world;
+
+struct world_options {
+	uint64_t seed;
+	enum plant plant;
+};
+
+struct world *world_new(const struct world_options *o);
+void world_free(struct world *w);
+struct sim *world_sim(struct world *w);
+uint8_t world_node_count(const struct world *w);
+/* Draws from the world's own chances. */
+uint32_t world_pipeline_max(const struct world *w);
+/* Runs under faults until the time; false if a checker failed. */
+bool world_run(struct world *w, uint64_t until_ns);
+/* Heals everything and starts every node; then world_run() goes on without faults. */
+void world_heal(struct world *w);
+/* True if every group has a leader and all nodes have applied the same; false with a line in why. */
+bool world_converged(struct world *w, struct bytes *why);
+/* What went wrong, or NULL. */
+const char *world_failure(const struct world *w);
+
+#endif
