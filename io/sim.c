@@ -172,6 +172,8 @@ void io_random(struct io *io, void *ret, size_t size)
 void io_timer_start(struct io *io, struct io_timer *timer, uint64_t deadline_ns)
 {
 	timer_heap_start(&io->timers, timer, deadline_ns);
+	if (!io->in_turn) /* else the end of the turn plans the wake-up */
+		sim_wake(io->sim, io, world_time(&io->sim->machines[io->machine], deadline_ns));
 }
 
 void io_timer_stop(struct io *io, struct io_timer *timer)
@@ -240,11 +242,13 @@ static void run_turn(struct sim *s, struct io *io)
 
 	s->last_machine = io->machine;
 	io->wake_at_ns = 0;
+	io->in_turn = true;
 	run_ready(io);
 	run_timers(io);
 	run_mail(io);
 	if (io->turn)
 		io->turn(io->turn_arg);
+	io->in_turn = false;
 	io->busy_until_ns = sim_io_now(io) + sim_between(s, TURN_NS_MIN, TURN_NS_MAX);
 	if (io->ahead_ns && s->machines[io->machine].paused_until_ns < sim_io_now(io))
 		s->machines[io->machine].paused_until_ns = sim_io_now(io);

@@ -45,6 +45,7 @@ struct io {
 	uint32_t ready_count, ready_cap;
 	struct io_message *mail_first, **mail_last;
 	uint64_t busy_until_ns, wake_at_ns; /* 0: no wake-up is planned */
+	bool in_turn;
 	uint64_t ahead_ns;                  /* stood still in this turn for so long */
 };
 

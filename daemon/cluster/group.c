@@ -68,11 +68,18 @@ static uint64_t stamp_now(struct group *g)
 static void group_step(struct group *g, struct raft_event *event);
 static void group_apply(struct group *g);
 
+static bool planted(const struct group *g, enum plant plant)
+{
+	return g->lane->config->plant == plant;
+}
+
 static void store_hard(struct group *g)
 {
 	g->hard_sequence = journal_append(g->lane->journal, &(struct journal_record){
 		.kind = JOURNAL_HARD, .group = g->id, .term = g->raft.term, .index = g->raft.vote});
 	lane_note_stored(g->lane, g, g->hard_sequence, 0, g->raft.term);
+	if (planted(g, PLANT_VOTE_UNPERSISTED))
+		g->hard_sequence = 0;
 }
 
 static void store_entries(struct group *g, raft_index from)
@@ -116,8 +123,7 @@ static void send_message(struct group *g, const struct raft_message *m)
 
 static void send_or_hold(struct group *g, const struct raft_message *m)
 {
-	if (!m->needs_hard || g->hard_sequence <= journal_durable(g->lane->journal) ||
-	    g->lane->config->plant == PLANT_VOTE_UNPERSISTED) {
+	if (!m->needs_hard || g->hard_sequence <= journal_durable(g->lane->journal)) {
 		send_message(g, m);
 		return;
 	}
@@ -248,6 +254,10 @@ static void group_step(struct group *g, struct raft_event *event)
 	group_apply(g);
 	if (raft_dirty(&g->raft))
 		group_mark(g);
+	if (u.hard && planted(g, PLANT_VOTE_UNPERSISTED))
+		group_step(g, &(struct raft_event){.type = RAFT_HARD_STORED, .term = g->raft.term});
+	if (u.store_from && planted(g, PLANT_ACK_BEFORE_FSYNC))
+		group_stored(g, g->raft.log.last, raft_log_last_term(&g->raft.log));
 	if (g->raft.wake_ns < g->wake.deadline_ns || !g->wake.heap_slot)
 		if (g->raft.wake_ns != UINT64_MAX)
 			io_timer_start(g->lane->io, &g->wake, max_u64(g->raft.wake_ns, event->now_ns + NS_PER_MS / 2));
@@ -326,7 +336,7 @@ static void group_apply(struct group *g)
 	};
 	raft_index before = g->applied;
 
-	while (g->applied < g->raft.commit) {
+	while (g->applied < g->raft.commit && !g->lane->stopped) {
 		struct entry *e = raft_log_entry(&g->raft.log, g->applied + 1);
 		int r;
 
@@ -337,6 +347,7 @@ static void group_apply(struct group *g)
 			/* It was committed, so others understand it: going on without it would diverge. */
 			log_error("group: can't apply group=%u index=%llu: it was written by a later version; upgrade this node",
 				  g->id, (unsigned long long)e->index);
+			g->lane->stopped = true;
 			g->lane->failed(g->lane->arg, "apply", r);
 			return;
 		}
@@ -353,10 +364,10 @@ bool group_readable(struct group *g)
 {
 	if (!list_empty(&g->reads) || !list_empty(&g->batches) || !g->store)
 		return false;
-	if (g->lane->config->plant == PLANT_READ_WITHOUT_LEASE)
+	if (planted(g, PLANT_READ_WITHOUT_LEASE))
 		return true;
 	return group_leads(g) && g->raft.commit >= g->raft.term_start && g->applied == g->raft.commit &&
-	       raft_lease(&g->raft, io_boottime_ns(g->lane->io));
+	       raft_lease(&g->raft, planted(g, PLANT_LEASE_OVER_PAUSE) ? g->lane->turn_ns : io_boottime_ns(g->lane->io));
 }
 
 #define READ_ARGS_MAX 64u
@@ -837,6 +848,8 @@ struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, stru
 	g->lane = lane;
 	g->catalog = catalog;
 	g->store = catalog ? NULL : store_new(hash_seed);
+	if (g->store && planted(g, PLANT_RETRY_TWICE))
+		store_plant_retry_twice(g->store);
 	g->wake.fire = group_wake;
 	list_init(&g->dirty);
 	list_init(&g->writes);

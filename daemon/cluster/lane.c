@@ -153,6 +153,7 @@ int lane_open(struct lane *lane)
 		.lane = lane->id,
 		.segment_size = lane->config->segment_mb << 20,
 		.self = lane->config->node,
+		.plant_torn_accepted = lane->config->plant == PLANT_TORN_ACCEPTED,
 		.arg = lane,
 		.record = recover_record,
 		.checkpoint = lane_checkpoint,
@@ -235,6 +236,9 @@ static void lane_tick(struct io_timer *t)
 	(void)liveness_expire(&lane->liveness, now_ns);
 	if (now_ns >= lane->heartbeat_ns)
 		send_heartbeats(lane, now_ns);
+	for (unsigned i = 0; i < NODE_SLOTS; i++)
+		if (lane->peers[i])
+			peer_tick(lane->peers[i], now_ns);
 	for (uint32_t i = 0; i < lane->group_count; i++)
 		group_tick(lane->groups[i], now_ns);
 	io_timer_start(lane->io, &lane->tick, now_ns + TICK_NS);
@@ -282,6 +286,8 @@ void lane_turn(struct lane *lane)
 		lane->again.fire = lane_again;
 		io_timer_start(lane->io, &lane->again, 0);
 	}
+	if (lane->config->plant == PLANT_LEASE_OVER_PAUSE)
+		lane->turn_ns = io_boottime_ns(lane->io);
 	journal_flush(lane->journal);
 	if (!lane->peers_dirty)
 		return;

@@ -57,6 +57,7 @@ struct lane {
 	uint64_t generation; /* see liveness_heard() */
 	struct io_timer tick, again;
 	uint64_t heartbeat_ns;
+	uint64_t turn_ns;    /* when the last turn ended: only for the planted lease-over-pause */
 	uint64_t repaired;   /* payloads fetched from peers because ours had rotted */
 	/* The owner (node.c). */
 	void *arg;

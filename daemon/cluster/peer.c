@@ -14,6 +14,7 @@
 
 #define REDIAL_NS (50 * NS_PER_MS)
 #define CONNECT_TIMEOUT_NS (500 * NS_PER_MS)
+#define SILENT_NS NS_PER_S
 #define OUT_MAX (48u << 20) /* a peer that takes so little is cut off: Raft sends again what it then lacks */
 #define BUFFER_KEEP (1u << 20)
 
@@ -76,6 +77,7 @@ static void peer_attach(struct peer *p, int socket)
 	p->socket = socket;
 	p->closing = false;
 	p->in.size = p->out.size = 0;
+	p->heard_ns = io_boottime_ns(p->lane->io);
 	io_recv_start(p->lane->io, &p->recv, socket);
 }
 
@@ -134,6 +136,12 @@ void peer_drop(struct peer *p, const char *why)
 		lane_peer_lost(p->lane, p);
 	}
 	peer_gone(p);
+}
+
+void peer_tick(struct peer *p, uint64_t now_ns)
+{
+	if (p->socket >= 0 && !p->closing && now_ns > p->heard_ns + SILENT_NS)
+		peer_drop(p, "nothing was heard for too long");
 }
 
 /* ---- dialling and accepting ---- */
@@ -242,6 +250,7 @@ static void peer_received(struct io_recv *recv, const uint8_t *data, int size)
 	if (p->closing)
 		return;
 	p->bytes_in += (uint64_t)size;
+	p->heard_ns = io_boottime_ns(p->lane->io);
 	if (p->in.size) { /* a frame began in an earlier piece */
 		bytes_put(&p->in, data, (size_t)size);
 		used = peer_frames(p, p->in.data, p->in.size);

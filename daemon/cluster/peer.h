@@ -26,6 +26,7 @@ struct peer {
 	struct wire_hello hello; /* what it last said */
 	int next_socket;      /* an accepted connection that waits until the old one is gone; -1 */
 	struct wire_hello next_hello;
+	uint64_t heard_ns;    /* when anything last came: TCP alone takes minutes to notice a silent end */
 	bool refused;         /* it was logged */
 	uint64_t bytes_in, bytes_out, frames_in, frames_out;
 };
@@ -40,5 +41,7 @@ void peer_accept(struct peer *p, int socket, const struct wire_hello *hello);
 struct bytes *peer_out(struct peer *p);
 void peer_flush(struct peer *p);
 void peer_drop(struct peer *p, const char *why);
+/* Drops a connection on which nothing, not even a heartbeat or a hello, has come for too long. */
+void peer_tick(struct peer *p, uint64_t now_ns);
 
 #endif

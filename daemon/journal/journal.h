@@ -31,6 +31,7 @@ struct journal_options {
 	uint32_t lane;
 	uint32_t segment_size; /* bytes, a multiple of 1 MiB; of an existing journal, what its segments have */
 	uint8_t self;          /* this node's slot in peer_sequence */
+	bool plant_torn_accepted; /* for the simulator: an unfinished batch is taken for a whole one */
 	void *arg;
 	/* Recovery, within journal_open(): each record in order. */
 	void (*record)(void *arg, const struct journal_record *record);

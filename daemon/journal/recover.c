@@ -302,6 +302,8 @@ static struct entry *payload_of(const struct recovery *rec, uint64_t at, const s
 		e = entry_new(h->entry_kind, h->size);
 		e->crc = h->payload_crc;
 		journal_image_read(rec->buf + at, h->offset, e->data, h->size);
+		if (rec->j->options.plant_torn_accepted)
+			entry_seal(e);
 		if (entry_intact(e))
 			goto out;
 		entry_unref(e);
@@ -410,6 +412,10 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 			return more;
 		case TORN:
 			rec->found->torn = true;
+			if (j->options.plant_torn_accepted && p.has_head) {
+				take_records(rec, s, at, &p);
+				break;
+			}
 			zero_rest(rec, s, at);
 			s->end = at;
 			return false;

@@ -29,6 +29,8 @@ struct store;
 
 struct store *store_new(uint64_t hash_seed);
 void store_free(struct store *s);
+/* For the simulator: sequences are not checked, so what an ingress sends again is executed again. */
+void store_plant_retry_twice(struct store *s);
 
 /* Where the replies of one ingress go. */
 struct store_sink {

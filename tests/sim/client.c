@@ -64,7 +64,10 @@ static void client_wake(struct sim_client *c, uint64_t after_ns)
 
 static void client_think(struct sim_client *c)
 {
-	client_wake(c, c->owner->final ? 1000 : sim_random(c->owner->sim, c->owner->think_us_max) * NS_PER_US + 1000);
+	/* Now and then a long one: it asks an old connection after the world has gone on. */
+	uint64_t max_us = sim_random(c->owner->sim, 25) ? c->owner->think_us_max : 600000;
+
+	client_wake(c, c->owner->final ? 1000 : sim_random(c->owner->sim, max_us) * NS_PER_US + 1000);
 }
 
 /* ---- asking ---- */

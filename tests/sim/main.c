@@ -8,9 +8,11 @@
  * together and still have every acknowledged write. Exit: 0 every checker held, 1 one didn't, 2 usage.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "log.h"
@@ -31,6 +33,26 @@ static const struct { const char *name; enum plant plant; } plants[] = {
 	{"ack-before-fsync", PLANT_ACK_BEFORE_FSYNC}, {"torn-accepted", PLANT_TORN_ACCEPTED},
 	{"lease-over-pause", PLANT_LEASE_OVER_PAUSE}, {"retry-twice", PLANT_RETRY_TWICE},
 };
+
+static struct arguments arguments;
+
+static void print_replay(void)
+{
+	printf("replay: holdfast-sim --seed %llu --ticks %llu%s%s\n", (unsigned long long)arguments.seed,
+	       (unsigned long long)arguments.ticks, arguments.plant_name ? " --plant " : "",
+	       arguments.plant_name ? arguments.plant_name : "");
+}
+
+/* An assertion of the daemon is a checker too. */
+static void on_abort(int signal)
+{
+	(void)signal;
+	printf("FAILED: an assertion\n");
+	print_replay();
+	printf("seed=%llu ticks=%llu failed\n", (unsigned long long)arguments.seed, (unsigned long long)arguments.ticks);
+	(void)fflush(stdout);
+	_exit(1);
+}
 
 static bool parse_u64(const char *text, uint64_t *ret)
 {
@@ -116,24 +138,25 @@ static bool run(struct world *w, struct clients *c, uint64_t ticks, struct bytes
 
 int main(int argc, char **argv)
 {
-	struct arguments a;
+	struct arguments *a = &arguments;
 	struct world *w;
 	struct clients *c;
 	struct bytes why = {0};
 	const struct sim_counts *n;
 	bool ok;
 
-	if (!parse(argc, argv, &a)) {
+	if (!parse(argc, argv, a)) {
 		fprintf(stderr, "usage: holdfast-sim --seed S [--ticks N] [--plant NAME] [--verbose]\nplants:");
 		for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++)
 			fprintf(stderr, " %s", plants[i].name);
 		fprintf(stderr, "\n");
 		return 2;
 	}
-	log_set_level(a.verbose ? LOG_DEBUG : (enum log_level)0);
-	w = world_new(&(struct world_options){.seed = a.seed, .plant = a.plant});
+	(void)signal(SIGABRT, on_abort);
+	log_set_level(a->verbose ? LOG_DEBUG : (enum log_level)0);
+	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant});
 	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), 4000);
-	ok = run(w, c, a.ticks, &why);
+	ok = run(w, c, a->ticks, &why);
 	n = sim_counts(world_sim(w));
 	if (!ok) {
 		if (world_failure(w)) {
@@ -141,12 +164,11 @@ int main(int argc, char **argv)
 			bytes_puts(&why, world_failure(w));
 		}
 		printf("FAILED at %llu ms: %.*s\n", (unsigned long long)(sim_now(world_sim(w)) / NS_PER_MS), (int)why.size, (const char *)why.data);
-		printf("replay: holdfast-sim --seed %llu --ticks %llu%s%s\n", (unsigned long long)a.seed, (unsigned long long)a.ticks,
-		       a.plant_name ? " --plant " : "", a.plant_name ? a.plant_name : "");
+		print_replay();
 	}
 	printf("seed=%llu ticks=%llu acked=%llu failed=%llu unknown=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu "
 	       "breaks=%llu flips=%llu nodes=%u %s\n",
-	       (unsigned long long)a.seed, (unsigned long long)a.ticks, (unsigned long long)clients_stats(c)->acked,
+	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)clients_stats(c)->failed, (unsigned long long)clients_stats(c)->unknown, (unsigned long long)n->crashes,
 	       (unsigned long long)n->torn, (unsigned long long)n->partitions, (unsigned long long)n->pauses, (unsigned long long)n->stalls,
 	       (unsigned long long)n->breaks, (unsigned long long)n->flips, world_node_count(w), ok ? "ok" : "failed");

@@ -18,6 +18,7 @@
 struct sim_node {
 	uint8_t id;
 	bool up, failed, paused;
+	struct world *world;
 	struct node *node;
 	struct config config;
 	struct io *ios[2];
@@ -83,8 +84,8 @@ static void on_failed(void *arg, const char *what, int error)
 {
 	struct sim_node *n = arg;
 
-	(void)what;
-	(void)error;
+	/* The simulated disks report no errors, and all nodes run one version: no node has a reason to stop. */
+	fail(n->world, "node %u stops itself: %s: %s", n->id, what, strerror(-error));
 	n->failed = true;
 }
 
@@ -239,7 +240,14 @@ bool world_converged(struct world *w, struct bytes *why)
 		const struct sim_node *n = &w->nodes[id];
 
 		if (!n->up || !n->node->groups_started) {
-			bytes_printf(why, "node %u isn't serving", id);
+			const struct group *g = n->up ? lane_group(n->node->lanes[0], 0) : NULL;
+
+			bytes_printf(why, "node %u isn't serving: %s", id, !n->up ? "down" : !g ? "no group 0" : "");
+			if (g)
+				bytes_printf(why, "group 0 role %s leader %u term %llu applied %llu commit %llu last %llu missing %llu quarantined %d",
+					     raft_role_name(g->raft.role), g->raft.leader, (unsigned long long)g->raft.term,
+					     (unsigned long long)g->applied, (unsigned long long)g->raft.commit,
+					     (unsigned long long)g->raft.log.last, (unsigned long long)g->raft.missing, g->raft.quarantined);
 			return false;
 		}
 		for (uint32_t i = 0; i < n->node->lane_count; i++)
@@ -400,6 +408,7 @@ struct world *world_new(const struct world_options *o)
 	w->sim = sim_new(o->seed, &faults);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
 		w->nodes[id].id = id;
+		w->nodes[id].world = w;
 		node_make_config(w, &w->nodes[id]);
 		node_up(w, &w->nodes[id]);
 	}
