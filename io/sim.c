@@ -201,6 +201,14 @@ static void run_ready(struct io *io)
 
 	io->ready = NULL;
 	io->ready_count = io->ready_cap = 0;
+	/* Nothing says in which order things on different sockets and files are told of. */
+	for (uint32_t i = count; i > 1; i--) {
+		uint32_t k = (uint32_t)sim_random(io->sim, i);
+		struct sim_ready swap = ready[i - 1];
+
+		ready[i - 1] = ready[k];
+		ready[k] = swap;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (ready[i].op->at.kind == SIM_PLAIN)
 			ready[i].op->done(ready[i].op, ready[i].result);

@@ -17,13 +17,13 @@
 
 struct sim_node {
 	uint8_t id;
-	bool up, failed, paused;
+	bool up, failed;
 	struct world *world;
 	struct node *node;
 	struct config config;
 	struct io *ios[2];
 	uint64_t start_ns;      /* down: start then */
-	bool crash_pending, crash_silent;
+	bool crash_pending, crash_silent, crash_now;
 	raft_index checked[GROUPS_MAX + 1]; /* committed entries seen so far */
 	raft_index summed[GROUPS_MAX + 1];
 };
@@ -46,7 +46,7 @@ struct world {
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
-	bool healed;
+	bool healed, cut_at_election;
 	char failure[300];
 };
 
@@ -124,7 +124,7 @@ static void node_down(struct world *w, struct sim_node *n, bool silent)
 	n->node = NULL;
 	for (uint32_t i = 0; i < w->reactors; i++)
 		io_free(n->ios[i]);
-	n->up = n->failed = n->crash_pending = n->paused = false;
+	n->up = n->failed = n->crash_pending = n->crash_now = false;
 	n->start_ns = sim_now(w->sim) + draw_between(w, 20 * NS_PER_MS, 1500 * NS_PER_MS);
 }
 
@@ -166,7 +166,7 @@ static void canon_grow(struct canon *c, raft_index index)
 	c->cap = cap;
 }
 
-static void check_leader(struct world *w, const struct sim_node *n, const struct group *g)
+static void check_leader(struct world *w, struct sim_node *n, const struct group *g)
 {
 	struct canon *c = &w->canon[g->id];
 
@@ -179,8 +179,14 @@ static void check_leader(struct world *w, const struct sim_node *n, const struct
 		memset(c->leaders + c->term_cap, 0, cap - c->term_cap);
 		c->term_cap = cap;
 	}
-	if (!c->leaders[g->raft.term])
+	if (!c->leaders[g->raft.term]) {
 		c->leaders[g->raft.term] = n->id;
+		if (w->cut_at_election) { /* the power goes just as somebody has won */
+			w->cut_at_election = false;
+			for (uint8_t id = 1; id <= w->node_count; id++)
+				w->nodes[id].crash_now = w->nodes[id].up;
+		}
+	}
 	if (c->leaders[g->raft.term] != n->id)
 		fail(w, "two leaders in term %llu of group %u: nodes %u and %u", (unsigned long long)g->raft.term, g->id,
 		     c->leaders[g->raft.term], n->id);
@@ -317,7 +323,10 @@ static void fault(struct world *w)
 {
 	uint64_t kind = draw(w, 10);
 
-	if (kind < 4) {
+	if (kind < 3) {
+		crash_soon(w, any_node(w));
+	} else if (kind == 3) {
+		w->cut_at_election = true;
 		crash_soon(w, any_node(w));
 	} else if (kind == 4) {
 		for (uint8_t id = 1; id <= w->node_count; id++) /* power cut */
@@ -343,6 +352,8 @@ static void look_after(struct world *w)
 
 		if (n->up && n->failed)
 			node_down(w, n, false);
+		else if (n->up && n->crash_now)
+			node_down(w, n, true);
 		else if (n->up && n->crash_pending && (sim_writing(w->sim, id) || draw(w, 2000) == 0))
 			node_down(w, n, n->crash_silent);
 		else if (!n->up && now_ns >= n->start_ns)
@@ -376,9 +387,10 @@ void world_heal(struct world *w)
 	mend_links(w);
 	sim_heal(w->sim);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
-		w->nodes[id].crash_pending = false;
+		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;
 		w->nodes[id].start_ns = 0;
 	}
+	w->cut_at_election = false;
 }
 
 /* ---- life ---- */
