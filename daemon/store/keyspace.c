@@ -32,6 +32,15 @@ struct keyspace {
 	uint64_t index;        /* of the entry being applied */
 	uint64_t cleared;      /* the index of the last keyspace_clear() */
 	uint64_t modified[WATCH_PLACES];
+	struct {
+		bool active;
+		uint32_t number;       /* counts snapshots: an object whose `saved` equals it has been handed out */
+		uint32_t slot;
+		uint64_t hash;         /* the walk's place */
+		struct slot **cleared; /* the slots as they were when the keyspace was cleared; NULL: walk the living ones */
+		void (*each)(void *arg, const struct object *o);
+		void *arg;
+	} snapshot;
 };
 
 /* ---- hashes ---- */
@@ -269,8 +278,19 @@ uint64_t keyspace_modified(const struct keyspace *ks, uint64_t hash)
 	return own > ks->cleared ? own : ks->cleared;
 }
 
-void keyspace_change_begin(struct keyspace *ks, const struct object *o)
+/* Each object is handed out once, and not at all if it came after the beginning. */
+static void snapshot_take(struct keyspace *ks, struct object *o)
 {
+	if (o->saved == ks->snapshot.number)
+		return;
+	o->saved = ks->snapshot.number;
+	ks->snapshot.each(ks->snapshot.arg, o);
+}
+
+void keyspace_change_begin(struct keyspace *ks, struct object *o)
+{
+	if (ks->snapshot.active)
+		snapshot_take(ks, o);
 	ks->modified[o->hash & (WATCH_PLACES - 1)] = ks->index;
 	ks->sum -= object_sum(o);
 	ks->bytes -= object_bytes(o);
@@ -326,6 +346,7 @@ static struct object *object_add(struct keyspace *ks, uint16_t slot, uint64_t ha
 		.value_size = (uint32_t)value_size,
 		.value_cap = (uint32_t)value_size,
 		.slot = slot,
+		.saved = ks->snapshot.number,
 		.type = OBJECT_STRING,
 	};
 	memcpy(o->data, key, key_size);
@@ -415,10 +436,10 @@ static void free_chain(struct object *o)
 	}
 }
 
-void keyspace_clear(struct keyspace *ks)
+static void slots_free(struct slot **slots)
 {
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
-		struct slot *s = ks->slots[i];
+		struct slot *s = slots[i];
 
 		if (!s)
 			continue;
@@ -427,7 +448,18 @@ void keyspace_clear(struct keyspace *ks)
 		for (uint64_t b = s->moved; s->old.buckets && b < (uint64_t)1 << s->old.bits; b++)
 			free_chain(s->old.buckets[b]);
 		slot_free(s);
-		ks->slots[i] = NULL;
+		slots[i] = NULL;
+	}
+}
+
+void keyspace_clear(struct keyspace *ks)
+{
+	if (ks->snapshot.active && !ks->snapshot.cleared) {
+		ks->snapshot.cleared = mem_alloc(sizeof ks->slots);
+		memcpy(ks->snapshot.cleared, ks->slots, sizeof ks->slots);
+		memset(ks->slots, 0, sizeof ks->slots);
+	} else {
+		slots_free(ks->slots); /* what came after an earlier clearing isn't the snapshot's */
 	}
 	ks->count = ks->bytes = ks->sum = 0;
 	ks->cleared = ks->index;
@@ -448,6 +480,7 @@ void keyspace_free(struct keyspace *ks)
 {
 	if (!ks)
 		return;
+	keyspace_snapshot_end(ks);
 	keyspace_clear(ks);
 	free(ks->expiry);
 	free(ks);
@@ -492,10 +525,9 @@ uint64_t keyspace_recount(const struct keyspace *ks)
 	return sum;
 }
 
-bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size_t max,
-		   void (*each)(void *arg, const struct object *o), void *arg, uint64_t *ret_next)
+static bool slot_walk(const struct slot *s, uint64_t from, size_t max, void (*each)(void *arg, struct object *o), void *arg,
+		      uint64_t *ret_next)
 {
-	const struct slot *s = ks->slots[slot];
 	uint64_t at = from, seen = 0, last = 0;
 
 	if (!s || !s->count)
@@ -505,7 +537,7 @@ bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size
 		const struct table *t = s->old.buckets && bucket_of(&s->old, at) >= s->moved ? &s->old : &s->now;
 		uint64_t b = bucket_of(t, at);
 
-		for (const struct object *o = t->buckets[b]; o; o = o->next) {
+		for (struct object *o = t->buckets[b]; o; o = o->next) {
 			if (o->hash < from)
 				continue;
 			if (seen >= max && o->hash != last) {
@@ -520,4 +552,89 @@ bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size
 			return false;
 		at = (b + 1) << (64 - t->bits);
 	}
+}
+
+struct const_each {
+	void (*each)(void *arg, const struct object *o);
+	void *arg;
+};
+
+static void walk_one(void *arg, struct object *o)
+{
+	const struct const_each *c = arg;
+
+	c->each(c->arg, o);
+}
+
+bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size_t max,
+		   void (*each)(void *arg, const struct object *o), void *arg, uint64_t *ret_next)
+{
+	struct const_each c = {.each = each, .arg = arg};
+
+	return slot_walk(ks->slots[slot], from, max, walk_one, &c, ret_next);
+}
+
+/* ---- snapshots ---- */
+
+void keyspace_snapshot_begin(struct keyspace *ks, void (*each)(void *arg, const struct object *o), void *arg)
+{
+	assert(!ks->snapshot.active);
+	ks->snapshot.active = true;
+	ks->snapshot.number++;
+	ks->snapshot.slot = 0;
+	ks->snapshot.hash = 0;
+	ks->snapshot.each = each;
+	ks->snapshot.arg = arg;
+}
+
+static void snapshot_one(void *arg, struct object *o)
+{
+	snapshot_take(arg, o);
+}
+
+bool keyspace_snapshot_next(struct keyspace *ks, size_t max)
+{
+	struct slot **slots = ks->snapshot.cleared ? ks->snapshot.cleared : ks->slots;
+
+	assert(ks->snapshot.active);
+	for (size_t n = 0; ks->snapshot.slot < SLOT_COUNT; ks->snapshot.slot++, ks->snapshot.hash = 0) {
+		const struct slot *s = slots[ks->snapshot.slot];
+
+		if (n >= max)
+			return true;
+		n += s ? (size_t)min_u64(s->count, max) : 0;
+		if (slot_walk(s, ks->snapshot.hash, max, snapshot_one, ks, &ks->snapshot.hash))
+			return true;
+	}
+	return false;
+}
+
+void keyspace_snapshot_end(struct keyspace *ks)
+{
+	ks->snapshot.active = false;
+	if (!ks->snapshot.cleared)
+		return;
+	slots_free(ks->snapshot.cleared);
+	free(ks->snapshot.cleared);
+	ks->snapshot.cleared = NULL;
+}
+
+void keyspace_watch_save(const struct keyspace *ks, struct bytes *out)
+{
+	bytes_put_u64(out, ks->index);
+	bytes_put_u64(out, ks->cleared);
+	bytes_put(out, ks->modified, sizeof ks->modified);
+}
+
+bool keyspace_watch_load(struct keyspace *ks, struct cursor *in)
+{
+	const uint8_t *table;
+
+	ks->index = cursor_u64(in);
+	ks->cleared = cursor_u64(in);
+	table = cursor_take(in, sizeof ks->modified);
+	if (!table)
+		return false;
+	memcpy(ks->modified, table, sizeof ks->modified);
+	return true;
 }

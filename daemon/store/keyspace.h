@@ -29,6 +29,7 @@ struct object {
 	uint32_t expiry_slot;   /* in the expiry heap, 0: not there */
 	uint32_t key_size;
 	uint32_t value_size, value_cap;
+	uint32_t saved;         /* the snapshot that has it already, see keyspace_snapshot_begin() */
 	uint16_t slot;
 	uint8_t type;
 	uint8_t data[];         /* key, then value */
@@ -53,7 +54,7 @@ void keyspace_remove(struct keyspace *ks, struct object *o);
 void keyspace_set_expiry(struct keyspace *ks, struct object *o, int64_t expire_ms);
 void keyspace_clear(struct keyspace *ks);
 /* Bracket a change of an object's value in place, so that the checksum follows it. */
-void keyspace_change_begin(struct keyspace *ks, const struct object *o);
+void keyspace_change_begin(struct keyspace *ks, struct object *o);
 void keyspace_change_end(struct keyspace *ks, const struct object *o);
 
 /* The log index that changes from now on belong to; when the key of this hash (or one that shares its place) last changed ([watch]). */
@@ -77,6 +78,19 @@ struct object *keyspace_first_expiry(const struct keyspace *ks);
  */
 bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size_t max,
 		   void (*each)(void *arg, const struct object *o), void *arg, uint64_t *ret_next);
+
+/*
+ * A snapshot without stopping the world: keyspace_snapshot_next() hands objects out, a few a time, in the order of
+ * slot and hash; what is about to change before its turn is handed to early() first, so that together they show the
+ * keyspace as it was at the beginning. A keyspace that is cleared meanwhile lives on until the snapshot has ended.
+ */
+void keyspace_snapshot_begin(struct keyspace *ks, void (*each)(void *arg, const struct object *o), void *arg);
+/* Hands out up to max objects; false when that was all. */
+bool keyspace_snapshot_next(struct keyspace *ks, size_t max);
+void keyspace_snapshot_end(struct keyspace *ks);
+/* For a snapshot of the keyspace's own state, and for putting it back. */
+void keyspace_watch_save(const struct keyspace *ks, struct bytes *out);
+bool keyspace_watch_load(struct keyspace *ks, struct cursor *in);
 
 static inline const uint8_t *object_key(const struct object *o)
 {

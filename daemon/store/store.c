@@ -9,25 +9,11 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/private.h"
 #include "store/run.h"
 
-#define SESSION_NODES 8u
 #define EXPIRE_PER_ENTRY 64u /* keys that one entry removes because their time has come */
 #define ARGV_INLINE 64u
-
-struct session {
-	uint64_t incarnation, sequence;
-};
-
-struct store {
-	struct keyspace *keys;
-	raft_index applied;
-	int64_t now_ms;
-	struct session sessions[SESSION_NODES]; /* by node: the newest incarnation and what it has had applied */
-	struct arg *argv;                       /* grows to the longest command seen */
-	uint32_t argv_cap;
-	bool plant_retry_twice;
-};
 
 struct store *store_new(uint64_t hash_seed)
 {
@@ -44,6 +30,7 @@ void store_free(struct store *s)
 	if (!s)
 		return;
 	keyspace_free(s->keys);
+	bytes_free(&s->snapshot_state);
 	free(s->argv);
 	free(s);
 }

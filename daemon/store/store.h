@@ -58,6 +58,18 @@ raft_index store_modified(const struct store *s, uint64_t hash);
 uint64_t store_checksum(const struct store *s);
 struct keyspace *store_keyspace(struct store *s);
 
+/*
+ * A snapshot of the state as it is at store_snapshot_begin(), handed out in pieces while the store goes on. Each
+ * piece is a row of whole items, so that pieces can be put back one after the other in a fresh store. out gathers
+ * what was about to change in between, too: take from it often.
+ */
+void store_snapshot_begin(struct store *s, struct bytes *out);
+/* Appends to out until it holds want bytes; false when that was all. */
+bool store_snapshot_next(struct store *s, size_t want);
+void store_snapshot_end(struct store *s);
+/* Puts one piece back; false if it can't be understood. */
+bool store_restore(struct store *s, const uint8_t *data, size_t size);
+
 void bundle_begin(struct bytes *out, uint64_t stamp_ms);
 /* Appends one command's head; the body of body_size bytes must follow. */
 void bundle_head(struct bytes *out, enum bundle_kind kind, uint8_t node, uint64_t incarnation, uint64_t sequence, uint32_t body_size);
