@@ -26,7 +26,7 @@ struct store {
 	struct session sessions[SESSION_NODES]; /* by node: the newest incarnation and what it has had applied */
 	struct arg *argv;                       /* grows to the longest command seen */
 	uint32_t argv_cap;
-	struct bytes scratch;
+	uint64_t reply_left;                    /* of REPLY_VALUES_MAX, for the request being executed */
 };
 
 struct store *store_new(uint64_t hash_seed)
@@ -44,7 +44,6 @@ void store_free(struct store *s)
 	if (!s)
 		return;
 	keyspace_free(s->keys);
-	bytes_free(&s->scratch);
 	free(s->argv);
 	free(s);
 }
@@ -82,6 +81,16 @@ struct keyspace *call_keyspace(const struct call *call)
 int64_t call_now_ms(const struct call *call)
 {
 	return call->store->now_ms;
+}
+
+bool call_may_reply(struct call *call, uint64_t size)
+{
+	if (size > call->store->reply_left) {
+		reply_error(call->out, "ERR the reply would exceed the maximum allowed size");
+		return false;
+	}
+	call->store->reply_left -= size;
+	return true;
 }
 
 bool arg_is(const struct arg *a, const char *word)
@@ -218,6 +227,7 @@ static int apply_one(struct store *s, struct cursor *in, const struct store_sink
 		return -EBADMSG;
 	if (!session_take(s, node, incarnation, sequence))
 		return 0;
+	s->reply_left = REPLY_VALUES_MAX;
 	ours = sink && sink->node == node && sink->incarnation == incarnation;
 	if (ours)
 		out = sink->begin(sink->arg, sequence, &resp);
@@ -277,6 +287,7 @@ void store_read(struct store *s, const struct command *command, uint32_t argc, c
 	struct call call = {.store = s, .command = command, .argc = argc, .argv = argv, .out = out, .resp = resp};
 
 	assert(command->run && !(command->flags & COMMAND_WRITE));
+	s->reply_left = REPLY_VALUES_MAX;
 	command->run(&call);
 }
 
