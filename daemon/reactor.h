@@ -28,6 +28,7 @@ struct reactor {
 	struct catalog catalog; /* a copy; ready once group 0 has applied it */
 	struct list clients;
 	uint32_t client_count;
+	size_t client_held; /* bytes of unfinished requests and queued transactions of all clients */
 	struct list dirty_clients; /* those with output to send */
 	struct reactor_stats stats;
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "log.h"
+#include "client/address.h"
 #include "node.h"
 #include "store/reply.h"
 
@@ -16,7 +16,11 @@
 #define OUT_HIGH (1u << 20)     /* replies that wait for a client that doesn't read: likewise */
 #define IN_HIGH (32u << 20)
 #define IN_PAUSED (128u << 10)   /* what may gather while the connection waits */
+#define ROW_BYTES_MAX (32u << 20) /* of open requests' bodies: likewise */
 #define BUFFER_KEEP (64u << 10)
+/* All connections of a reactor together; one that holds more than HELD_SMALL while the sum is above is closed. */
+#define HELD_MAX (256u << 20)
+#define HELD_SMALL (16u << 10)
 
 static void client_received(struct io_recv *recv, const uint8_t *data, int size);
 static void client_sent(struct io_op *op, int result);
@@ -52,8 +56,20 @@ void client_new(struct reactor *r, int socket, uint64_t id, bool cluster_port)
 	io_recv_start(r->io, &c->recv, socket);
 }
 
+void client_count_held(struct client *c)
+{
+	size_t now = c->in.cap + c->multi.cap;
+
+	c->reactor->client_held += now - c->held_counted;
+	c->held_counted = now;
+}
+
 static void client_request_free(struct client_request *cr)
 {
+	if (cr->tour) {
+		io_timer_stop(cr->client->reactor->io, &cr->tour->again);
+		free(cr->tour);
+	}
 	bytes_free(&cr->rq.body);
 	bytes_free(&cr->rq.reply);
 	free(cr);
@@ -64,6 +80,7 @@ static void client_release(struct client *c)
 	list_del(&c->node);
 	list_del(&c->dirty);
 	c->reactor->client_count--;
+	c->reactor->client_held -= c->held_counted;
 	bytes_free(&c->in);
 	bytes_free(&c->out);
 	bytes_free(&c->in_flight);
@@ -136,6 +153,7 @@ static void row_shift(struct client *c)
 			break;
 		list_del(&cr->row);
 		c->row_count--;
+		c->row_bytes -= cr->counted_bytes;
 		if (cr->rq.result == REQUEST_UNKNOWN) {
 			client_close(c); /* nobody knows what became of it: [unknown] */
 		} else if (!c->closing) {
@@ -195,6 +213,29 @@ struct client_request *client_open(struct client *c, enum request_kind kind)
 static void request_arrives(struct io_message *m);
 static void request_returns(struct io_message *m);
 
+/*
+ * One group's part of a request to all. An error reply means that nothing was executed ([unknown]): where some
+ * groups have executed it and others refuse, nobody can say what became of the whole.
+ */
+static void part_finished(struct client_request *whole, struct client_request *part)
+{
+	struct request *rq = &whole->rq;
+
+	if (part->rq.result == REQUEST_DONE) {
+		whole->children_done++;
+		if (rq->result == REQUEST_DONE)
+			whole->combine(whole, part);
+	} else if (part->rq.result == REQUEST_UNKNOWN) {
+		rq->result = REQUEST_UNKNOWN;
+	} else if (rq->result == REQUEST_DONE) {
+		rq->result = REQUEST_REFUSED;
+		rq->reply.size = 0;
+		bytes_put(&rq->reply, part->rq.reply.data, part->rq.reply.size);
+	}
+	if (rq->result == REQUEST_REFUSED && whole->children_done && part->rq.kind == REQUEST_WRITE)
+		rq->result = REQUEST_UNKNOWN;
+}
+
 /* On the client's core: the group is done with it. */
 static void client_finished(struct client_request *cr)
 {
@@ -203,21 +244,22 @@ static void client_finished(struct client_request *cr)
 
 	if (cr->counted_read)
 		client_open_count(c, cr->rq.group)->reads--;
-	if (cr->counted_write)
-		client_open_count(c, cr->rq.group)->writes--;
+	if (cr->counted_write) {
+		struct open_count *open = client_open_count(c, cr->rq.group);
+
+		open->writes--;
+		if (cr->rq.result == REQUEST_DONE)
+			open->last_write = cr->rq.watch_index;
+	}
 	if (whole) {
-		if (cr->rq.result != REQUEST_DONE && whole->rq.result == REQUEST_DONE) {
-			whole->rq.result = cr->rq.result;
-			whole->rq.reply.size = 0;
-			bytes_put(&whole->rq.reply, cr->rq.reply.data, cr->rq.reply.size);
-		} else if (whole->rq.result == REQUEST_DONE) {
-			whole->combine(whole, cr);
-		}
+		part_finished(whole, cr);
 		client_request_free(cr);
 		if (--whole->children)
 			return;
 		cr = whole;
 	}
+	if (cr->completed)
+		cr->completed(cr);
 	cr->done = true;
 	row_shift(c);
 }
@@ -227,7 +269,10 @@ static void request_finished(struct request *rq)
 {
 	struct client_request *cr = container_of(rq, struct client_request, rq);
 	struct reactor *home = cr->client->reactor, *here = reactor_of_group(home, rq->group);
+	struct group *g = rq->kind == REQUEST_WRITE && rq->result == REQUEST_DONE ? reactor_group(here, rq->group) : NULL;
 
+	if (g)
+		rq->watch_index = store_applied(g->store); /* the write's own index: it is being applied */
 	if (home == here) {
 		client_finished(cr);
 		return;
@@ -241,6 +286,20 @@ static void request_returns(struct io_message *m)
 	client_finished(container_of(m, struct client_request, rq.message));
 }
 
+/* The store_cluster port sends clients to the leader; false where that isn't known: then we forward. */
+static bool redirect(struct client_request *cr, const struct group *g)
+{
+	const struct node *n = cr->client->reactor->node;
+	uint8_t leader = group_leader(g);
+	char address[ADDRESS_MAX], text[ADDRESS_MAX + 32];
+
+	if (group_leads(g) || !leader || leader == n->config->node || !node_store_cluster_address(n, leader, address, sizeof address))
+		return false;
+	(void)snprintf(text, sizeof text, "MOVED %u %s", cr->slot, address);
+	request_refuse(&cr->rq, text);
+	return true;
+}
+
 static void request_arrives(struct io_message *m)
 {
 	struct request *rq = container_of(m, struct request, message);
@@ -248,6 +307,8 @@ static void request_arrives(struct io_message *m)
 	struct reactor *here = reactor_of_group(cr->client->reactor, rq->group);
 	struct group *g = reactor_group(here, rq->group);
 
+	if (g && cr->redirect && redirect(cr, g))
+		return;
 	if (g)
 		group_submit(g, rq);
 	else
@@ -261,6 +322,10 @@ void client_submit(struct client *c, struct client_request *cr, uint32_t group)
 
 	cr->rq.group = group;
 	cr->rq.finished = request_finished;
+	if (!cr->parent) {
+		cr->counted_bytes = cr->rq.body.size;
+		c->row_bytes += cr->counted_bytes;
+	}
 	if (cr->rq.kind == REQUEST_READ) {
 		cr->rq.after_writes = open->writes > 0;
 		cr->counted_read = true;
@@ -275,6 +340,50 @@ void client_submit(struct client *c, struct client_request *cr, uint32_t group)
 	}
 	cr->rq.message.deliver = request_arrives;
 	io_post(c->reactor->io, there->io, &cr->rq.message);
+}
+
+/* ---- tours ---- */
+
+static void tour_again(struct io_timer *t)
+{
+	struct client_tour *tour = container_of(t, struct client_tour, again);
+	struct reactor *home = tour->cr->client->reactor;
+
+	tour->next_reactor = 0;
+	io_post(home->io, home->node->ios[0], &tour->message);
+}
+
+static void tour_step(struct io_message *m)
+{
+	struct client_tour *tour = container_of(m, struct client_tour, message);
+	struct client_request *cr = tour->cr;
+	struct reactor *home = cr->client->reactor;
+	struct node *n = home->node;
+	uint32_t here = tour->next_reactor++, next = tour->next_reactor;
+	uint64_t again_ns;
+
+	if (here < n->config->reactors) {
+		tour->visit(tour, n->reactors[here]);
+		io_post(n->ios[here], next < n->config->reactors ? n->ios[next] : home->io, m);
+		return;
+	}
+	cr->rq.reply.size = 0;
+	again_ns = tour->done(tour, &cr->rq.reply);
+	if (again_ns) {
+		io_timer_start(home->io, &tour->again, again_ns);
+		return;
+	}
+	cr->done = true;
+	row_shift(cr->client);
+}
+
+void client_tour_start(struct client *c, struct client_tour *tour)
+{
+	tour->cr = client_open(c, REQUEST_READ);
+	tour->cr->tour = tour;
+	tour->message.deliver = tour_step;
+	tour->again.fire = tour_again;
+	tour_again(&tour->again);
 }
 
 /* ---- input ---- */
@@ -292,7 +401,8 @@ static const struct arg *client_args(struct client *c, const uint8_t *base)
 
 static bool client_may_go_on(const struct client *c)
 {
-	return !c->closing && !c->closing_after_reply && !c->stalled && c->row_count < ROW_MAX && c->out.size < OUT_HIGH;
+	return !c->closing && !c->closing_after_reply && !c->stalled && c->row_count < ROW_MAX &&
+	       c->row_bytes < ROW_BYTES_MAX && c->out.size < OUT_HIGH;
 }
 
 /* Works off whole requests in data; returns the bytes they took. */
@@ -338,6 +448,20 @@ static void client_process(struct client *c)
 	bytes_drop(&c->in, used);
 	if (!c->in.size)
 		bytes_reset(&c->in, BUFFER_KEEP);
+	client_count_held(c);
+}
+
+/* Too much is held for all connections together: the large ones that add to it go. */
+static void client_check_held(struct client *c)
+{
+	client_count_held(c);
+	if (c->reactor->client_held <= HELD_MAX || c->held_counted <= HELD_SMALL)
+		return;
+	client_error(c, "TRYAGAIN Too many unfinished requests are held on this node; nothing was executed");
+	c->closing_after_reply = true;
+	bytes_reset(&c->in, 0);
+	bytes_reset(&c->multi, 0);
+	client_count_held(c);
 }
 
 static void client_received(struct io_recv *recv, const uint8_t *data, int size)
@@ -355,9 +479,9 @@ static void client_received(struct io_recv *recv, const uint8_t *data, int size)
 		client_mark(c);
 		return;
 	}
-	if (c->closing)
+	if (c->closing || c->closing_after_reply)
 		return;
-	c->active_ns = 0; /* read lazily: most never ask */
+	c->active_ns = 0; /* the turn reads the clock, once for all */
 	client_mark(c);
 	if (!c->in.size && client_may_go_on(c)) {
 		used = client_requests(c, data, (size_t)size);
@@ -367,6 +491,7 @@ static void client_received(struct io_recv *recv, const uint8_t *data, int size)
 	bytes_put(&c->in, data + used, (size_t)size - used);
 	if (used == 0)
 		client_process(c);
+	client_check_held(c);
 	if (c->in.size > IN_HIGH || (c->in.size > IN_PAUSED && !client_may_go_on(c)))
 		io_recv_stop(c->reactor->io, &c->recv);
 }
@@ -400,6 +525,7 @@ static void client_sent(struct io_op *op, int result)
 
 void clients_turn(struct reactor *r)
 {
+	uint64_t now_ns = 0;
 	struct list now;
 
 	list_init(&now);
@@ -411,6 +537,10 @@ void clients_turn(struct reactor *r)
 		if (c->closing) {
 			client_gone(c);
 			continue;
+		}
+		if (!c->active_ns) {
+			now_ns = now_ns ? now_ns : io_boottime_ns(r->io);
+			c->active_ns = now_ns;
 		}
 		c->stalled = false;
 		client_process(c);

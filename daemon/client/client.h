@@ -27,20 +27,40 @@ struct client_request {
 	bool counted_read, counted_write; /* counted as open in its group */
 	struct client_request *parent; /* this is one group's part of it */
 	uint32_t children;             /* parts still open */
-	int64_t sum;                   /* of the parts' integers */
+	uint32_t children_done;        /* parts that were executed */
+	int64_t sum;                   /* the parts' integers or elements, or what combine() counts */
 	void (*combine)(struct client_request *whole, struct client_request *part);
-	const struct command *command;
+	void (*completed)(struct client_request *cr); /* may change the reply before it counts as there */
+	bool redirect;                 /* a group that isn't led here answers MOVED */
+	uint16_t slot;                 /* of its keys */
+	size_t counted_bytes;          /* in client->row_bytes */
+	struct client_tour *tour;      /* owned */
 };
 
+/* What a connection has in one group. */
 struct open_count {
-	uint16_t reads, writes;
+	uint16_t reads, writes;  /* open */
+	raft_index last_write;   /* applied up to here when its last write was answered (WAIT) */
 };
 
 struct watched_key {
-	uint32_t group;
-	uint16_t slot;
 	uint64_t hash;
-	raft_index index;
+	raft_index index;        /* 0: not known yet */
+	uint64_t ticket;         /* of the WATCH that asked */
+};
+
+/*
+ * A request's way over all reactors, one after the other, and home again: only one of them has the object at a
+ * time. What a tour gathers stands behind this in a struct that begins with it.
+ */
+struct client_tour {
+	struct io_message message;
+	struct io_timer again;
+	struct client_request *cr;
+	uint32_t next_reactor;
+	void (*visit)(struct client_tour *tour, struct reactor *here);
+	/* At home: writes the reply and returns 0, or returns when to set out again (boottime). */
+	uint64_t (*done)(struct client_tour *tour, struct bytes *out);
 };
 
 struct client {
@@ -60,6 +80,8 @@ struct client {
 	struct resp_parser parser;
 	struct list row;        /* client_request, oldest first */
 	uint32_t row_count;
+	size_t row_bytes;       /* of their bodies */
+	size_t held_counted;    /* what of in and multi is counted in reactor->client_held */
 	struct open_count *open; /* by group */
 	uint32_t open_groups;
 	struct arg *argv;
@@ -73,6 +95,8 @@ struct client {
 	bool multi_writes;
 	struct watched_key *watched;
 	uint32_t watched_count;
+	uint16_t watched_slot;
+	uint64_t watch_ticket;
 	bool no_evict;
 	const struct command *last_command;
 };
@@ -95,9 +119,41 @@ void client_submit(struct client *c, struct client_request *cr, uint32_t group);
 void client_close(struct client *c);
 struct open_count *client_open_count(struct client *c, uint32_t group);
 
-/* commands.c: what the node itself answers */
-void client_connection_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+/* The connection's buffers grew or shrank: keeps reactor->client_held right. */
+void client_count_held(struct client *c);
+/* Sends the tour out; its memory is the request's from now on. */
+void client_tour_start(struct client *c, struct client_tour *tour);
+
+/* commands.c: what the node itself answers; false: the connection must wait before this request */
+bool client_connection_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
 /* dispatch.c: finds the command and where it goes; false: the connection must wait before this request (stalled) */
 bool client_dispatch(struct client *c, uint32_t argc, const struct arg *argv);
+/* The group of all keys, and their slot; 0: they lie in several slots (and there are several groups). */
+uint32_t client_group_of_keys(const struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint16_t *ret_slot);
+/* groups.c: commands that concern all groups */
+bool client_groups_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+/* Where RANDOMKEY looks. */
+#define RANDOM_PLACE_SIZE 10u
+void client_draw_place(struct client *c, uint8_t ret[RANDOM_PLACE_SIZE]);
+
+/* multi.c */
+void multi_begin(struct client *c);
+void multi_queue(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+bool multi_exec(struct client *c);
+void multi_discard(struct client *c);
+void multi_watch(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+void multi_unwatch(struct client *c);
+void multi_reset(struct client *c);
+
+/* client_list.c: CLIENT; info.c: INFO; cluster.c: CLUSTER; command_docs.c: COMMAND; wait.c: WAIT */
+void client_client_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+bool client_set_name(struct client *c, const struct arg *name, struct bytes *out);
+void client_info(struct client *c, uint32_t argc, const struct arg *argv);
+void client_cluster_command(struct client *c, const struct command *command);
+void client_command_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+void client_wait(struct client *c, const struct arg *argv);
+
+#define ERROR_LOADING "LOADING Holdfast is starting: the catalog is not known yet; nothing was executed"
+#define ERROR_CROSSSLOT "CROSSSLOT Keys in request don't hash to the same slot"
 
 #endif

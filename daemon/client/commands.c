@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that the node answers by itself: about the connection, the server and the cluster. */
+/* Commands that the node answers by itself: the connection's own ones here, the larger ones in their files. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,40 +9,38 @@
 #include "store/reply.h"
 #include "store/run.h"
 
-static void command_ping(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
+static void hello_syntax(struct bytes *out, const struct arg *a)
 {
-	(void)c;
-	if (argc > 2)
-		reply_error(out, "ERR wrong number of arguments for 'ping' command");
-	else if (argc == 2)
-		reply_bulk(out, argv[1].data, argv[1].size);
-	else
-		reply_status(out, "PONG");
+	reply_errorf(out, "ERR Syntax error in HELLO option '%.*s'", a->size < 64 ? (int)a->size : 64, (const char *)a->data);
 }
 
 static void command_hello(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
 {
+	const struct arg *name = NULL;
 	int64_t version = c->resp;
 
-	if (argc > 1 && (!arg_int(&argv[1], &version) || version < 2 || version > 3)) {
-		reply_error(out, arg_int(&argv[1], &version) ? "NOPROTO unsupported protocol version"
-							     : "ERR Protocol version is not an integer or out of range");
+	if (argc > 1 && !arg_int(&argv[1], &version)) {
+		reply_error(out, "ERR Protocol version is not an integer or out of range");
+		return;
+	}
+	if (version < 2 || version > 3) {
+		reply_error(out, "NOPROTO unsupported protocol version");
 		return;
 	}
 	for (uint32_t i = 2; i < argc; i++) {
 		if (arg_is(&argv[i], "SETNAME") && i + 1 < argc) {
-			i++;
-			(void)snprintf(c->name, sizeof c->name, "%.*s", (int)argv[i].size, (const char *)argv[i].data);
+			name = &argv[++i];
 		} else if (arg_is(&argv[i], "AUTH") && i + 2 < argc) {
 			reply_error(out, "ERR AUTH <password> called without any password configured for the default user. "
 					 "Are you sure your configuration is correct?");
 			return;
 		} else {
-			reply_errorf(out, "ERR Syntax error in HELLO option '%.*s'", argv[i].size < 64 ? (int)argv[i].size : 64,
-				     (const char *)argv[i].data);
+			hello_syntax(out, &argv[i]);
 			return;
 		}
 	}
+	if (name && !client_set_name(c, name, out))
+		return;
 	c->resp = (int)version;
 	reply_map(out, c->resp, 7);
 	reply_bulks(out, "server");
@@ -61,58 +59,85 @@ static void command_hello(struct client *c, uint32_t argc, const struct arg *arg
 	reply_array(out, 0);
 }
 
-static void command_select(struct client *c, const struct arg *argv, struct bytes *out)
+static void command_config_get(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
 {
-	int64_t n;
+	char clients[16];
+	const struct {
+		const char *name, *value;
+	} parameters[] = {
+		{"appendfsync", "always"},
+		{"appendonly", "yes"},
+		{"cluster-enabled", c->cluster_port ? "yes" : "no"},
+		{"databases", "1"},
+		{"maxclients", clients},
+		{"maxmemory", "0"},
+		{"maxmemory-policy", "noeviction"},
+		{"proto-max-bulk-len", "16777216"},
+		{"save", ""},
+		{"timeout", "0"},
+	};
+	bool wanted[sizeof parameters / sizeof parameters[0]] = {0};
+	size_t count = 0;
 
-	(void)c;
-	if (!arg_int(&argv[1], &n))
-		reply_error(out, "ERR value is not an integer or out of range");
-	else if (n != 0)
-		reply_error(out, "ERR DB index is out of range");
-	else
-		reply_status(out, "OK");
+	static_assert(RESP_BULK_MAX == 16777216, "what is told is what holds");
+	(void)snprintf(clients, sizeof clients, "%u", c->reactor->node->config->max_clients);
+	for (size_t i = 0; i < sizeof wanted; i++) {
+		const char *name = parameters[i].name;
+
+		for (uint32_t k = 2; k < argc && !wanted[i]; k++) {
+			wanted[i] = argv[k].size < 256 && (arg_is(&argv[k], name) ||
+				    glob_match(argv[k].data, argv[k].size, (const uint8_t *)name, strlen(name)));
+		}
+		count += wanted[i];
+	}
+	reply_map(out, c->resp, count);
+	for (size_t i = 0; i < sizeof wanted; i++)
+		if (wanted[i]) {
+			reply_bulks(out, parameters[i].name);
+			reply_bulks(out, parameters[i].value);
+		}
 }
 
-static void command_config(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
+/* HELP of any container: its subcommands, from the table. */
+static void command_help(const struct command *help, struct bytes *out)
 {
-	if (argc >= 3 && arg_is(&argv[1], "GET"))
-		reply_map(out, c->resp, 0);
-	else
-		reply_errorf(out, "ERR unknown subcommand '%.*s'. Try CONFIG GET.", argv[1].size < 64 ? (int)argv[1].size : 64,
-			     (const char *)argv[1].data);
-}
+	size_t head = strcspn(help->name, "|") + 1, count = 0;
+	char line[256];
 
-static void command_client(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
-{
-	if (argc == 2 && arg_is(&argv[1], "ID"))
-		reply_int(out, (int64_t)c->id);
-	else if (argc == 4 && arg_is(&argv[1], "SETINFO"))
-		reply_status(out, "OK");
-	else
-		reply_errorf(out, "ERR unknown subcommand '%.*s'. Try CLIENT ID.", argv[1].size < 64 ? (int)argv[1].size : 64,
-			     (const char *)argv[1].data);
+	for (size_t i = 0; i < command_count(); i++)
+		count += !strncmp(command_at(i)->name, help->name, head);
+	reply_array(out, 1 + 2 * count);
+	(void)snprintf(line, sizeof line, "%.*s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", (int)head - 1, help->name);
+	reply_status(out, line);
+	for (size_t i = 0; i < command_count(); i++) {
+		const struct command *command = command_at(i);
+
+		if (strncmp(command->name, help->name, head))
+			continue;
+		reply_status(out, command->name + head);
+		(void)snprintf(line, sizeof line, "    %s", command->summary);
+		reply_status(out, line);
+	}
 }
 
 static void command_reset(struct client *c, struct bytes *out)
 {
+	multi_reset(c);
 	c->resp = 2;
 	c->name[0] = 0;
+	c->no_evict = false;
 	reply_status(out, "RESET");
 }
 
-void client_connection_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+/* What is answered at once. */
+static void answer(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
+	struct call call = {.command = command, .argc = argc, .argv = argv, .resp = c->resp};
 	struct client_request *place;
 	struct bytes *out = client_reply_begin(c, &place);
 
+	call.out = out;
 	switch ((enum command_id)command->id) {
-	case CMD_PING:
-		command_ping(c, argc, argv, out);
-		break;
-	case CMD_ECHO:
-		reply_bulk(out, argv[1].data, argv[1].size);
-		break;
 	case CMD_HELLO:
 		command_hello(c, argc, argv, out);
 		break;
@@ -123,31 +148,74 @@ void client_connection_command(struct client *c, const struct command *command, 
 	case CMD_RESET:
 		command_reset(c, out);
 		break;
-	case CMD_SELECT:
-		command_select(c, argv, out);
+	case CMD_CONFIG_GET:
+		command_config_get(c, argc, argv, out);
 		break;
-	case CMD_CLIENT:
-		command_client(c, argc, argv, out);
+	case CMD_CLUSTER_KEYSLOT:
+		reply_int(out, key_slot(argv[2].data, argv[2].size));
 		break;
-	case CMD_CONFIG:
-		command_config(c, argc, argv, out);
-		break;
-	case CMD_CLUSTER:
-		if (argc == 3 && arg_is(&argv[1], "KEYSLOT"))
-			reply_int(out, key_slot(argv[2].data, argv[2].size));
-		else
-			reply_errorf(out, "ERR unknown subcommand '%.*s'. Try CLUSTER KEYSLOT.",
-				     argv[1].size < 64 ? (int)argv[1].size : 64, (const char *)argv[1].data);
-		break;
-	case CMD_COMMAND:
-		reply_array(out, 0);
-		break;
-	case CMD_INFO:
-		reply_verbatim(out, c->resp, "# Server\r\nredis_version:7.0.0\r\n", 35);
+	case CMD_CLIENT_HELP:
+	case CMD_COMMAND_HELP:
+	case CMD_CONFIG_HELP:
+	case CMD_CLUSTER_HELP:
+		command_help(command, out);
 		break;
 	default:
-		reply_errorf(out, "ERR unknown command '%s'", command->name);
+		command->run(&call);
 		break;
 	}
 	client_reply_end(c, place);
+}
+
+bool client_connection_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+{
+	switch ((enum command_id)command->id) {
+	case CMD_MULTI:
+		multi_begin(c);
+		return true;
+	case CMD_EXEC:
+		return multi_exec(c);
+	case CMD_DISCARD:
+		multi_discard(c);
+		return true;
+	case CMD_WATCH:
+		multi_watch(c, command, argc, argv);
+		return true;
+	case CMD_UNWATCH:
+		multi_unwatch(c);
+		return true;
+	case CMD_WAIT:
+		client_wait(c, argv);
+		return true;
+	case CMD_INFO:
+		client_info(c, argc, argv);
+		return true;
+	case CMD_CLIENT_ID:
+	case CMD_CLIENT_SETNAME:
+	case CMD_CLIENT_GETNAME:
+	case CMD_CLIENT_SETINFO:
+	case CMD_CLIENT_LIST:
+	case CMD_CLIENT_INFO:
+	case CMD_CLIENT_NO_EVICT:
+		client_client_command(c, command, argc, argv);
+		return true;
+	case CMD_COMMAND:
+	case CMD_COMMAND_COUNT:
+	case CMD_COMMAND_INFO:
+	case CMD_COMMAND_DOCS:
+	case CMD_COMMAND_LIST:
+	case CMD_COMMAND_GETKEYS:
+		client_command_command(c, command, argc, argv);
+		return true;
+	case CMD_CLUSTER_SLOTS:
+	case CMD_CLUSTER_SHARDS:
+	case CMD_CLUSTER_NODES:
+	case CMD_CLUSTER_INFO:
+	case CMD_CLUSTER_MYID:
+		client_cluster_command(c, command);
+		return true;
+	default:
+		answer(c, command, argc, argv);
+		return true;
+	}
 }

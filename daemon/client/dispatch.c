@@ -1,25 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a parsed request to where it is executed. */
-#include <assert.h>
 #include <stdio.h>
 
 #include "client/client.h"
 #include "node.h"
 #include "store/reply.h"
 
-#define ERROR_LOADING "LOADING Holdfast is starting: the catalog is not known yet; nothing was executed"
-#define ERROR_CROSSSLOT "CROSSSLOT Keys in request don't hash to the same slot"
+/* An error that also spoils an open transaction. */
+static void refuse(struct client *c, const char *text)
+{
+	c->multi_broken |= c->in_multi;
+	client_error(c, text);
+}
 
 static void unknown_command(struct client *c, uint32_t argc, const struct arg *argv)
 {
-	char text[320];
+	char text[512];
 	int n = snprintf(text, sizeof text, "ERR unknown command '%.*s', with args beginning with: ",
 			 argv[0].size < 128 ? (int)argv[0].size : 128, (const char *)argv[0].data);
+	int start = n;
 
-	for (uint32_t i = 1; i < argc && n < 192; i++)
-		n += snprintf(text + n, sizeof text - (size_t)n, "'%.*s' ", argv[i].size < 64 ? (int)argv[i].size : 64,
+	for (uint32_t i = 1; i < argc && n - start < 128; i++) {
+		int room = 128 - (n - start);
+
+		n += snprintf(text + n, sizeof text - (size_t)n, "'%.*s' ", argv[i].size < (uint32_t)room ? (int)argv[i].size : room,
 			      (const char *)argv[i].data);
-	client_error(c, text);
+	}
+	refuse(c, text);
+}
+
+static void unknown_subcommand(struct client *c, const struct command *container, const struct arg *sub)
+{
+	char text[256];
+	int n = snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try ", sub->size < 128 ? (int)sub->size : 128, (const char *)sub->data);
+
+	for (const char *p = container->name; *p; p++)
+		text[n++] = (char)(*p & ~0x20);
+	(void)snprintf(text + n, sizeof text - (size_t)n, " HELP.");
+	refuse(c, text);
 }
 
 static void wrong_arity(struct client *c, const struct command *command)
@@ -27,11 +45,10 @@ static void wrong_arity(struct client *c, const struct command *command)
 	char text[128];
 
 	(void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", command->name);
-	client_error(c, text);
+	refuse(c, text);
 }
 
-/* The group of all keys; 0: they lie in several slots (and there are several groups). */
-static uint32_t group_of_keys(const struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint16_t *ret_slot)
+uint32_t client_group_of_keys(const struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint16_t *ret_slot)
 {
 	const struct catalog *catalog = &c->reactor->catalog;
 	uint32_t first, last, step;
@@ -71,7 +88,7 @@ static bool dispatch_keys(struct client *c, const struct command *command, uint3
 	uint32_t group;
 	uint16_t slot;
 
-	group = group_of_keys(c, command, argc, argv, &slot);
+	group = client_group_of_keys(c, command, argc, argv, &slot);
 	if (!group) {
 		client_error(c, ERROR_CROSSSLOT);
 		return true;
@@ -85,75 +102,56 @@ static bool dispatch_keys(struct client *c, const struct command *command, uint3
 	if (!write && read_at_once(c, command, group, argc, argv))
 		return true;
 	cr = client_open(c, write ? REQUEST_WRITE : REQUEST_READ);
+	cr->redirect = c->cluster_port;
+	cr->slot = slot;
 	command_encode(&cr->rq.body, command, argc, argv);
 	client_submit(c, cr, group);
 	return true;
 }
 
-/* ---- every group: the parts' integers add up, or each must say OK ---- */
-
-static void combine_sum(struct client_request *whole, struct client_request *part)
-{
-	/* A part's reply is ":<n>\r\n" or "+OK\r\n", written by our own run_*(). */
-	if (part->rq.reply.size && part->rq.reply.data[0] == ':') {
-		int64_t n = 0;
-
-		for (size_t i = 1; part->rq.reply.data[i] != '\r'; i++)
-			n = n * 10 + (part->rq.reply.data[i] - '0');
-		whole->sum += n;
-		whole->rq.reply.size = 0;
-		reply_int(&whole->rq.reply, whole->sum);
-	} else {
-		whole->rq.reply.size = 0;
-		bytes_put(&whole->rq.reply, part->rq.reply.data, part->rq.reply.size);
-	}
-}
-
-static bool dispatch_groups(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
-{
-	bool write = command->flags & COMMAND_WRITE;
-	uint32_t groups = c->reactor->catalog.group_count;
-	struct client_request *whole;
-
-	for (uint32_t group = 1; write && group <= groups; group++)
-		if (client_open_count(c, group)->reads)
-			return false;
-	whole = client_open(c, REQUEST_READ);
-	whole->children = groups;
-	whole->combine = combine_sum;
-	for (uint32_t group = 1; group <= groups; group++) {
-		struct client_request *part = client_open(c, write ? REQUEST_WRITE : REQUEST_READ);
-
-		list_del(&part->row); /* only the whole stands in the row */
-		c->row_count--;
-		part->parent = whole;
-		command_encode(&part->rq.body, command, argc, argv);
-		client_submit(c, part, group);
-	}
-	return true;
-}
-
-bool client_dispatch(struct client *c, uint32_t argc, const struct arg *argv)
+/* The table's row for a request, subcommands included; NULL and an error replied if there is none for it. */
+static const struct command *find_command(struct client *c, uint32_t argc, const struct arg *argv)
 {
 	const struct command *command = command_find(argv[0].data, argv[0].size);
 
 	if (!command) {
 		unknown_command(c, argc, argv);
-		return true;
+		return NULL;
+	}
+	if (command->flags & COMMAND_CONTAINER && argc > 1) {
+		const struct command *sub = command_find_sub(command, argv[1].data, argv[1].size);
+
+		if (!sub) {
+			unknown_subcommand(c, command, &argv[1]);
+			return NULL;
+		}
+		command = sub;
 	}
 	if (!command_arity_ok(command, argc)) {
 		wrong_arity(c, command);
+		return NULL;
+	}
+	return command;
+}
+
+bool client_dispatch(struct client *c, uint32_t argc, const struct arg *argv)
+{
+	const struct command *command = find_command(c, argc, argv);
+
+	if (!command)
+		return true;
+	c->last_command = command;
+	if (c->in_multi && !(command->flags & COMMAND_AT_ONCE)) {
+		multi_queue(c, command, argc, argv);
 		return true;
 	}
-	c->last_command = command;
 	if (command->scope == SCOPE_CONNECTION) {
 		c->reactor->stats.requests_other++;
-		client_connection_command(c, command, argc, argv);
-		return true;
+		return client_connection_command(c, command, argc, argv);
 	}
 	if (!c->reactor->catalog.ready) {
 		client_error(c, ERROR_LOADING);
 		return true;
 	}
-	return command->scope == SCOPE_KEYS ? dispatch_keys(c, command, argc, argv) : dispatch_groups(c, command, argc, argv);
+	return command->scope == SCOPE_KEYS ? dispatch_keys(c, command, argc, argv) : client_groups_command(c, command, argc, argv);
 }

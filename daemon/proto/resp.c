@@ -2,6 +2,7 @@
 #include "proto/resp.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,8 +198,10 @@ static enum resp_result parse_bulk(struct resp_parser *p, const uint8_t *data, s
 
 	if (p->at >= size)
 		return RESP_MORE;
-	if (data[p->at] != '$')
-		return fail(p, data[p->at] >= ' ' && data[p->at] < 127 ? "expected '$'" : "expected '$', got a control byte");
+	if (data[p->at] != '$') {
+		(void)snprintf(p->text, sizeof p->text, "expected '$', got '%c'", data[p->at]);
+		return fail(p, p->text);
+	}
 	r = read_number(data, size, p->at + 1, &length, &next);
 	if (r == 0 && size - p->at > 64)
 		return fail(p, "too big bulk count string");

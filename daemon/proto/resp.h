@@ -24,6 +24,7 @@ struct resp_parser {
 	uint32_t expected;  /* arguments of the array being read; 0: none begun */
 	size_t at;          /* the next byte to look at */
 	uint8_t *inlined;   /* an inline command's arguments, unquoted */
+	char text[32];      /* an error that names what came */
 	const char *error;  /* after RESP_ERROR: what to tell the client, without "ERR Protocol error: " */
 };
 

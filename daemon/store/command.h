@@ -30,13 +30,15 @@ enum command_flags {
 	COMMAND_NO_AUTH = 1 << 8,
 	COMMAND_NO_MULTI = 1 << 9,   /* refused inside MULTI */
 	COMMAND_BLOCKING = 1 << 10,
+	COMMAND_CONTAINER = 1 << 11, /* its subcommands stand in the table as "name|sub" */
+	COMMAND_AT_ONCE = 1 << 12,   /* never queued by MULTI */
 };
 
 /* Where a command is executed. */
 enum command_scope {
 	SCOPE_KEYS,       /* in the group of its keys, by run() */
 	SCOPE_CONNECTION, /* by the node that holds the connection; run() is NULL (client/) */
-	SCOPE_GROUPS,     /* in every group, by run(), one after another, and the replies put together (client/) */
+	SCOPE_GROUPS,     /* in every group, by run(), not at one atomic point, and the replies put together (client/) */
 };
 
 /* One execution of a command in a state machine. */
@@ -89,10 +91,66 @@ enum command_id {
 	CMD_INFO = 25,
 	CMD_RESET = 26,
 	CMD_CLUSTER = 27,
+	CMD_GETDEL = 28,
+	CMD_GETEX = 29,
+	CMD_GETRANGE = 30,
+	CMD_GETSET = 31,
+	CMD_INCRBYFLOAT = 32,
+	CMD_LCS = 33,
+	CMD_MSETNX = 34,
+	CMD_PSETEX = 35,
+	CMD_SETEX = 36,
+	CMD_SETNX = 37,
+	CMD_SETRANGE = 38,
+	CMD_SUBSTR = 39,
+	CMD_UNLINK = 40,
+	CMD_TOUCH = 41,
+	CMD_EXPIRE = 42,
+	CMD_PEXPIRE = 43,
+	CMD_EXPIREAT = 44,
+	CMD_PEXPIREAT = 45,
+	CMD_EXPIRETIME = 46,
+	CMD_PEXPIRETIME = 47,
+	CMD_TTL = 48,
+	CMD_PTTL = 49,
+	CMD_PERSIST = 50,
+	CMD_SCAN = 51,
+	CMD_RANDOMKEY = 52,
+	CMD_KEYS = 53,
+	CMD_MULTI = 54,
+	CMD_EXEC = 55,
+	CMD_DISCARD = 56,
+	CMD_WATCH = 57,
+	CMD_UNWATCH = 58,
+	CMD_WAIT = 59,
+	CMD_CLIENT_ID = 60,
+	CMD_CLIENT_SETNAME = 61,
+	CMD_CLIENT_GETNAME = 62,
+	CMD_CLIENT_SETINFO = 63,
+	CMD_CLIENT_LIST = 64,
+	CMD_CLIENT_INFO = 65,
+	CMD_CLIENT_NO_EVICT = 66,
+	CMD_CLIENT_HELP = 67,
+	CMD_COMMAND_COUNT = 68,
+	CMD_COMMAND_INFO = 69,
+	CMD_COMMAND_DOCS = 70,
+	CMD_COMMAND_LIST = 71,
+	CMD_COMMAND_GETKEYS = 72,
+	CMD_COMMAND_HELP = 73,
+	CMD_CONFIG_GET = 74,
+	CMD_CONFIG_HELP = 75,
+	CMD_CLUSTER_SLOTS = 76,
+	CMD_CLUSTER_SHARDS = 77,
+	CMD_CLUSTER_NODES = 78,
+	CMD_CLUSTER_INFO = 79,
+	CMD_CLUSTER_MYID = 80,
+	CMD_CLUSTER_KEYSLOT = 81,
+	CMD_CLUSTER_HELP = 82,
 };
 
-/* NULL: unknown. Any case. */
+/* NULL: unknown. Any case. Subcommands aren't found by this one. */
 const struct command *command_find(const uint8_t *name, size_t size);
+const struct command *command_find_sub(const struct command *container, const uint8_t *name, size_t size);
 const struct command *command_by_id(uint16_t id);
 size_t command_count(void);
 const struct command *command_at(size_t n);

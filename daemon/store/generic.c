@@ -40,6 +40,10 @@ void run_dbsize(struct call *call)
 
 void run_flush(struct call *call)
 {
+	if (call->argc > 2 || (call->argc == 2 && !arg_is(&call->argv[1], "SYNC") && !arg_is(&call->argv[1], "ASYNC"))) {
+		reply_error(call->out, ERROR_SYNTAX);
+		return;
+	}
 	keyspace_clear(call_keyspace(call));
 	reply_status(call->out, "OK");
 }

@@ -18,6 +18,7 @@ struct store {
 	struct session sessions[SESSION_NODES]; /* by node: the newest incarnation and what it has had applied */
 	struct arg *argv;                       /* grows to the longest command seen */
 	uint32_t argv_cap;
+	uint64_t reply_left;                    /* of REPLY_VALUES_MAX, for the request being executed */
 	bool plant_retry_twice;
 	struct bytes *snapshot_out;             /* while a snapshot is being taken */
 	struct bytes snapshot_state;            /* what the store was beside its keys when that began */

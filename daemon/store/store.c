@@ -75,6 +75,16 @@ int64_t call_now_ms(const struct call *call)
 	return call->store->now_ms;
 }
 
+bool call_may_reply(struct call *call, uint64_t size)
+{
+	if (size > call->store->reply_left) {
+		reply_error(call->out, "ERR the reply would exceed the maximum allowed size");
+		return false;
+	}
+	call->store->reply_left -= size;
+	return true;
+}
+
 bool arg_is(const struct arg *a, const char *word)
 {
 	return strlen(word) == a->size && !strncasecmp((const char *)a->data, word, a->size);
@@ -214,6 +224,7 @@ static int apply_one(struct store *s, struct cursor *in, const struct store_sink
 		return -EBADMSG;
 	if (!session_take(s, node, incarnation, sequence))
 		return 0;
+	s->reply_left = REPLY_VALUES_MAX;
 	ours = sink && sink->node == node && sink->incarnation == incarnation;
 	if (ours)
 		out = sink->begin(sink->arg, sequence, &resp);
@@ -273,6 +284,7 @@ void store_read(struct store *s, const struct command *command, uint32_t argc, c
 	struct call call = {.store = s, .command = command, .argc = argc, .argv = argv, .out = out, .resp = resp};
 
 	assert(command->run && !(command->flags & COMMAND_WRITE));
+	s->reply_left = REPLY_VALUES_MAX;
 	command->run(&call);
 }
 

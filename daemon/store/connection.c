@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about the connection that may also stand in a MULTI: they touch no state, so they may run anywhere. */
+#include "store/run.h"
+
+void run_ping(struct call *call)
+{
+	if (call->argc > 2)
+		reply_error(call->out, "ERR wrong number of arguments for 'ping' command");
+	else if (call->argc == 2)
+		reply_bulk(call->out, call->argv[1].data, call->argv[1].size);
+	else
+		reply_status(call->out, "PONG");
+}
+
+void run_echo(struct call *call)
+{
+	reply_bulk(call->out, call->argv[1].data, call->argv[1].size);
+}
+
+void run_select(struct call *call)
+{
+	int64_t n;
+
+	if (!arg_int(&call->argv[1], &n))
+		reply_error(call->out, ERROR_NOT_INT);
+	else if (n != 0)
+		reply_error(call->out, "ERR DB index is out of range");
+	else
+		reply_status(call->out, "OK");
+}
+
+/* EXEC has forgotten what was watched before this runs; outside MULTI the connection does (client/multi.c). */
+void run_unwatch(struct call *call)
+{
+	reply_status(call->out, "OK");
+}
