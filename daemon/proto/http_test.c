@@ -26,6 +26,8 @@ static const struct {
 	{"GET /\r\n\r\n", -400, NULL, NULL, NULL, false},
 	{" / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
 	{"VERYLONGMETHOD / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{"GET / HTTP/1.1\r\r\n\r\n", -400, NULL, NULL, NULL, false}, /* found by the fuzzer */
+	{"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", 1, "GET", "/", "", true},
 	{"\r\n\r\n", -400, NULL, NULL, NULL, false},
 	{"GET / HTTP/1.1\r\n", 0, NULL, NULL, NULL, false},
 	{"", 0, NULL, NULL, NULL, false},
