@@ -168,6 +168,8 @@ static void test_refusals(void **state)
 		{"more entries than there are", 72, 3, 4},
 		{"entries beyond counting", 72, 0xffffffff, 4},
 		{"entries in a vote", 0, RAFT_VOTE, 1},
+		{"an index that would wrap", 16, UINT64_MAX, 8},
+		{"no term before the first entry", 24, 0, 8},
 		{"a gap before the first entry", 16, 2, 8},
 		{"a term below the entry before", 24, 9, 8},
 		{"a term below the entries'", 8, 4, 8},
