@@ -8,36 +8,50 @@ CC := gcc
 endif
 OUT := build/$(BUILD)
 Q := $(if $(V),,@)
+PREFIX ?= /usr/local
+# How many jobs a target that builds starts by itself; an explicit -j wins.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual -Wwrite-strings \
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
+INCLUDES := -I. -Idaemon
 CFLAGS_COMMON := -std=gnu17 -g -D_GNU_SOURCE $(WARNINGS) -fno-omit-frame-pointer -fno-common -fstack-protector-strong \
-	-I. -Idaemon -MMD -MP
+	$(INCLUDES) -MMD -MP
 CFLAGS_release := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 CFLAGS_debug := -O0
 CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -fsanitize=thread
+# Built with clang only, by `make fuzz`.
+CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CFLAGS_ALL := $(CFLAGS_COMMON) $(CFLAGS_$(BUILD)) $(if $(CI),-Werror) $(CFLAGS)
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
+LDFLAGS_fuzz := -fsanitize=address,undefined
 LDFLAGS_ALL := $(LDFLAGS_$(BUILD)) $(LDFLAGS)
+CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wconversion -Wno-sign-conversion)
 
 # What holdfastd and the simulator share: everything behind the seam.
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
-URING_SRC := io/uring.c io/uring_file.c io/uring_net.c io/timer.c
-CLI_SRC := $(wildcard daemon/cli/*.c) daemon/base/bytes.c daemon/base/mem.c
+URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
+SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
+CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c
+UNIT_SRC := $(wildcard daemon/*_test.c daemon/*/*_test.c io/*_test.c)
+FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 
-PROGRAMS := $(OUT)/holdfastd $(OUT)/holdfast $(OUT)/holdfast-sim
+PROGRAMS := $(OUT)/holdfastd $(OUT)/holdfast $(if $(SIM_SRC),$(OUT)/holdfast-sim)
+UNIT_TESTS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRC))
+FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SRC))
 
 all: $(PROGRAMS) ## build every program that can be built here (default)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
-	$(Q)$(CC) $(CFLAGS_ALL) $(if $(findstring daemon/raft/,$<)$(findstring daemon/journal/,$<)$(findstring daemon/proto/,$<),-Wconversion -Wno-sign-conversion) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(CONVERSION) -c -o $@ $<
 
 $(OUT)/holdfastd: $(call obj,$(DAEMON_SRC) $(URING_SRC) daemon/main.c daemon/config.c)
 	$(if $(Q),@echo "  LD $@")
@@ -47,10 +61,43 @@ $(OUT)/holdfast: $(call obj,$(CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lhiredis -lm
 
+# The very objects of holdfastd, on a virtual clock, network and disk.
+$(OUT)/holdfast-sim: $(call obj,$(DAEMON_SRC) $(SIM_SRC))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lm
+
+# For tests and fuzzers, which take out of it what they name.
+$(OUT)/daemon.a: $(call obj,$(DAEMON_SRC) daemon/config.c io/timer.c)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(OUT)/uring.a: $(call obj,$(filter-out io/timer.c,$(URING_SRC)))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(UNIT_TESTS): $(OUT)/%: $(OUT)/%.o $(OUT)/daemon.a $(OUT)/uring.a
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(OUT)/daemon.a $(OUT)/uring.a $(OUT)/daemon.a -lcmocka -luring -linih -ljansson -lsystemd -lpthread -lm
+
+$(FUZZERS): $(OUT)/%: $(OUT)/%.o $(OUT)/tests/fuzz/memory_io.o $(OUT)/tests/fuzz/seeds.o $(OUT)/daemon.a
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ -ljansson -lm
+
+$(OUT)/tests/io_fallback/no_uring: $(OUT)/tests/io_fallback/no_uring.o
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+
+unit-tests: $(UNIT_TESTS)
+fuzzers: $(FUZZERS)
+test-tools: $(OUT)/tests/io_fallback/no_uring
+
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
+# ---- what it takes ----
+
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev
-DEPS_TEST := clang libcmocka-dev redis-tools python3 libclang-rt-14-dev
+DEPS_TEST := clang libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux
+DEPS_LINT := clang-tidy cppcheck
+DEPS_FMT := clang-format
 # A package is missing when dpkg doesn't list it as installed; only then is apt asked, as root or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 define install_missing
@@ -65,20 +112,76 @@ deps: ## install what the build needs (apt)
 test-deps: deps
 	$(call install_missing,$(DEPS_TEST))
 
+# ---- running and testing ----
+
 run: deps ## build, start three nodes on loopback, show a leader killed and nothing lost; Ctrl-C ends it
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) all
 	@exec $(OUT)/holdfast dev run --dir build/run
+
+test-build: test-deps
+	@$(SUBMAKE) BUILD=release all unit-tests test-tools
+	@$(SUBMAKE) BUILD=asan all unit-tests
+	@$(SUBMAKE) BUILD=fuzz CC=clang fuzzers
+
+# A suite joins by being there: name=command for tests/run.
+suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" seam="tests/seam/run build/release" \
+	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) $(call suite,tests/wire) $(call suite,tests/cluster) io_fallback=tests/io_fallback/run
+SUITES_LONG = fuzz="tests/fuzz/run 120" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
+	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
+
+test: test-build ## install what the tests need, build, run all suites (at most 20 minutes on two cores)
+	@tests/run $(SUITES)
+
+test-long: test-build ## what takes longer than `make test` may
+	@SUITE_SECONDS=14400 tests/run $(SUITES_LONG)
+
+sim: deps ## run the simulator over some seeds
+	@$(SUBMAKE) all
+	@$(if $(wildcard tests/sim/run),tests/sim/run,echo "make: there is no simulator in this tree" >&2; exit 1)
+
+soak: test-build ## simulator seeds and long cluster tests for ever; stops at the first failure
+	@while SUITE_SECONDS=14400 tests/run $(SUITES_LONG); do :; done; exit 1
+
+bench: deps ## run the benchmarks
+	@$(SUBMAKE) all
+	@$(if $(wildcard bench/run),bench/run,echo "make: there is no bench/run in this tree" >&2; exit 1)
+
+FUZZ_SECONDS ?= 60
+fuzz: test-deps ## feed every decoder hostile bytes for FUZZ_SECONDS (60) each
+	@$(SUBMAKE) BUILD=fuzz CC=clang fuzzers
+	@tests/fuzz/run $(FUZZ_SECONDS)
+
+# ---- keeping it clean ----
+
+seam: deps ## no object behind the seam calls the system by itself
+	@$(SUBMAKE) BUILD=release all
+	@tests/seam/run build/release
+
+LINT_SRC := $(filter-out %_test.c,$(wildcard daemon/*.c daemon/*/*.c io/*.c))
+
+lint: seam ## clang-tidy, cppcheck, gcc -fanalyzer and the seam
+	$(call install_missing,$(DEPS_TEST) $(DEPS_LINT))
+	@echo "  cppcheck"; cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j$$(nproc) \
+		-D__x86_64__=1 -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 -Dstatic_assert= --suppress=missingInclude \
+		--suppress=missingIncludeSystem --suppress=preprocessorErrorDirective $(INCLUDES) $(LINT_SRC)
+	@echo "  gcc -fanalyzer"; printf '%s\n' $(LINT_SRC) | xargs -P$$(nproc) -n1 gcc -std=gnu17 -O1 -D_GNU_SOURCE $(INCLUDES) \
+		-fanalyzer -Werror -c -o /dev/null
+	@echo "  clang-tidy"; printf '%s\n' $(LINT_SRC) | xargs -P$$(nproc) -n4 sh -c \
+		'clang-tidy --quiet "$$@" -- -std=gnu17 -D_GNU_SOURCE $(INCLUDES) 2>/dev/null' clang-tidy
+
+fmt: ## format the sources in place
+	$(call install_missing,$(DEPS_FMT))
+	@find daemon io tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
+
+install: all ## install the programs (DESTDIR, PREFIX=/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(OUT)/holdfastd $(OUT)/holdfast $(DESTDIR)$(PREFIX)/bin
 
 clean: ## remove what was built
 	rm -rf build
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps test-deps run clean help
-
-SIM_SRC := $(wildcard io/sim*.c) io/timer.c $(wildcard tests/sim/*.c)
-
-$(OUT)/holdfast-sim: $(call obj,$(DAEMON_SRC) $(SIM_SRC))
-	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lm
+.PHONY: all deps test-deps run test-build test test-long sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools

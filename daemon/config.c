@@ -62,9 +62,10 @@ static int get_text(struct loading *l, const char *key, const char *text, char *
 static int get_address(struct loading *l, const char *key, const char *text, char *ret)
 {
 	const char *colon = strrchr(text, ':');
-	long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+	char *end = NULL;
+	long port = colon ? strtol(colon + 1, &end, 10) : 0;
 
-	if (!colon || colon == text || port < 1 || port > 65535)
+	if (!colon || colon == text || *end || port < 1 || port > 65535)
 		return complain(l, "%s = %s: must be an IP address and a port, such as 127.0.0.1:6379 or [::1]:6379", key, text);
 	return get_text(l, key, text, ret, ADDRESS_MAX);
 }
@@ -96,8 +97,11 @@ static int set_members(struct loading *l, const char *v)
 		if (!equals)
 			return complain(l, "members: \"%s\" must look like 1=10.0.0.1:7400", word);
 		*equals = 0;
-		if (get_number(l, "members", word, 1, NODE_SLOTS - 1, &id) < 0 ||
-		    get_address(l, "members", equals + 1, c->member_address[id]) < 0)
+		if (get_number(l, "members", word, 1, NODE_SLOTS - 1, &id) < 0)
+			return -1;
+		if (c->member_address[id][0])
+			return complain(l, "members: node %u is listed twice", id);
+		if (get_address(l, "members", equals + 1, c->member_address[id]) < 0)
 			return -1;
 	}
 	for (uint8_t id = 1; id < NODE_SLOTS; id++)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-[[gnu::noreturn]] static void mem_exhausted(size_t size)
+__attribute__((noreturn)) static void mem_exhausted(size_t size)
 {
 	fprintf(stderr, "<2>mem: out of memory size=%zu: give the machine more memory or lower the limits in the configuration\n", size);
 	abort();

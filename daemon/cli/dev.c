@@ -184,7 +184,7 @@ static int daemon_path(char *ret, size_t size)
 }
 
 /* In the child: own session, nothing inherited, output into DIR/nX.log. */
-[[gnu::noreturn]] static void exec_node(const struct dev *d, uint32_t node, const char *program)
+__attribute__((noreturn)) static void exec_node(const struct dev *d, uint32_t node, const char *program)
 {
 	char members[600] = "", id[8], groups[16], reactors[16], data[300], sock[300], log[300];
 	const char *argv[32];

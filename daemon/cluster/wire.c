@@ -220,6 +220,9 @@ bool wire_get_raft(struct cursor *in, struct raft_message *m)
 	};
 	if (in->bad || m->entry_count > cursor_left(in) || m->term == 0 || m->left_ns > LIVENESS_NS)
 		return false;
+	/* No log gets so long; and only the place before the first entry has no term, else it would match what isn't there. */
+	if (m->index > INT64_MAX || (m->type == RAFT_APPEND && !m->index != !m->log_term))
+		return false;
 	m->last = m->index + m->entry_count;
 	if (!m->entry_count)
 		return true;

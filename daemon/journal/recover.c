@@ -60,6 +60,7 @@ struct recovery {
 	uint8_t *buf; /* one whole segment */
 	uint64_t expect; /* the sequence of the next batch; 0: unknown yet */
 	bool chain;      /* prev_crc of the next batch can be checked */
+	uint32_t unreadable; /* segments with content whose both head copies are lost */
 	uint64_t *lost;  /* sequences of batches whose heads are lost and not settled */
 	uint32_t lost_count;
 };
@@ -145,6 +146,7 @@ static int find_segments(struct recovery *rec)
 			rec->segments[kept++] = *f;
 			continue;
 		}
+		rec->unreadable += r == -EBADMSG && f->has_batch;
 		unreadable += r == -EBADMSG;
 		list_add_tail(&j->free, &f->segment->node);
 		r = 0;
@@ -506,11 +508,17 @@ int journal_recover(struct journal *j, struct journal_recovery *ret_found)
 	}
 	j->seed = rec.segments[0].head.seed;
 	j->options.segment_size = (uint32_t)rec.segments[0].head.size;
-	j->next_number = rec.segments[rec.segment_count - 1].head.number + 1;
+	/*
+	 * An unreadable segment between others shows as a gap in the numbers. The newest one doesn't: leave the gap
+	 * that tells it again at the next recovery, until a record settles it.
+	 */
+	j->next_number = rec.segments[rec.segment_count - 1].head.number + 1 + rec.unreadable;
 	rec.buf = mem_aligned(IO_ALIGN, j->options.segment_size);
 	r = walk(&rec);
 	if (r < 0)
 		goto out;
+	if (rec.unreadable)
+		lost_heads(&rec, ret_found->last_sequence);
 	ret_found->segment_count = rec.segment_count;
 	ret_found->heads_lost = rec.lost_count > 0;
 	ret_found->heads_lost_at = rec.lost_count ? rec.lost[0] : 0;

@@ -200,10 +200,13 @@ static void prepare_opened(struct io_op *op, int result)
 		return;
 	}
 	j->preparing->file = result;
-	/* The first chunk holds the head: blank and durable before anything else changes. */
+	/*
+	 * The head alone first, blank and durable before anything else changes: of a larger write a power cut may leave
+	 * the old head over batches that are half gone, and recovery would take that for rot.
+	 */
 	op->done = prepare_step;
-	j->prepared = ZERO_CHUNK;
-	io_write(j->io, op, result, j->zeros, ZERO_CHUNK, 0, true);
+	j->prepared = 0;
+	io_write(j->io, op, result, j->zeros, JOURNAL_BLOCK, 0, true);
 }
 
 static void prepare_step(struct io_op *op, int result)

@@ -36,7 +36,7 @@ int http_parse(const uint8_t *data, size_t size, struct http_request *ret)
 	*ret = (struct http_request){.keep_alive = true};
 	if (!end)
 		return size >= HTTP_HEAD_MAX ? -431 : size >= 4 && !memchr(data, ' ', size < 16 ? size : 16) && size >= 16 ? -400 : 0;
-	line = memchr(text, '\r', (size_t)(end + 1 - text));
+	line = memmem(text, (size_t)(end + 2 - text), "\r\n", 2); /* a lone CR ends nothing */
 	space = memchr(text, ' ', (size_t)(line - text));
 	if (!space || !copy_word(ret->method, sizeof ret->method, text, space))
 		return -400;

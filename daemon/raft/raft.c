@@ -229,12 +229,23 @@ static void become_candidate(struct raft *r, struct raft_update *u, uint64_t now
 	send_to_all(r, u, RAFT_VOTE, r->term, by_transfer ? RAFT_BY_TRANSFER : 0);
 }
 
+/*
+ * Promises to one leader end everywhere in the same instant: the successors that waited for that keep their order,
+ * else they would split the vote.
+ */
+static uint64_t after_promises(const struct raft *r, uint64_t end_ns)
+{
+	return end_ns + raft_rank(r, r->lost_leader) * RANK_DELAY_NS;
+}
+
 static void start_prevote(struct raft *r, struct raft_update *u, uint64_t now_ns)
 {
 	uint64_t own = promised_until(r, now_ns);
 
 	r->role = RAFT_PRECANDIDATE;
 	r->votes = 1u << r->self;
+	if (own)
+		own = after_promises(r, own);
 	r->grant_ns[r->self] = own > r->liveness->quiet_until_ns ? own : r->liveness->quiet_until_ns;
 	r->retry_ns = now_ns + PREVOTE_RETRY_NS + rand_below(&r->random, PREVOTE_RETRY_NS / 4);
 	u->role = true;
@@ -555,7 +566,7 @@ static void receive_prevote_reply(struct raft *r, struct raft_update *u, const s
 	if (r->role != RAFT_PRECANDIDATE || m->term != r->term + 1)
 		return;
 	r->votes |= 1u << m->from;
-	r->grant_ns[m->from] = now_ns + m->left_ns;
+	r->grant_ns[m->from] = m->left_ns ? after_promises(r, now_ns + m->left_ns) : now_ns;
 	r->wake_ns = earlier(r->wake_ns, r->grant_ns[m->from]);
 	try_campaign(r, u, now_ns);
 }

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/http.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+	const char *text;
+	int want; /* 1: all of it is taken */
+	const char *method, *path, *query;
+	bool keep_alive;
+} table[] = {
+	{"GET / HTTP/1.1\r\n\r\n", 1, "GET", "/", "", true},
+	{"GET /metrics HTTP/1.0\r\n\r\n", 1, "GET", "/metrics", "", false},
+	{"GET /a?b=c&d HTTP/1.1\r\nHost: x\r\n\r\n", 1, "GET", "/a", "b=c&d", true},
+	{"GET /a? HTTP/1.1\r\n\r\n", 1, "GET", "/a", "", true},
+	{"GET / HTTP/1.1\r\nconnection:  Close\r\n\r\n", 1, "GET", "/", "", false},
+	{"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", -411, NULL, NULL, NULL, false},
+	{"GET / HTTP/2.0\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{"GET  HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{"GET /\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{" / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{"VERYLONGMETHOD / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{"GET / HTTP/1.1\r\r\n\r\n", -400, NULL, NULL, NULL, false}, /* found by the fuzzer */
+	{"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", 1, "GET", "/", "", true},
+	{"\r\n\r\n", -400, NULL, NULL, NULL, false},
+	{"GET / HTTP/1.1\r\n", 0, NULL, NULL, NULL, false},
+	{"", 0, NULL, NULL, NULL, false},
+};
+
+static void test_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct http_request q;
+		size_t size = strlen(table[i].text);
+		uint8_t *copy = malloc(size ? size : 1); /* without a zero behind it */
+
+		memcpy(copy, table[i].text, size);
+		assert_int_equal(http_parse(copy, size, &q), table[i].want == 1 ? (int)size : table[i].want);
+		if (table[i].want == 1) {
+			assert_string_equal(q.method, table[i].method);
+			assert_string_equal(q.path, table[i].path);
+			assert_string_equal(q.query, table[i].query);
+			assert_int_equal(q.keep_alive, table[i].keep_alive);
+			for (size_t n = 0; n < size; n++) /* never taken before its end */
+				assert_int_equal(http_parse(copy, n, &q), 0);
+		}
+		free(copy);
+	}
+}
+
+static void test_limits(void **state)
+{
+	uint8_t big[HTTP_HEAD_MAX + 64];
+	struct http_request q;
+
+	(void)state;
+	memset(big, 'a', sizeof big);
+	memcpy(big, "GET /", 5);
+	assert_int_equal(http_parse(big, HTTP_HEAD_MAX, &q), -431);
+	memcpy(big + 400, " HTTP/1.1\r\n\r\n", 13);
+	assert_int_equal(http_parse(big, 413, &q), -414);
+	memset(big, 'a', sizeof big);
+	assert_int_equal(http_parse(big, 16, &q), -400); /* no method that we know is so long */
+	assert_string_equal(http_reason(431), "Request Header Fields Too Large");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_limits)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,733 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Raft as stories. A network of up to five struct raft in memory, on a virtual clock: messages arrive at once and in
+ * order unless a node is down or a link is cut; disks are durable at once unless a story holds one back. Each story
+ * cites the paper or the [decision] that it tells.
+ */
+#include "raft/raft.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+
+#define MS 1000000ull
+#define QUEUE 4096
+
+struct letter {
+	struct raft_message m;
+	struct entry *entries[64];
+};
+
+struct box {
+	struct raft r;
+	struct liveness l;
+	bool up, disk_held;
+	raft_index stored_to;        /* what a held disk has yet to say */
+	raft_term hard_to;
+	uint64_t generation, incarnation;
+	unsigned prevotes, votes, releases; /* events of interest */
+	raft_index reads[RAFT_READS_MAX];   /* by context: 0 not answered */
+	unsigned reads_lost;
+	bool released_quarantine;
+};
+
+struct net {
+	struct box box[NODE_SLOTS];
+	uint8_t count;
+	bool cut[NODE_SLOTS][NODE_SLOTS];
+	uint64_t now, heartbeat;
+	struct letter *queue[QUEUE];
+	unsigned head, tail;
+};
+
+static struct net n;
+
+static void pump(void);
+
+static void post(const struct raft *r, const struct raft_message *m)
+{
+	struct letter *x = mem_zalloc(sizeof *x);
+
+	x->m = *m;
+	if (m->type == RAFT_APPEND) {
+		x->m.entry_count = (uint32_t)(m->last - m->index);
+		assert_true(x->m.entry_count <= 64);
+		for (uint32_t i = 0; i < x->m.entry_count; i++)
+			x->entries[i] = entry_ref(raft_log_entry(&r->log, m->index + 1 + i));
+		x->m.entries = x->entries;
+	}
+	assert_true(n.tail - n.head < QUEUE);
+	n.queue[n.tail++ % QUEUE] = x;
+}
+
+static void step(uint8_t node, struct raft_event ev)
+{
+	static struct raft_update u;
+	struct box *b = &n.box[node];
+	struct raft_update copy;
+
+	ev.now_ns = n.now;
+	raft_step(&b->r, &ev, &u);
+	copy = u;
+	b->generation += copy.release;
+	b->releases += copy.release;
+	b->released_quarantine |= copy.released_quarantine;
+	for (uint32_t i = 0; i < copy.read_count; i++)
+		b->reads[copy.reads[i].context] = copy.reads[i].index;
+	b->reads_lost += copy.read_lost_count;
+	for (uint32_t i = 0; i < copy.message_count; i++) {
+		b->prevotes += copy.messages[i].type == RAFT_PREVOTE;
+		b->votes += copy.messages[i].type == RAFT_VOTE;
+		post(&b->r, &copy.messages[i]);
+	}
+	if (copy.hard)
+		b->hard_to = b->r.term;
+	if (copy.store_from)
+		b->stored_to = b->r.log.last;
+	if (b->disk_held)
+		return;
+	if (b->hard_to) {
+		raft_term term = b->hard_to;
+
+		b->hard_to = 0;
+		step(node, (struct raft_event){.type = RAFT_HARD_STORED, .term = term});
+	}
+	if (b->stored_to) {
+		raft_index to = b->stored_to;
+
+		b->stored_to = 0;
+		step(node, (struct raft_event){.type = RAFT_STORED, .index = to, .term = raft_log_term(&b->r.log, to)});
+	}
+}
+
+static void deliver(struct letter *x)
+{
+	struct box *b = &n.box[x->m.to];
+
+	if (b->up && n.box[x->m.from].up && !n.cut[x->m.from][x->m.to])
+		step(x->m.to, (struct raft_event){.type = RAFT_RECEIVE, .message = &x->m});
+	for (uint32_t i = 0; i < x->m.entry_count; i++)
+		entry_unref(x->entries[i]);
+	free(x);
+}
+
+/* Until nobody has anything to say. */
+static void pump(void)
+{
+	for (bool going = true; going;) {
+		going = false;
+		while (n.head != n.tail) {
+			deliver(n.queue[n.head++ % QUEUE]);
+			going = true;
+		}
+		for (uint8_t i = 1; i <= n.count; i++)
+			if (n.box[i].up && raft_dirty(&n.box[i].r)) {
+				step(i, (struct raft_event){.type = RAFT_FLUSH});
+				going = true;
+			}
+	}
+}
+
+static void beat(uint8_t from, uint8_t to)
+{
+	uint64_t epoch;
+
+	if (!n.box[from].up || !n.box[to].up || n.cut[from][to])
+		return;
+	epoch = liveness_heard(&n.box[to].l, from, n.box[from].generation, n.now);
+	if (!n.cut[to][from])
+		liveness_answered(&n.box[from].l, to, epoch, n.now);
+}
+
+static void run_ms(unsigned ms)
+{
+	while (ms--) {
+		n.now += MS;
+		if (n.now >= n.heartbeat) {
+			n.heartbeat = n.now + HEARTBEAT_NS;
+			for (uint8_t i = 1; i <= n.count; i++)
+				for (uint8_t k = 1; k <= n.count; k++)
+					if (i != k)
+						beat(i, k);
+		}
+		for (uint8_t i = 1; i <= n.count; i++) {
+			if (!n.box[i].up)
+				continue;
+			(void)liveness_expire(&n.box[i].l, n.now);
+			step(i, (struct raft_event){.type = RAFT_TICK});
+		}
+		pump();
+	}
+}
+
+/* A box with the log of these terms (one entry each, from index 1), as after a start. */
+static void boot(uint8_t id, raft_term term, uint8_t vote, const char *terms, raft_index missing, bool quarantined)
+{
+	struct box *b = &n.box[id];
+	struct raft_options o = {
+		.group = 0, .self = id, .voter_count = n.count, .liveness = &b->l, .random = id, .term = term, .vote = vote,
+		.quarantined = quarantined,
+	};
+	uint64_t incarnation = b->incarnation + 1;
+
+	for (uint8_t i = 0; i < n.count; i++)
+		o.voters[i] = (uint8_t)(i + 1);
+	raft_fini(&b->r);
+	memset(b, 0, sizeof *b);
+	b->incarnation = incarnation;
+	liveness_init(&b->l, incarnation, n.now);
+	for (uint8_t i = 1; i <= n.count; i++)
+		if (i != id)
+			liveness_restarted(&n.box[i].l, id);
+	raft_init(&b->r, &o);
+	for (raft_index i = 1; terms && terms[i - 1]; i++) {
+		struct entry *e = entry_new(ENTRY_BUNDLE, 8);
+
+		e->index = i;
+		e->term = (raft_term)(terms[i - 1] - '0');
+		memset(e->data, terms[i - 1], 8);
+		entry_seal(e);
+		e->missing = i == missing;
+		raft_log_append(&b->r.log, e);
+		entry_unref(e);
+	}
+	raft_recovered(&b->r, n.now);
+	b->up = true;
+}
+
+static void net_begin(uint8_t count)
+{
+	for (uint8_t i = 1; i < NODE_SLOTS; i++)
+		raft_fini(&n.box[i].r);
+	while (n.head != n.tail)
+		deliver(n.queue[n.head++ % QUEUE]);
+	memset(&n, 0, sizeof n);
+	n.now = 1000 * MS;
+	n.count = count;
+}
+
+static void start(uint8_t count)
+{
+	net_begin(count);
+	for (uint8_t i = 1; i <= count; i++)
+		boot(i, 0, 0, NULL, 0, false);
+}
+
+static uint8_t leader(void)
+{
+	uint8_t found = 0;
+	raft_term term = 0;
+
+	for (uint8_t i = 1; i <= n.count; i++)
+		if (n.box[i].up && n.box[i].r.role == RAFT_LEADER && n.box[i].r.term > term) {
+			found = i;
+			term = n.box[i].r.term;
+		}
+	return found;
+}
+
+static void propose(uint8_t node)
+{
+	struct entry *e = entry_new(ENTRY_BUNDLE, 4);
+
+	memset(e->data, 'p', 4);
+	entry_seal(e);
+	step(node, (struct raft_event){.type = RAFT_PROPOSE, .entry = e});
+	entry_unref(e);
+}
+
+/* A leader that has committed a first entry of its term. */
+static uint8_t elect(void)
+{
+	uint8_t l;
+
+	run_ms(400);
+	l = leader();
+	assert_int_not_equal(l, 0);
+	propose(l);
+	pump();
+	run_ms(5);
+	return l;
+}
+
+/* The connection from a dead node ends: everybody's kernel says so. */
+static void hang_up(uint8_t dead)
+{
+	n.box[dead].up = false;
+	for (uint8_t i = 1; i <= n.count; i++) {
+		if (i == dead)
+			continue;
+		liveness_suspect(&n.box[i].l, dead);
+		step(i, (struct raft_event){.type = RAFT_PEER_LOST, .node = dead});
+	}
+}
+
+static unsigned sum_votes(void)
+{
+	unsigned sum = 0;
+
+	for (uint8_t i = 1; i <= n.count; i++)
+		sum += n.box[i].votes;
+	return sum;
+}
+
+/* ---- the stories ---- */
+
+/* 3.4 and 5.2: one leader, one term, everybody follows it; nobody votes in the quiet 150 ms after a start ([promise]). */
+static void test_election(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	start(3);
+	run_ms(149);
+	assert_int_equal(leader(), 0);
+	assert_int_equal(sum_votes(), 0);
+	l = elect();
+	assert_int_equal(n.box[l].r.term, 1);
+	assert_int_equal(sum_votes(), 2); /* one candidate: successors start one after the other */
+	for (uint8_t i = 1; i <= 3; i++) {
+		assert_int_equal(n.box[i].r.leader, l);
+		assert_int_equal(n.box[i].r.log.last, 1);
+		run_ms(1);
+		assert_int_equal(n.box[i].r.commit, 1);
+	}
+	assert_true(raft_lease(&n.box[l].r, n.now));
+	for (uint8_t i = 1; i <= 3; i++)
+		assert_int_equal(raft_lease(&n.box[i].r, n.now), i == l);
+}
+
+static void test_group_of_one(void **state)
+{
+	(void)state;
+	start(1);
+	run_ms(160);
+	assert_int_equal(leader(), 1);
+	propose(1);
+	assert_int_equal(n.box[1].r.commit, 1);
+	assert_true(raft_lease(&n.box[1].r, n.now));
+}
+
+/* 4.2.3, 9.6: a node that comes back behind a partition disturbs nobody: PreVotes are refused while a promise stands. */
+static void test_prevote_is_refused_while_a_promise_stands(void **state)
+{
+	uint8_t l, lonely;
+	raft_term term;
+
+	(void)state;
+	start(3);
+	l = elect();
+	term = n.box[l].r.term;
+	lonely = (uint8_t)(l % 3 + 1);
+	for (uint8_t i = 1; i <= 3; i++)
+		n.cut[lonely][i] = n.cut[i][lonely] = true;
+	run_ms(500);
+	assert_int_equal(n.box[lonely].r.role, RAFT_PRECANDIDATE);
+	assert_true(n.box[lonely].prevotes >= 4);
+	assert_int_equal(n.box[lonely].r.term, term);
+	/* It can speak and not hear: its PreVotes arrive, and nobody follows. */
+	for (uint8_t i = 1; i <= 3; i++)
+		n.cut[lonely][i] = false;
+	run_ms(300);
+	assert_int_equal(leader(), l);
+	assert_int_equal(n.box[l].r.term, term);
+	memset(n.cut, 0, sizeof n.cut);
+	run_ms(300);
+	assert_int_equal(leader(), l);
+	assert_int_equal(n.box[l].r.term, term);
+	assert_int_equal(n.box[lonely].r.leader, l);
+}
+
+/* [suspicion]: a dead connection makes PreVotes at once, but no vote before a majority's promises have ended. */
+static void test_suspicion_hurries_prevotes_not_votes(void **state)
+{
+	uint8_t l;
+	unsigned votes, asked = 0;
+	uint64_t promised = 0, at;
+
+	(void)state;
+	start(3);
+	l = elect();
+	run_ms(100);
+	votes = sum_votes();
+	for (uint8_t i = 1; i <= 3; i++)
+		n.box[i].prevotes = 0;
+	hang_up(l);
+	for (uint8_t i = 1; i <= 3; i++)
+		if (i != l && (!promised || n.box[i].l.given[l].until_ns < promised))
+			promised = n.box[i].l.given[l].until_ns;
+	assert_true(promised > n.now + 50 * MS);
+	run_ms(14); /* the first two in rank have had their turns */
+	for (uint8_t i = 1; i <= 3; i++)
+		asked += n.box[i].prevotes;
+	assert_true(asked >= 2);
+	while (sum_votes() == votes) {
+		run_ms(1);
+		assert_true(n.now < promised + 30 * MS); /* and not later than need be */
+	}
+	at = n.now;
+	assert_true(at >= promised);
+	assert_int_equal(sum_votes(), votes + 2); /* both waited for the same promises to end: one of them goes first */
+	run_ms(5);
+	assert_int_not_equal(leader(), 0);
+	assert_int_not_equal(leader(), l);
+}
+
+/* The leader lives, only its connections broke (a middlebox): it is heard again and stays. */
+static void test_broken_connections_depose_no_living_leader(void **state)
+{
+	uint8_t l;
+	raft_term term;
+
+	(void)state;
+	start(3);
+	l = elect();
+	term = n.box[l].r.term;
+	for (uint8_t i = 1; i <= 3; i++)
+		if (i != l)
+			liveness_suspect(&n.box[i].l, l);
+	run_ms(400);
+	assert_int_equal(leader(), l);
+	assert_int_equal(n.box[l].r.term, term);
+}
+
+/* [lease-clock], [promise]: the cut-off leader's lease has ended before anybody else can lead. */
+static void test_lease_ends_before_a_successor_begins(void **state)
+{
+	uint8_t l, next;
+	bool lease_ended = false;
+
+	(void)state;
+	start(3);
+	l = elect();
+	for (uint8_t i = 1; i <= 3; i++)
+		n.cut[l][i] = n.cut[i][l] = true;
+	while ((next = leader()) == l || !next) {
+		run_ms(1);
+		if (!raft_lease(&n.box[l].r, n.now))
+			lease_ended = true;
+		assert_true(n.now < 10000 * MS);
+	}
+	assert_true(lease_ended);
+	assert_false(raft_lease(&n.box[l].r, n.now));
+	/* SIGSTOP between: the same struct asked at a later time has no lease, whatever it believed before. */
+	assert_false(raft_lease(&n.box[next].r, n.now + LIVENESS_NS));
+	run_ms(500); /* CheckQuorum, 6.2 */
+	assert_int_not_equal(n.box[l].r.role, RAFT_LEADER);
+	assert_int_equal(n.box[l].releases, 1);
+}
+
+/* Figure 7 of the paper: logs of every kind of disagreement are repaired, by hints in few rounds (5.3). */
+static void test_logs_of_figure_7_are_repaired(void **state)
+{
+	static const char leader_log[] = "1114455666";
+	static const struct {
+		char name;
+		const char *terms;
+		raft_term term;
+	} followers[] = {
+		{'a', "111445566", 6}, {'b', "1114", 4}, {'c', "11144556666", 6}, {'d', "111445566677", 7}, {'e', "1114444", 4}, {'f', "11122233333", 3},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof followers / sizeof followers[0]; k++) {
+		uint8_t odd = 3;
+
+		/* Two of three hold the leader's log, in term 8 at least, so that it wins over (d) too. */
+		net_begin(3);
+		boot(1, 7, 0, leader_log, 0, false);
+		boot(2, 7, 0, leader_log, 0, false);
+		boot(odd, followers[k].term, 0, followers[k].terms, 0, false);
+		n.box[odd].up = false;
+		run_ms(400);
+		assert_int_not_equal(leader(), 0);
+		n.box[odd].up = true;
+		step(leader(), (struct raft_event){.type = RAFT_PEER_LOST, .node = odd});
+		propose(leader());
+		run_ms(300);
+		assert_int_equal(n.box[odd].r.log.last, 11);
+		for (raft_index i = 1; i <= 11; i++)
+			assert_int_equal(raft_log_term(&n.box[odd].r.log, i), raft_log_term(&n.box[leader()].r.log, i));
+		assert_int_equal(n.box[odd].r.commit, 11);
+	}
+}
+
+/* Figure 8: an entry of an old term on a majority is committed by none but an entry of the own term behind it (3.6.2). */
+static void test_old_terms_are_not_committed_by_counting(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	net_begin(3);
+	boot(1, 3, 0, "12", 0, false);
+	boot(2, 3, 0, "12", 0, false);
+	boot(3, 3, 0, "1", 0, false);
+	run_ms(400);
+	l = leader();
+	assert_true(l == 1 || l == 2); /* 3's log is older: it can't win */
+	run_ms(200);
+	assert_int_equal(n.box[3].r.log.last, 2); /* on all three, and yet not committed */
+	assert_int_equal(n.box[l].r.commit, 0);
+	propose(l);
+	pump();
+	assert_int_equal(n.box[l].r.commit, 3);
+	run_ms(10);
+	assert_int_equal(n.box[3].r.commit, 3);
+}
+
+/* 5.4.1: whoever lacks a committed entry is not elected. */
+static void test_outdated_log_is_not_elected(void **state)
+{
+	(void)state;
+	net_begin(3);
+	boot(1, 3, 0, "1", 0, false);
+	boot(2, 3, 0, "13", 0, false);
+	boot(3, 3, 0, "11", 0, false);
+	n.box[2].up = false;
+	run_ms(400);
+	assert_int_equal(leader(), 3); /* of two logs of term 1 the longer */
+	net_begin(3);
+	boot(1, 3, 0, "1111", 0, false);
+	boot(2, 3, 0, "13", 0, false);
+	boot(3, 3, 0, "13", 0, false);
+	run_ms(400);
+	assert_true(leader() == 2 || leader() == 3); /* the later term beats length */
+}
+
+/* 3.10: leadership moves at once, without a time-out; after TimeoutNow no lease read in that term ([promise]). */
+static void test_leader_transfer(void **state)
+{
+	uint8_t l, to;
+	raft_term term;
+
+	(void)state;
+	start(3);
+	l = elect();
+	to = (uint8_t)(l % 3 + 1);
+	term = n.box[l].r.term;
+	step(l, (struct raft_event){.type = RAFT_TRANSFER, .node = to});
+	step(l, (struct raft_event){.type = RAFT_FLUSH});
+	assert_true(n.box[l].r.reads_by_round);
+	assert_false(raft_lease(&n.box[l].r, n.now));
+	pump();
+	assert_int_equal(leader(), to);
+	assert_int_equal(n.box[to].r.term, term + 1);
+	assert_int_equal(n.box[l].r.role, RAFT_FOLLOWER);
+	run_ms(50);
+	assert_int_equal(n.box[l].r.leader, to);
+}
+
+/* 6.4: without a lease a read waits for a round of messages sent after it came; cut off, it is never answered. */
+static void test_read_index_without_lease(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	start(3);
+	l = elect();
+	step(l, (struct raft_event){.type = RAFT_READ, .context = 1});
+	assert_int_equal(n.box[l].reads[1], 1); /* under the lease: at once */
+	n.now += 200 * MS; /* stopped meanwhile */
+	assert_false(raft_lease(&n.box[l].r, n.now));
+	step(l, (struct raft_event){.type = RAFT_READ, .context = 2});
+	assert_int_equal(n.box[l].reads[2], 0);
+	pump();
+	assert_int_equal(n.box[l].reads[2], 1);
+	/* Nobody hears it: the read is given back when leadership is lost, and not answered. */
+	for (uint8_t i = 1; i <= 3; i++)
+		n.cut[l][i] = n.cut[i][l] = true;
+	n.now += 200 * MS;
+	step(l, (struct raft_event){.type = RAFT_READ, .context = 3});
+	run_ms(600);
+	assert_int_equal(n.box[l].reads[3], 0);
+	assert_int_equal(n.box[l].reads_lost, 1);
+	/* A follower answers none. */
+	step((uint8_t)(l % 3 + 1), (struct raft_event){.type = RAFT_READ, .context = 4});
+	assert_true(n.box[l % 3 + 1].reads[4] == 0 || leader() == l % 3 + 1);
+}
+
+/* A new leader answers no read before an entry of its term is committed (6.4, step 1). */
+static void test_new_leader_reads_wait_for_its_term(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	net_begin(3);
+	for (uint8_t i = 1; i <= 3; i++)
+		boot(i, 1, 0, "11", 0, false);
+	run_ms(400);
+	l = leader();
+	assert_true(raft_lease(&n.box[l].r, n.now));
+	step(l, (struct raft_event){.type = RAFT_READ, .context = 1});
+	pump();
+	assert_int_equal(n.box[l].reads[1], 0);
+	propose(l);
+	pump();
+	assert_int_equal(n.box[l].reads[1], 3);
+}
+
+/* Law 1: an own disk that is slow counts for nothing until it is durable; two others may commit without it. */
+static void test_commit_counts_only_durable_copies(void **state)
+{
+	uint8_t l, f;
+
+	(void)state;
+	start(3);
+	l = elect();
+	f = (uint8_t)(l % 3 + 1);
+	n.box[l].disk_held = n.box[f].disk_held = true;
+	propose(l);
+	pump();
+	assert_int_equal(n.box[l].r.log.last, 2);
+	assert_int_equal(n.box[l].r.commit, 1); /* one durable copy of three */
+	n.box[f].disk_held = false;
+	n.box[f].stored_to = 0;
+	step(f, (struct raft_event){.type = RAFT_STORED, .index = 2, .term = raft_log_term(&n.box[f].r.log, 2)});
+	pump();
+	assert_int_equal(n.box[l].r.commit, 2); /* though the leader's own isn't durable */
+}
+
+/* A vote counts only when the candidate's own term and vote are durable (hard_stored). */
+static void test_no_leader_on_a_vote_that_is_not_durable(void **state)
+{
+	uint8_t who = 0;
+
+	(void)state;
+	start(3);
+	for (uint8_t i = 1; i <= 3; i++)
+		n.box[i].disk_held = true;
+	run_ms(200);
+	for (uint8_t i = 1; i <= 3; i++)
+		if (n.box[i].r.role == RAFT_CANDIDATE)
+			who = i;
+	assert_int_not_equal(who, 0);
+	assert_true(__builtin_popcount(n.box[who].r.votes) >= 2);
+	assert_int_equal(leader(), 0);
+	n.box[who].disk_held = false;
+	step(who, (struct raft_event){.type = RAFT_HARD_STORED, .term = n.box[who].r.term});
+	assert_int_equal(leader(), who);
+}
+
+/* [damaged]: who lost a payload votes, but doesn't campaign, and acknowledges nothing at or above the gap. */
+static void test_missing_payload(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	net_begin(3);
+	boot(1, 1, 0, "111", 2, false);
+	boot(2, 1, 0, "111", 2, false);
+	boot(3, 1, 0, "11", 0, false);
+	run_ms(600);
+	/* 3's log is shorter, 1 and 2 are damaged: nobody may lead, and nobody asks for a vote. */
+	assert_int_equal(leader(), 0);
+	assert_int_equal(n.box[1].prevotes + n.box[2].prevotes, 0);
+	net_begin(3);
+	boot(1, 1, 0, "111", 2, false);
+	boot(2, 1, 0, "111", 0, false);
+	boot(3, 1, 0, "111", 0, false);
+	n.box[3].up = false;
+	run_ms(400);
+	l = leader();
+	assert_int_equal(l, 2); /* with 1's vote */
+	propose(l);
+	pump();
+	run_ms(50);
+	assert_int_equal(n.box[1].r.log.last, 4);
+	assert_int_equal(n.box[2].r.commit, 0); /* 1 holds entry 4 but may claim only 1 */
+	assert_int_equal(n.box[2].r.progress[1].match, 1);
+	{ /* fetched from a peer: now it counts */
+		struct entry *e = raft_log_entry(&n.box[2].r.log, 2);
+		struct entry *wrong = entry_new(ENTRY_BUNDLE, 8);
+
+		wrong->index = 2;
+		wrong->term = 1;
+		memset(wrong->data, 'x', 8);
+		entry_seal(wrong);
+		step(1, (struct raft_event){.type = RAFT_FILL, .entry = wrong}); /* of another content: refused */
+		assert_int_equal(n.box[1].r.missing, 2);
+		entry_unref(wrong);
+		step(1, (struct raft_event){.type = RAFT_FILL, .entry = e});
+		assert_int_equal(n.box[1].r.missing, 0);
+	}
+	pump();
+	assert_int_equal(n.box[2].r.commit, 4);
+}
+
+/* [damaged]: who may have lost heads neither votes nor acknowledges until a leader confirmed its commit by a round after the report. */
+static void test_quarantine(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	net_begin(3);
+	boot(1, 1, 0, "11", 0, false);
+	boot(2, 1, 0, "1", 0, true);
+	boot(3, 1, 0, "11", 0, false);
+	n.box[3].up = false;
+	run_ms(1000);
+	assert_int_equal(leader(), 0); /* 2 gives 1 no vote */
+	n.box[3].up = true;
+	run_ms(500);
+	l = leader();
+	assert_true(l == 1 || l == 3);
+	run_ms(100);
+	assert_true(n.box[2].r.quarantined); /* nothing of the new term is committed: nothing is confirmed */
+	assert_int_equal(n.box[l].r.progress[2].match, 0);
+	propose(l);
+	run_ms(200);
+	assert_false(n.box[2].r.quarantined);
+	assert_true(n.box[2].released_quarantine);
+	assert_int_equal(n.box[2].r.log.last, 3);
+	assert_int_equal(n.box[l].r.progress[2].match, 3);
+}
+
+/* The leader alone with a quarantined one has no quorum: that one's answers confirm nothing. */
+static void test_quarantined_answers_confirm_nothing(void **state)
+{
+	uint8_t l, other;
+
+	(void)state;
+	start(3);
+	l = elect();
+	other = (uint8_t)(l % 3 + 1);
+	boot(other, 1, 0, NULL, 0, true);
+	step(l, (struct raft_event){.type = RAFT_PEER_LOST, .node = other});
+	hang_up((uint8_t)(6 - l - other));
+	propose(l);
+	run_ms(250);
+	assert_int_equal(n.box[l].r.commit, 1);
+	assert_true(n.box[other].r.quarantined);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_election),
+		cmocka_unit_test(test_group_of_one),
+		cmocka_unit_test(test_prevote_is_refused_while_a_promise_stands),
+		cmocka_unit_test(test_suspicion_hurries_prevotes_not_votes),
+		cmocka_unit_test(test_broken_connections_depose_no_living_leader),
+		cmocka_unit_test(test_lease_ends_before_a_successor_begins),
+		cmocka_unit_test(test_logs_of_figure_7_are_repaired),
+		cmocka_unit_test(test_old_terms_are_not_committed_by_counting),
+		cmocka_unit_test(test_outdated_log_is_not_elected),
+		cmocka_unit_test(test_leader_transfer),
+		cmocka_unit_test(test_read_index_without_lease),
+		cmocka_unit_test(test_new_leader_reads_wait_for_its_term),
+		cmocka_unit_test(test_commit_counts_only_durable_copies),
+		cmocka_unit_test(test_no_leader_on_a_vote_that_is_not_durable),
+		cmocka_unit_test(test_missing_payload),
+		cmocka_unit_test(test_quarantine),
+		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
+	};
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+
+	net_begin(0);
+	return r;
+}
