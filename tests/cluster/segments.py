@@ -30,7 +30,7 @@ class Batch:
 
     def payloads(self):
         """(image offset, size) of the payloads of log entries."""
-        return [(r[6], r[4]) for r in self.records if r[1] == ENTRY and r[4]]
+        return [(r[7], r[5]) for r in self.records if r[1] == ENTRY and r[5]]
 
     def flip(self, place, bit=0):
         """Flips one bit of the byte at place, counted from the start of the batch on disk."""
