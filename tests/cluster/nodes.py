@@ -31,11 +31,11 @@ def poll(what, timeout, test):
 class Cluster:
     """Started and stopped by `holdfast dev`. Nodes are numbered from 1."""
 
-    def __init__(self, directory, nodes=3, reactors=1, ipv6=False, groups=None):
+    def __init__(self, directory, nodes=3, reactors=1, ipv6=False, groups=None, port=PORT):
         self.dir, self.count, self.reactors, self.ipv6 = directory, nodes, reactors, ipv6
         self.groups = groups or nodes * reactors
         self.nodes = range(1, nodes + 1)
-        self.relay = None
+        self.port, self.relay = port, None
 
     def dev(self, command, *arguments):
         done = subprocess.run([os.path.join(BUILD, "holdfast"), "dev", command, *map(str, arguments), "--dir", self.dir],
@@ -45,7 +45,7 @@ class Cluster:
         return done.stdout
 
     def up(self):
-        self.dev("up", "--nodes", self.count, "--reactors", self.reactors, "--groups", self.groups, "--port", PORT,
+        self.dev("up", "--nodes", self.count, "--reactors", self.reactors, "--groups", self.groups, "--port", self.port,
                  *["--ipv6"] * self.ipv6)
 
     def down(self):
@@ -171,7 +171,7 @@ class HandCluster(Cluster):
         env = {}
         for n in self.nodes:
             for k, name in enumerate(("STORE", "STORE_CLUSTER", "ADMIN", "PEER")):
-                env["N%d_%s" % (n, name)] = self.at(PORT + (n - 1) * 10 + k)
+                env["N%d_%s" % (n, name)] = self.at(self.port + (n - 1) * 10 + k)
         return env
 
     def data(self, node):
