@@ -52,7 +52,7 @@ class Place:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         for c in self.clusters:
             c.down()
         for p in self.processes:
@@ -63,7 +63,10 @@ class Place:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
-        shutil.rmtree(self.dir)
+        if failure and issubclass(failure, Exception):
+            print("kept: %s" % self.dir)
+        else:
+            shutil.rmtree(self.dir)
 
     def server(self, name, *command):
         os.makedirs(os.path.join(self.dir, name))

@@ -17,6 +17,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from peers import PORT, Missing, Place, build_floor, describe, device_writes, etcd_put, floor, redis_benchmark  # noqa: E402
+from load import Connection, Refused  # noqa: E402
 
 
 class Side:
@@ -81,6 +82,18 @@ class Bench:
         c = self.cluster()
         return Side("holdfast", *redis_benchmark(port_of(c, one_third_leader(c)), test, connections, n, pipeline), value)
 
+    def spread(self, n):
+        """Clients that know which node leads which slots."""
+        address = self.cluster().address(1, "STORE_CLUSTER")
+        connection = Connection(address)
+        try:
+            connection.call("cluster", "nodes")
+        except Refused as e:
+            raise Missing("redis-benchmark --cluster needs CLUSTER NODES: %s" % e)
+        finally:
+            connection.close()
+        return Side("holdfast --cluster", *redis_benchmark(port_of(self.cluster(), 1, "STORE_CLUSTER"), "set", 50, n, 1, "--cluster"))
+
     def redis(self, port, name, test, connections, n, pipeline=1, value=0):
         return Side(name, *redis_benchmark(port, test, connections, n, pipeline), value)
 
@@ -128,9 +141,7 @@ class Bench:
         self.ask("GET 50x P16 / redis unreplicated", lambda: self.ours("get", 50, 4 * gets, 16),
                  lambda: self.redis(self.alone(), "redis", "get", 50, 4 * gets, 16))
         # What forwarding costs: clients that know the slots, and a cluster with nothing to forward.
-        self.ask("SET 50 --cluster / SET 50 on one node",
-                 lambda: Side("holdfast --cluster", *redis_benchmark(port_of(self.cluster(), 1, "STORE_CLUSTER"), "set", 50, sets, 1, "--cluster")),
-                 lambda: self.ours("set", 50, sets))
+        self.ask("SET 50 --cluster / SET 50 on one node", lambda: self.spread(sets), lambda: self.ours("set", 50, sets))
         self.ask("SET 50 --groups 1 / SET 50 on one node",
                  lambda: Side("holdfast --groups 1", *redis_benchmark(port_of(self.one_group(), self.one_group().leader()), "set", 50, sets)),
                  lambda: self.ours("set", 50, sets))
