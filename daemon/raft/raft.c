@@ -400,8 +400,13 @@ static void flush_peer(struct raft *r, struct raft_update *u, uint8_t node, uint
 
 		/* A few messages a turn; with the window full, the next acknowledgement brings us here again. */
 		for (int burst = 0; burst < 2 && p->next <= r->log.last; burst++) {
-			if (p->next - 1 > from && raft_log_bytes(&r->log, from, p->next - 1) > WINDOW_BYTES_MAX)
+			if (p->next - 1 > from && raft_log_bytes(&r->log, from, p->next - 1) > WINDOW_BYTES_MAX) {
+				/* A new leader knows no match yet, so a long log looks like a full window: the question
+				 * alone must leave, or no acknowledgement would ever open it. */
+				if (flags)
+					send_append(r, u, node, p->next - 1, flags, now_ns);
 				return;
+			}
 			send_append(r, u, node, append_last(r, p->next - 1), flags, now_ns);
 			flags = 0;
 		}
