@@ -34,6 +34,7 @@ struct config {
 	uint32_t groups;                       /* data groups at first start; 0: nodes x reactors */
 	uint32_t segment_mb;
 	uint32_t max_clients;
+	uint32_t log_kb;                       /* of a group's log before it is snapshotted: bounds memory and restarts */
 	bool insecure;
 	int log_level;
 	enum plant plant;

@@ -35,7 +35,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored;
 };
 
 struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);

@@ -216,17 +216,25 @@ int io_sync_now(struct io *io, int file)
 	return 0;
 }
 
+/* The name goes; what is still open lives on without one. */
+static void file_drop(struct sim *s, struct sim_file *f)
+{
+	for (uint32_t i = 0; i < s->handle_count; i++)
+		if (s->handles[i] == f) {
+			f->path[0] = 0;
+			return;
+		}
+	file_free(f);
+}
+
 static int rename_file(struct io *io, const char *from, const char *to)
 {
 	struct sim_file *f = find_file(env_of(io), from), *old = find_file(env_of(io), to);
 
 	if (!f)
 		return -ENOENT;
-	if (old) {
-		for (uint32_t i = 0; i < io->sim->handle_count; i++)
-			assert(io->sim->handles[i] != old);
-		file_free(old);
-	}
+	if (old)
+		file_drop(io->sim, old);
 	free(f->path);
 	f->path = mem_strdup(to);
 	return 0;
@@ -247,7 +255,7 @@ int io_unlink_now(struct io *io, const char *path)
 
 	if (!f)
 		return -ENOENT;
-	file_free(f);
+	file_drop(io->sim, f);
 	return 0;
 }
 

@@ -46,6 +46,35 @@ void catalog_encode_init(struct bytes *out, uint64_t stamp_ms, uint64_t hash_see
 	bytes_put(out, members, member_count);
 }
 
+void catalog_save(const struct catalog *c, struct bytes *out)
+{
+	bytes_put_u64(out, c->applied);
+	bytes_put_u8(out, c->ready);
+	bytes_put_u64(out, c->hash_seed);
+	bytes_put_u32(out, c->group_count);
+	bytes_put_u8(out, c->member_count);
+	bytes_put(out, c->members, sizeof c->members);
+}
+
+bool catalog_restore(struct catalog *c, const uint8_t *data, size_t size)
+{
+	struct cursor in = cursor_of(data, size);
+	struct catalog fresh = {0};
+	const uint8_t *members;
+
+	fresh.applied = cursor_u64(&in);
+	fresh.ready = cursor_u8(&in);
+	fresh.hash_seed = cursor_u64(&in);
+	fresh.group_count = cursor_u32(&in);
+	fresh.member_count = cursor_u8(&in);
+	members = cursor_take(&in, sizeof fresh.members);
+	if (in.bad || fresh.member_count >= NODE_SLOTS || fresh.group_count > GROUPS_MAX)
+		return false;
+	memcpy(fresh.members, members, sizeof fresh.members);
+	*c = fresh;
+	return true;
+}
+
 uint32_t catalog_group_of_slot(const struct catalog *c, uint16_t slot)
 {
 	return 1 + (uint32_t)slot * c->group_count / SLOT_COUNT;

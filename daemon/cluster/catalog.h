@@ -29,6 +29,9 @@ struct catalog {
 /* 0, or -EBADMSG. */
 int catalog_apply(struct catalog *c, const struct entry *e);
 void catalog_encode_init(struct bytes *out, uint64_t stamp_ms, uint64_t hash_seed, uint32_t group_count, uint8_t member_count, const uint8_t *members);
+/* A snapshot of it: one piece. */
+void catalog_save(const struct catalog *c, struct bytes *out);
+bool catalog_restore(struct catalog *c, const uint8_t *data, size_t size);
 /* The directory: contiguous ranges of slots, as equal as they come. */
 uint32_t catalog_group_of_slot(const struct catalog *c, uint16_t slot);
 void catalog_slots_of_group(const struct catalog *c, uint32_t group, uint16_t *ret_first, uint16_t *ret_last);

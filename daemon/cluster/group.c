@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "cluster/catalog.h"
+#include "cluster/snapshot.h"
 #include "config.h"
 #include "log.h"
 #include "store/reply.h"
@@ -251,6 +252,8 @@ static void group_step(struct group *g, struct raft_event *event)
 		answer_read(g, u.reads_lost[i], 0);
 	if (u.released_quarantine)
 		lane_quarantine_over(g->lane);
+	if (u.snapshot_to)
+		snapshot_send(g, u.snapshot_to);
 	group_apply(g);
 	if (raft_dirty(&g->raft))
 		group_mark(g);
@@ -294,6 +297,7 @@ void group_peer_lost(struct group *g, uint8_t node)
 {
 	if (g->raft.leader == node)
 		send_again(g);
+	snapshot_peer_lost(g, node);
 	group_step(g, &(struct raft_event){.type = RAFT_PEER_LOST, .node = node});
 }
 
@@ -336,7 +340,7 @@ static void group_apply(struct group *g)
 	};
 	raft_index before = g->applied;
 
-	while (g->applied < g->raft.commit && !g->lane->stopped) {
+	while (g->applied < g->raft.commit && !g->lane->stopped && !snapshot_behind(g)) {
 		struct entry *e = raft_log_entry(&g->raft.log, g->applied + 1);
 		int r;
 
@@ -785,6 +789,7 @@ void group_tick(struct group *g, uint64_t now_ns)
 	group_step(g, &(struct raft_event){.type = RAFT_TICK});
 	give_up_late(g, now_ns);
 	ask_for_repair(g, now_ns);
+	snapshot_tick(g, now_ns);
 	stamp_if_due(g);
 	if (!list_empty(&g->writes) && !group_leads(g) && now_ns >= g->resend_ns) {
 		/* A leader may drop what it can't take at the moment. Sending twice does no harm. */
@@ -826,6 +831,106 @@ bool group_propose_catalog(struct group *g, const void *payload, uint32_t size)
 	return true;
 }
 
+/* ---- snapshots ---- */
+
+#define TRAIL_PART 8u /* of log_kb: log kept behind a snapshot for a follower that is a little behind */
+
+void group_resume(struct group *g)
+{
+	group_apply(g);
+}
+
+void group_compact(struct group *g)
+{
+	raft_index index = g->snapshot_index;
+
+	for (unsigned i = 0; group_leads(g) && i < g->raft.voter_count; i++) {
+		uint8_t node = g->raft.voters[i];
+		raft_index match = g->raft.progress[node].match;
+
+		if (node != g->raft.self && liveness_ours(&g->lane->liveness, node, io_boottime_ns(g->lane->io)) &&
+		    match >= g->raft.log.start && match < index && raft_log_bytes(&g->raft.log, match, index) < ((uint64_t)g->lane->config->log_kb << 10) / TRAIL_PART)
+			index = match;
+	}
+	if (index <= g->raft.log.start || (g->raft.missing && index >= g->raft.missing))
+		return;
+	group_step(g, &(struct raft_event){.type = RAFT_COMPACT, .index = index});
+	(void)journal_append(g->lane->journal, &(struct journal_record){
+		.kind = JOURNAL_START, .group = g->id, .term = g->raft.log.start_term, .index = index});
+	lane_free_segments(g->lane);
+}
+
+/* Writes of ours that the snapshot has in it: what they were answered is lost. */
+static void forget_answers(struct group *g)
+{
+	uint64_t done = g->store ? store_session(g->store, self_of(g), g->lane->identity.incarnation) : 0;
+
+	while (!list_empty(&g->writes)) {
+		struct request *rq = list_entry(g->writes.next, struct request, node);
+
+		if (rq->sequence > done)
+			break;
+		list_del(&rq->node);
+		g->write_bytes -= rq->body.size;
+		finish(rq, REQUEST_UNKNOWN);
+	}
+}
+
+void group_restore(struct group *g, struct store *store, raft_index index, raft_term term)
+{
+	if (store) {
+		store_free(g->store);
+		g->store = store;
+		if (planted(g, PLANT_RETRY_TWICE))
+			store_plant_retry_twice(g->store);
+	}
+	g->applied = index;
+	g->snapshot_index = index;
+	g->snapshot_term = term;
+	g->snapshots_received++;
+	(void)journal_append(g->lane->journal, &(struct journal_record){
+		.kind = JOURNAL_START, .group = g->id, .term = term, .index = index});
+	forget_answers(g);
+	group_step(g, &(struct raft_event){.type = RAFT_RESTORE, .index = index, .term = term});
+	log_info("group: took over a snapshot group=%u index=%llu", g->id, (unsigned long long)index);
+	reads_run(g);
+	group_mark(g);
+}
+
+/* At start: the state as the file has it, and the log behind it. */
+static void load_snapshot(struct group *g)
+{
+	raft_index index;
+	raft_term term;
+	int r = snapshot_load_now(g->lane, g->id, g->store, g->catalog, &index, &term);
+
+	if (r < 0 || index < g->raft.log.start) {
+		/* What the log no longer has is nowhere on this disk: everything comes from the leader. */
+		log_error("group: the snapshot is damaged or missing group=%u: fetching the state from the leader", g->id);
+		if (g->store) {
+			store_free(g->store);
+			g->store = store_new(g->hash_seed);
+		} else {
+			*g->catalog = (struct catalog){0};
+		}
+		raft_log_reset_all(&g->raft.log);
+		g->raft.commit = g->raft.stored = 0;
+		g->raft.missing = 0;
+		g->raft.quarantined = true;
+		g->applied = 0;
+		return;
+	}
+	g->applied = index;
+	g->snapshot_index = index;
+	g->snapshot_term = term;
+	if (index <= g->raft.log.start)
+		return;
+	if (raft_log_term(&g->raft.log, index) != term)
+		raft_log_reset(&g->raft.log, index, term);
+	raft_recovered(&g->raft, io_boottime_ns(g->lane->io));
+	g->raft.commit = index;
+}
+
 /* ---- life ---- */
 
 struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, struct catalog *catalog)
@@ -847,6 +952,7 @@ struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, stru
 	g->id = id;
 	g->lane = lane;
 	g->catalog = catalog;
+	g->hash_seed = hash_seed;
 	g->store = catalog ? NULL : store_new(hash_seed);
 	if (g->store && planted(g, PLANT_RETRY_TWICE))
 		store_plant_retry_twice(g->store);
@@ -861,7 +967,7 @@ struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, stru
 		g->raft.log = found.log;
 		raft_recovered(&g->raft, io_boottime_ns(lane->io));
 	}
-	g->applied = g->raft.log.start;
+	load_snapshot(g);
 	return g;
 }
 
@@ -895,6 +1001,7 @@ void group_free(struct group *g)
 		list_del(&rq->node);
 		finish(rq, REQUEST_UNKNOWN);
 	}
+	snapshot_free(g);
 	bytes_free(&g->bundle);
 	free(g->held);
 	raft_fini(&g->raft);

@@ -66,6 +66,7 @@ struct group {
 	struct raft raft;
 	struct store *store;     /* NULL: the catalog's group */
 	struct catalog *catalog; /* borrowed; group 0 only */
+	uint64_t hash_seed;
 	raft_index applied;
 	uint64_t hard_sequence;  /* the batch that makes term and vote durable */
 	struct list dirty;
@@ -86,6 +87,14 @@ struct group {
 	uint64_t last_stamp;
 	uint64_t repair_ns;      /* when the last request for a missing payload left */
 	uint8_t repair_peer;
+	struct snapshot_writer *writer;     /* a snapshot is being taken */
+	struct snapshot_sender *senders[NODE_SLOTS];
+	struct snapshot_receiver *receiver; /* one is coming in */
+	raft_index snapshot_index;          /* of the file on disk; 0: none */
+	raft_term snapshot_term;
+	uint64_t snapshot_retry_ns;
+	bool snapshot_stale;                /* the file rotted: take another one */
+	uint64_t snapshots_taken, snapshots_received;
 	struct group_stats stats;
 };
 
@@ -122,5 +131,11 @@ void group_peer_lost(struct group *g, uint8_t node);
 void group_release_held(struct group *g, uint64_t durable);
 void group_checkpoint(struct group *g);
 void group_mark(struct group *g);
+/* A snapshot of a leader takes the place of the state. store is the group's from now on. */
+void group_restore(struct group *g, struct store *store, raft_index index, raft_term term);
+/* The snapshot on disk covers the log up to here: drop what no follower needs any more. */
+void group_compact(struct group *g);
+/* Applying may go on. */
+void group_resume(struct group *g);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "cluster/group.h"
+#include "cluster/snapshot.h"
 #include "config.h"
 #include "log.h"
 
@@ -260,6 +261,18 @@ void lane_start(struct lane *lane)
 void lane_new_groups(struct lane *lane)
 {
 	lane_checkpoint(lane);
+}
+
+static bool entry_dead(void *arg, uint32_t group, raft_index index)
+{
+	const struct group *g = lane_group(arg, group);
+
+	return g && index <= g->raft.log.start;
+}
+
+void lane_free_segments(struct lane *lane)
+{
+	journal_free_segments(lane->journal, entry_dead, lane);
 }
 
 static void lane_again(struct io_timer *t)
@@ -518,6 +531,10 @@ bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct
 		if (g && !body->bad)
 			group_read_answered(g, context, cursor_u64(body));
 		return !body->bad;
+	case WIRE_SNAPSHOT:
+	case WIRE_SNAPSHOT_REPLY:
+		g = lane_group(lane, cursor_u32(body));
+		return !body->bad && (!g || snapshot_receive(g, p, type, body));
 	case WIRE_STATUS:
 		if (!wire_get_hello(body, &h) || h.node != p->node)
 			return false;

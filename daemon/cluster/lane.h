@@ -71,6 +71,8 @@ void lane_fini(struct lane *lane);
 void lane_start(struct lane *lane);
 /* Groups were added after the start: their state must stand in the journal too. */
 void lane_new_groups(struct lane *lane);
+/* Some group's log starts later now: segments may have become free. */
+void lane_free_segments(struct lane *lane);
 /* At the end of a reactor's turn. */
 void lane_turn(struct lane *lane);
 struct group *lane_group(const struct lane *lane, uint32_t id);

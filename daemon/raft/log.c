@@ -45,6 +45,11 @@ void raft_log_reset(struct raft_log *log, raft_index index, raft_term term)
 	log->start_end = end;
 }
 
+void raft_log_reset_all(struct raft_log *log)
+{
+	raft_log_reset(log, 0, 0);
+}
+
 static void log_grow(struct raft_log *log)
 {
 	struct raft_log bigger = *log;

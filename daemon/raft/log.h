@@ -25,6 +25,8 @@ void raft_log_init(struct raft_log *log);
 void raft_log_fini(struct raft_log *log);
 /* Forgets everything: the log starts after (index, term), which a snapshot covers. */
 void raft_log_reset(struct raft_log *log, raft_index index, raft_term term);
+/* Forgets everything: as if there had never been a log. */
+void raft_log_reset_all(struct raft_log *log);
 /* Takes a reference; e->index must be last + 1. */
 void raft_log_append(struct raft_log *log, struct entry *e);
 /* Drops index and all above it. */

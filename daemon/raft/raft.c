@@ -621,8 +621,9 @@ static void receive_append_reply(struct raft *r, struct raft_update *u, const st
 			for (unsigned i = 0; i < r->voter_count; i++)
 				r->progress[r->voters[i]].want_probe = true;
 		}
-		if (m->flags & RAFT_GRANTED && p->state == PROGRESS_PROBE) {
-			p->state = PROGRESS_REPLICATE;
+		if (m->flags & RAFT_GRANTED && p->state != PROGRESS_REPLICATE) {
+			/* It may have taken over a snapshot, perhaps one that is too old again. */
+			p->state = m->index >= r->log.start ? PROGRESS_REPLICATE : PROGRESS_PROBE;
 			p->next = m->index + 1;
 		} else if (!(m->flags & RAFT_GRANTED) && p->state != PROGRESS_SNAPSHOT) {
 			p->state = PROGRESS_PROBE;
@@ -649,6 +650,8 @@ static void receive_append_reply(struct raft *r, struct raft_update *u, const st
 	if (m->index > p->match)
 		p->match = m->index;
 	assert(p->match <= r->log.last);
+	if (p->state == PROGRESS_SNAPSHOT && p->match < r->log.start && m->index == p->match)
+		p->state = PROGRESS_PROBE; /* the snapshot it took is too old already: the next flush finds that out */
 	if (p->state != PROGRESS_REPLICATE && p->match >= r->log.start) {
 		if (p->state == PROGRESS_PROBE || p->match >= p->next) {
 			p->state = PROGRESS_REPLICATE;

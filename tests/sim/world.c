@@ -26,6 +26,7 @@ struct sim_node {
 	bool crash_pending, crash_silent, crash_now;
 	raft_index checked[GROUPS_MAX + 1]; /* committed entries seen so far */
 	raft_index summed[GROUPS_MAX + 1];
+	uint64_t restored[GROUPS_MAX + 1];  /* snapshots taken over from a leader */
 };
 
 /* What all nodes must agree on, by group. */
@@ -42,7 +43,7 @@ struct world {
 	uint64_t random;
 	enum plant plant;
 	uint8_t node_count, rot_node;
-	uint32_t pipeline_max, groups, reactors;
+	uint32_t pipeline_max, groups, reactors, log_kb;
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
@@ -105,6 +106,7 @@ static void node_make_config(struct world *w, struct sim_node *n)
 		.groups = w->groups,
 		.segment_mb = 32,
 		.max_clients = 1000,
+		.log_kb = w->log_kb,
 		.plant = w->plant,
 	};
 	for (uint8_t i = 1; i <= w->node_count; i++) {
@@ -142,6 +144,7 @@ static void node_up(struct world *w, struct sim_node *n)
 		(void)io_new(&n->ios[i], sim_env(w->sim, n->id));
 	memset(n->checked, 0, sizeof n->checked);
 	memset(n->summed, 0, sizeof n->summed);
+	memset(n->restored, 0, sizeof n->restored);
 	n->up = true;
 	n->failed = false;
 	r = node_start(n->node, &n->config, n->ios);
@@ -232,6 +235,9 @@ static void check_node(struct world *w, struct sim_node *n)
 		for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++) {
 			const struct group *g = n->node->lanes[i]->groups[k];
 
+			if (g->snapshots_received > n->restored[g->id])
+				sim_counts(w->sim)->restored++;
+			n->restored[g->id] = g->snapshots_received;
 			check_leader(w, n, g);
 			check_committed(w, n, g);
 			check_state(w, n, g);
@@ -406,6 +412,7 @@ struct world *world_new(const struct world_options *o)
 	w->reactors = draw(w, 4) ? 1 : 2;
 	w->groups = 1 + (uint32_t)draw(w, 4);
 	w->pipeline_max = 1 + (uint32_t)draw(w, 5);
+	w->log_kb = draw(w, 4) ? 1 + (uint32_t)draw(w, 20) : 65536;
 	w->rot_node = any_node(w);
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
