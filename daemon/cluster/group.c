@@ -840,6 +840,11 @@ void group_resume(struct group *g)
 	group_apply(g);
 }
 
+void group_ask_anew(struct group *g, uint8_t node)
+{
+	group_step(g, &(struct raft_event){.type = RAFT_PEER_LOST, .node = node});
+}
+
 void group_compact(struct group *g)
 {
 	raft_index index = g->snapshot_index;

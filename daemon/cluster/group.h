@@ -135,6 +135,8 @@ void group_mark(struct group *g);
 void group_restore(struct group *g, struct store *store, raft_index index, raft_term term);
 /* The snapshot on disk covers the log up to here: drop what no follower needs any more. */
 void group_compact(struct group *g);
+/* Finds out anew how far the node's log goes. */
+void group_ask_anew(struct group *g, uint8_t node);
 /* Applying may go on. */
 void group_resume(struct group *g);
 

@@ -467,10 +467,12 @@ static bool sender_answered(struct group *g, struct peer *p, struct cursor *body
 		return false;
 	if (!s || s->index != index)
 		return true;
-	if (offset == IN_FORCE || !group_leads(g))
-		sender_free(s);
-	else
+	if (offset != IN_FORCE && group_leads(g)) {
 		sender_read_at(s, offset);
+		return true;
+	}
+	sender_free(s);
+	group_ask_anew(g, p->node); /* it may have lost sight of its leader meanwhile */
 	return true;
 }
 
