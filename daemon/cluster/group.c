@@ -15,6 +15,7 @@
 #define REQUEST_TIMEOUT_NS NS_PER_S          /* without leader or quorum: CLUSTERDOWN, or an unknown outcome */
 #define BUNDLE_MAX (1u << 20)                /* a fuller bundle becomes an entry at once */
 #define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
+#define APPLY_BYTES (256u << 10)             /* payload that one step applies */
 #define BATCHES_MAX 8u                       /* read batches under way */
 #define RESEND_NS (250 * NS_PER_MS)          /* what the same leader had for so long without effect is sent again */
 #define REPAIR_RETRY_NS (50 * NS_PER_MS)
@@ -339,6 +340,7 @@ static void group_apply(struct group *g)
 		.done = sink_done,
 	};
 	raft_index before = g->applied;
+	uint64_t bytes = 0;
 
 	while (g->applied < g->raft.commit && !g->lane->stopped && !snapshot_behind(g)) {
 		struct entry *e = raft_log_entry(&g->raft.log, g->applied + 1);
@@ -346,6 +348,11 @@ static void group_apply(struct group *g)
 
 		if (e->missing)
 			break; /* a repair is under way */
+		if (bytes > APPLY_BYTES) { /* the rest in later turns: heartbeats don't wait for a long row of entries */
+			group_mark(g);
+			break;
+		}
+		bytes += e->size;
 		r = g->store ? store_apply(g->store, e, &sink) : catalog_apply(g->catalog, e);
 		if (r < 0) {
 			/* It was committed, so others understand it: going on without it would diverge. */
@@ -806,6 +813,7 @@ void group_turn(struct group *g)
 {
 	send_writes(g);
 	bundle_close(g);
+	group_apply(g);
 	ask_for_reads(g);
 	if (raft_dirty(&g->raft))
 		group_step(g, &(struct raft_event){.type = RAFT_FLUSH});
