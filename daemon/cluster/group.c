@@ -16,6 +16,7 @@
 #define BUNDLE_MAX (1u << 20)                /* a fuller bundle becomes an entry at once */
 #define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
 #define APPLY_BYTES (256u << 10)             /* payload that one step applies */
+#define BALANCE_NS (3 * NS_PER_S)           /* a leader stays at least so long before it hands over for balance */
 #define BATCHES_MAX 8u                       /* read batches under way */
 #define RESEND_NS (250 * NS_PER_MS)          /* what the same leader had for so long without effect is sent again */
 #define REPAIR_RETRY_NS (50 * NS_PER_MS)
@@ -181,6 +182,7 @@ static void role_changed(struct group *g)
 		if (g->store)
 			g->last_stamp = max_u64(g->last_stamp, (uint64_t)store_now_ms(g->store));
 		g->stats.elections++;
+		g->balance_ns = io_boottime_ns(g->lane->io) + BALANCE_NS;
 		put_le64(noop->data, stamp_now(g));
 		entry_seal(noop);
 		group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = noop});
@@ -791,12 +793,30 @@ static void stamp_if_due(struct group *g)
 	entry_unref(e);
 }
 
+/*
+ * Leaders go back to where the group's order of succession begins, so that after a failure the load is spread again:
+ * only to a node that is alive and has everything.
+ */
+static void lead_where_preferred(struct group *g, uint64_t now_ns)
+{
+	uint8_t preferred = g->raft.voters[g->id % g->raft.voter_count];
+	const struct raft_progress *p = &g->raft.progress[preferred];
+
+	if (!group_leads(g) || preferred == self_of(g) || now_ns < g->balance_ns)
+		return;
+	g->balance_ns = now_ns + BALANCE_NS;
+	if (liveness_ours(&g->lane->liveness, preferred, now_ns) && p->epoch && p->state == PROGRESS_REPLICATE &&
+	    raft_log_bytes(&g->raft.log, max_u64(p->match, g->raft.log.start), g->raft.log.last) < APPLY_BYTES)
+		group_transfer(g, preferred);
+}
+
 void group_tick(struct group *g, uint64_t now_ns)
 {
 	group_step(g, &(struct raft_event){.type = RAFT_TICK});
 	give_up_late(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
+	lead_where_preferred(g, now_ns);
 	stamp_if_due(g);
 	if (!list_empty(&g->writes) && !group_leads(g) && now_ns >= g->resend_ns) {
 		/* A leader may drop what it can't take at the moment. Sending twice does no harm. */

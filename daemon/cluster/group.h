@@ -92,6 +92,7 @@ struct group {
 	struct snapshot_receiver *receiver; /* one is coming in */
 	raft_index snapshot_index;          /* of the file on disk; 0: none */
 	raft_term snapshot_term;
+	uint64_t balance_ns;                /* leading: the next look whether another node should */
 	uint64_t snapshot_retry_ns;
 	bool snapshot_stale;                /* the file rotted: take another one */
 	uint64_t snapshots_taken, snapshots_received;
