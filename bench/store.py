@@ -159,7 +159,8 @@ class Bench:
         redis_benchmark(port_of(c, node), "set", 1, n)[1]()
         batches, now = self.batches(c) - batches, device_writes(self.place.dir)
         print("one connection, %d acknowledged writes, each a batch of its own: %.2f journal batches on the three nodes and"
-              " %.2f writes of the block device (%.2f flushes) for each" % (n, batches / n, (now[0] - device[0]) / n, (now[1] - device[1]) / n))
+              " %.2f writes of the block device (%.2f flushes) for each" % (n, batches / n, (now[0] - device[0]) / n, (now[1] - device[1]) / n) +
+              " (the device counts whatever else writes to it, too)")
         if now[0] - device[0] < 2 * n:
             print("    FEWER THAN TWO durable writes for each acknowledged batch")
 

@@ -2,6 +2,7 @@
 """Clients that write down what they did: a small RESP client, the load, and the probes of a fault."""
 
 import random
+import select
 import socket
 import threading
 import time
@@ -204,17 +205,39 @@ class Load:
             sent.append((o, connection))
         return sent
 
+    def watch(self, node, seconds):
+        """Reads every key through one node all the while, each on a connection of its own: one that waits stops no other."""
+        connections, pending, end = {}, {}, time.monotonic() + seconds
+        while time.monotonic() < end:
+            for key in REGISTERS + COUNTERS:
+                if key not in pending:
+                    if key not in connections:
+                        connections[key] = Connection(self.stores[node], 5.0)
+                    pending[key] = Op(key, "get", outcome=UNKNOWN, called=time.monotonic_ns(), where="watch n%d" % (node + 1))
+                    self.probes.append(pending[key])
+                    connections[key].send(("get", key))
+            answered = select.select([connections[key].socket for key in pending], [], [], 0.02)[0]
+            for key in [k for k in pending if connections[k].socket in answered]:
+                self.take_reply(pending.pop(key), connections[key])
+            self.pause.wait(0.003)
+        for connection in connections.values():
+            connection.close()
+
+    @staticmethod
+    def take_reply(o, connection):
+        try:
+            o.result = connection.reply()
+            o.outcome = OK
+        except Refused as e:
+            o.result, o.outcome = str(e), FAIL
+        except Gone:
+            pass
+        o.returned = time.monotonic_ns()
+
     @staticmethod
     def take_probes(sent):
         for o, connection in sent:
-            try:
-                o.result = connection.reply()
-                o.outcome = OK
-            except Refused as e:
-                o.result, o.outcome = str(e), FAIL
-            except Gone:
-                pass
-            o.returned = time.monotonic_ns()
+            Load.take_reply(o, connection)
             connection.close()
 
     def counts(self):
