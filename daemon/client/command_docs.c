@@ -174,7 +174,7 @@ static void command_info(uint32_t argc, const struct arg *argv, struct bytes *ou
 		if (command)
 			put_one(command, out, resp);
 		else
-			reply_null_array(out, resp);
+			reply_null(out, resp);
 	}
 }
 

@@ -89,7 +89,9 @@ void run_set(struct call *call)
 		return;
 	}
 	old = keyspace_set_string(call_keyspace(call), key->data, key->size, value->data, value->size, o.keep_expiry);
-	if (o.unit)
+	if (o.unit && expire_ms <= call_now_ms(call))
+		keyspace_remove(call_keyspace(call), old); /* it was never to be seen: it mustn't go later, under a WATCH */
+	else if (o.unit)
 		keyspace_set_expiry(call_keyspace(call), old, expire_ms);
 	if (!o.get)
 		reply_status(call->out, "OK");
