@@ -143,9 +143,10 @@ sim: deps ## run the simulator over some seeds
 soak: test-build ## simulator seeds and long cluster tests for ever; stops at the first failure
 	@while SUITE_SECONDS=14400 tests/run $(SUITES_LONG); do :; done; exit 1
 
-bench: deps ## run the benchmarks
+BENCHES = $(shell find bench -maxdepth 1 -type f -perm -u+x 2>/dev/null | LC_ALL=C sort)
+bench: test-deps ## run the benchmarks, one program a question
 	@$(SUBMAKE) all
-	@$(if $(wildcard bench/run),bench/run,echo "make: there is no bench/run in this tree" >&2; exit 1)
+	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
 
 FUZZ_SECONDS ?= 60
 fuzz: test-deps ## feed every decoder hostile bytes for FUZZ_SECONDS (60) each
