@@ -99,7 +99,7 @@ static int make_ios(struct process *p)
 			log_error("io: can't make an io_uring error=\"%s\": %s", strerror(-r),
 				  r == -EPERM || r == -ENOSYS || r == -EACCES
 					  ? "it is forbidden here; allow it (sysctl kernel.io_uring_disabled=0, the container's seccomp profile)"
-					  : "raise the limits of this process (memory, open files)");
+					  : "raise the limits of this process (RLIMIT_MEMLOCK: ulimit -l, LimitMEMLOCK=; open files)");
 			return r;
 		}
 	}
