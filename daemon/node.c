@@ -608,17 +608,23 @@ static void reactor_leave(struct io_message *m)
 	free(l);
 }
 
-void node_leave(struct node *n)
+/* Until nothing is led here any more: a successor may have let its chance pass. */
+static void hand_over(struct node *n)
 {
-	if (n->leaving)
-		return;
-	n->leaving = true;
 	for (uint32_t i = 0; i < n->config->reactors; i++) {
 		struct leave_message *l = mem_zalloc(sizeof *l);
 
 		*l = (struct leave_message){.message.deliver = reactor_leave, .reactor = n->reactors[i]};
 		io_post(n->reactors[0]->io, n->reactors[i]->io, &l->message);
 	}
+}
+
+void node_leave(struct node *n)
+{
+	if (n->leaving)
+		return;
+	n->leaving = true;
+	hand_over(n);
 	io_timer_start(n->reactors[0]->io, &n->leave_timer, io_boottime_ns(n->reactors[0]->io) + NS_PER_MS);
 	n->started_ns = io_boottime_ns(n->reactors[0]->io); /* from here on: since when we are leaving */
 }
@@ -635,10 +641,12 @@ static void node_turn(struct io_timer *t)
 			io_timer_start(n->reactors[0]->io, t, now_ns + 2 * NS_PER_MS);
 		return;
 	}
-	if (leads_something(n) && now_ns < n->started_ns + LEAVE_NS)
+	if (leads_something(n) && now_ns < n->started_ns + LEAVE_NS) {
+		hand_over(n);
 		io_timer_start(n->reactors[0]->io, t, now_ns + 2 * NS_PER_MS);
-	else
+	} else {
 		n->left(n->arg);
+	}
 }
 
 void node_free(struct node *n)

@@ -17,6 +17,7 @@
 #define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
 #define APPLY_BYTES (256u << 10)             /* payload that one step applies */
 #define BALANCE_NS (3 * NS_PER_S)           /* a leader stays at least so long before it hands over for balance */
+#define BACKLOG_MAX (64u << 20)              /* of a lane, not durable: no forwarded write is taken above it */
 #define BATCHES_MAX 8u                       /* read batches under way */
 #define RESEND_NS (250 * NS_PER_MS)          /* what the same leader had for so long without effect is sent again */
 #define REPAIR_RETRY_NS (50 * NS_PER_MS)
@@ -546,8 +547,8 @@ static void bundle_close(struct group *g)
 {
 	struct entry *e;
 
-	if (g->bundle.size <= STAMP_SIZE || !group_leads(g))
-		return;
+	if (g->bundle.size <= STAMP_SIZE || !group_leads(g) || g->raft.transfer_to)
+		return; /* while leadership is handed over it waits: for the next leader, or for us again */
 	e = entry_new(ENTRY_BUNDLE, (uint32_t)g->bundle.size);
 	memcpy(e->data, g->bundle.data, g->bundle.size);
 	put_le64(e->data, stamp_now(g));
@@ -627,8 +628,10 @@ static void send_writes(struct group *g)
 
 void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
 {
-	if (!group_leads(g) || g->raft.transfer_to || !g->store)
+	if (!group_leads(g) || !g->store)
 		return; /* its sender hears of the next leader as we do, and sends again */
+	if (journal_out_of_space(g->lane->journal) || journal_backlog(g->lane->journal) > BACKLOG_MAX || g->bundle.size > BACKLOG_MAX)
+		return; /* bounded: it sends again, or gives up */
 	while (cursor_left(items)) {
 		const uint8_t *start = items->at;
 		uint32_t size = cursor_u32(items);
@@ -805,9 +808,25 @@ static void lead_where_preferred(struct group *g, uint64_t now_ns)
 	if (!group_leads(g) || preferred == self_of(g) || now_ns < g->balance_ns)
 		return;
 	g->balance_ns = now_ns + BALANCE_NS;
-	if (liveness_ours(&g->lane->liveness, preferred, now_ns) && p->epoch && p->state == PROGRESS_REPLICATE &&
+	if (liveness_ours(&g->lane->liveness, preferred, now_ns) && !g->lane->peer_full[preferred] && p->epoch && p->state == PROGRESS_REPLICATE &&
 	    raft_log_bytes(&g->raft.log, max_u64(p->match, g->raft.log.start), g->raft.log.last) < APPLY_BYTES)
 		group_transfer(g, preferred);
+}
+
+/* A leader whose disk is full can't take writes: another node may. */
+static void leave_full_disk(struct group *g, uint64_t now_ns)
+{
+	if (!group_leads(g) || !journal_out_of_space(g->lane->journal))
+		return;
+	for (unsigned i = 0; i < g->raft.voter_count; i++) {
+		uint8_t node = g->raft.voters[i];
+
+		if (node != self_of(g) && liveness_ours(&g->lane->liveness, node, now_ns) && !g->lane->peer_full[node] &&
+		    g->raft.progress[node].state == PROGRESS_REPLICATE) {
+			group_transfer(g, node);
+			return;
+		}
+	}
 }
 
 void group_tick(struct group *g, uint64_t now_ns)
@@ -817,6 +836,7 @@ void group_tick(struct group *g, uint64_t now_ns)
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
 	lead_where_preferred(g, now_ns);
+	leave_full_disk(g, now_ns);
 	stamp_if_due(g);
 	if (!list_empty(&g->writes) && !group_leads(g) && now_ns >= g->resend_ns) {
 		/* A leader may drop what it can't take at the moment. Sending twice does no harm. */

@@ -223,6 +223,7 @@ static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 				.generation = lane->generation,
 				.durable = journal_durable(lane->journal),
 				.epoch = journal_peer_sequence(lane->journal, node),
+				.full = journal_out_of_space(lane->journal),
 			});
 	}
 }
@@ -437,6 +438,7 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 	if (!wire_get_heartbeat(body, &h))
 		return false;
 	journal_note_peer(lane->journal, p->node, h.durable);
+	lane->peer_full[p->node] = h.full;
 	if (h.epoch > journal_durable(lane->journal) && !lane->found.heads_lost) {
 		/* It remembers more of our journal than there is: the disk lied to us ([torn]). */
 		lane->found.heads_lost = true;

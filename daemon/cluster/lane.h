@@ -45,6 +45,7 @@ struct lane {
 	struct liveness liveness;
 	struct peer *peers[NODE_SLOTS];
 	uint64_t seen_incarnation[NODE_SLOTS];
+	bool peer_full[NODE_SLOTS]; /* it said that its disk is full */
 	struct group **groups; /* by arrival; ids need not be dense on a lane */
 	uint32_t group_count;
 	struct list dirty;

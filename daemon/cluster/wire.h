@@ -56,7 +56,8 @@ struct wire_heartbeat {
 	uint64_t sent_ns;    /* the sender's boottime; comes back in the reply */
 	uint64_t generation; /* see liveness_heard() */
 	uint64_t durable;    /* the sender's journal sequence */
-	uint64_t epoch;      /* reply: under which the replier supports the receiver */
+	uint64_t epoch;      /* the receiver's sequence that the sender remembers; reply: under which the replier supports the receiver */
+	bool full;           /* the sender's disk is full */
 };
 
 /* A frame being built: messages go in with wire_begin() .. wire_end(). */

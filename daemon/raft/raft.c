@@ -23,7 +23,7 @@
 #define PROBE_RETRY_NS 50000000ull
 #define REPROMISE_NS 150000000ull      /* a leader has this long to ask for a promise anew */
 #define QUORUM_LOST_NS 300000000ull    /* CheckQuorum (6.2): a leader without a quorum's support steps down */
-#define TRANSFER_NS 100000000ull
+#define TRANSFER_NS 50000000ull        /* a successor that hasn't won after this isn't waited for */
 #define APPEND_BYTES_MAX (1u << 20)
 #define WINDOW_BYTES_MAX (16u << 20)   /* sent and not acknowledged, per follower */
 
@@ -423,8 +423,9 @@ static void flush_leader(struct raft *r, struct raft_update *u, uint64_t now_ns)
 	for (unsigned i = 0; i < r->voter_count; i++)
 		if (r->voters[i] != r->self)
 			flush_peer(r, u, r->voters[i], now_ns);
-	if (r->transfer_to && r->progress[r->transfer_to].match == r->log.last && !r->reads_by_round) {
+	if (r->transfer_to && r->progress[r->transfer_to].match == r->log.last && !r->transfer_said) {
 		(void)message_to(r, u, r->transfer_to, RAFT_TIMEOUT_NOW);
+		r->transfer_said = true;
 		r->reads_by_round = true; /* from here on the successor's lease may begin */
 	}
 }
@@ -829,13 +830,14 @@ static void transfer(struct raft *r, uint8_t node, uint64_t now_ns)
 
 			if (v != r->self && liveness_ours(r->liveness, v, now_ns) &&
 			    r->progress[v].state == PROGRESS_REPLICATE &&
-			    (!node || r->progress[v].match > r->progress[node].match))
-				node = v;
+			    (!node || node == r->transfer_last || (v != r->transfer_last && r->progress[v].match > r->progress[node].match)))
+				node = v; /* not again to one that has let a chance pass, if there is another */
 		}
 	}
 	if (!node || !is_voter(r, node) || node == r->self)
 		return;
-	r->transfer_to = node;
+	r->transfer_to = r->transfer_last = node;
+	r->transfer_said = false;
 	r->transfer_ns = now_ns + TRANSFER_NS;
 	r->dirty = true;
 }

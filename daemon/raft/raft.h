@@ -165,7 +165,8 @@ struct raft {
 	raft_index term_start;  /* the first index of this term; reads wait until it is committed */
 	uint64_t round;
 	bool dirty;
-	uint8_t transfer_to;
+	uint8_t transfer_to, transfer_last; /* to whom leadership is being handed; to whom it last was */
+	bool transfer_said;     /* TimeoutNow was sent */
 	uint64_t transfer_ns;
 	uint64_t quorum_lost_ns;
 	uint32_t read_count;
