@@ -48,6 +48,9 @@ int config_load(struct config *ret, int argc, char **argv, char *ret_error, unsi
 /* The keys, with their meaning and default, one a line. */
 void config_usage(void);
 
+/* "host:port" of the store_cluster port as clients should call it; without host: the one that they have reached. */
+void config_store_cluster(const struct config *c, char *ret, unsigned size);
+
 #define CONFIG_FILE "/etc/holdfast/holdfast.conf"
 
 #endif

@@ -191,12 +191,36 @@ static void catalog_turn(struct node *n)
 	}
 }
 
+/* Every reactor knows where clients find the other nodes. */
+struct address_message {
+	struct io_message message;
+	struct reactor *reactor;
+	uint8_t node;
+	char store_cluster[WIRE_ADDRESS];
+};
+
+static void deliver_address(struct io_message *m)
+{
+	struct address_message *a = container_of(m, struct address_message, message);
+
+	memcpy(a->reactor->store_cluster[a->node], a->store_cluster, sizeof a->store_cluster);
+	free(a);
+}
+
 static void peer_changed(void *arg, struct peer *p)
 {
 	struct node *n = arg;
 
-	if (p->lane->id == 0)
-		bootstrap(n);
+	if (p->lane->id != 0)
+		return;
+	for (uint32_t i = 0; p->up && i < n->config->reactors; i++) {
+		struct address_message *a = mem_zalloc(sizeof *a);
+
+		*a = (struct address_message){.message.deliver = deliver_address, .reactor = n->reactors[i], .node = p->node};
+		memcpy(a->store_cluster, p->hello.store_cluster, sizeof a->store_cluster);
+		io_post(n->reactors[0]->io, n->reactors[i]->io, &a->message);
+	}
+	bootstrap(n);
 }
 
 static void lane_failed(void *arg, const char *what, int error)
@@ -564,8 +588,10 @@ int node_start(struct node *n, const struct config *config, struct io **ios)
 	if (r < 0)
 		return r;
 	n->reactors = mem_zalloc(config->reactors * sizeof(struct reactor *));
-	for (uint32_t i = 0; i < config->reactors; i++)
+	for (uint32_t i = 0; i < config->reactors; i++) {
 		n->reactors[i] = reactor_new(n, ios[i], i);
+		config_store_cluster(config, n->reactors[i]->store_cluster[config->node], WIRE_ADDRESS);
+	}
 	for (uint8_t id = 0; id < n->identity.lanes; id++) {
 		r = open_lane(n, id);
 		if (r < 0)

@@ -26,6 +26,7 @@ struct reactor {
 	struct lane **lanes; /* those with lane id % reactor count == id */
 	uint32_t lane_count;
 	struct catalog catalog; /* a copy; ready once group 0 has applied it */
+	char store_cluster[NODE_SLOTS][WIRE_ADDRESS]; /* by node: where clients find it; empty: not known */
 	struct list clients;
 	uint32_t client_count;
 	size_t client_held; /* bytes of unfinished requests and queued transactions of all clients */

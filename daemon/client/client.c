@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "client/address.h"
 #include "node.h"
 #include "store/reply.h"
 
@@ -289,13 +288,13 @@ static void request_returns(struct io_message *m)
 /* The store_cluster port sends clients to the leader; false where that isn't known: then we forward. */
 static bool redirect(struct client_request *cr, const struct group *g)
 {
-	const struct node *n = cr->client->reactor->node;
+	const struct reactor *here = reactor_of_group(cr->client->reactor, cr->rq.group);
 	uint8_t leader = group_leader(g);
-	char address[ADDRESS_MAX], text[ADDRESS_MAX + 32];
+	char text[WIRE_ADDRESS + 32];
 
-	if (group_leads(g) || !leader || leader == n->config->node || !node_store_cluster_address(n, leader, address, sizeof address))
+	if (group_leads(g) || !leader || leader == here->node->config->node || !here->store_cluster[leader][0])
 		return false;
-	(void)snprintf(text, sizeof text, "MOVED %u %s", cr->slot, address);
+	(void)snprintf(text, sizeof text, "MOVED %u %s", cr->slot, here->store_cluster[leader]);
 	request_refuse(&cr->rq, text);
 	return true;
 }

@@ -9,7 +9,6 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "client/address.h"
 #include "client/client.h"
 #include "config.h"
 #include "node.h"
@@ -58,11 +57,12 @@ static void node_id(const struct cluster_tour *t, uint8_t node, char ret[ID_TEXT
 
 static bool node_place(const struct cluster_tour *t, uint8_t node, struct place *ret)
 {
-	const struct node *n = t->tour.cr->client->reactor->node;
+	const char *address = t->tour.cr->client->reactor->store_cluster[node];
 	char *colon;
 
-	if (!node_store_cluster_address(n, node, ret->host, sizeof ret->host))
+	if (!address[0])
 		return false;
+	(void)snprintf(ret->host, sizeof ret->host, "%s", address);
 	colon = strrchr(ret->host, ':');
 	ret->port = colon ? atoi(colon + 1) : 0;
 	if (colon)

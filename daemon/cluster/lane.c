@@ -360,6 +360,7 @@ void lane_hello(const struct lane *lane, struct wire_hello *ret)
 		.members_hash = members_hash(lane->config),
 		.groups = lane->config->groups,
 	};
+	config_store_cluster(lane->config, ret->store_cluster, sizeof ret->store_cluster);
 }
 
 const char *lane_check_hello(struct lane *lane, const struct wire_hello *h)

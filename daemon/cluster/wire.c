@@ -101,11 +101,14 @@ void wire_put_hello(struct bytes *out, enum wire_type type, const struct wire_he
 	bytes_put_u64(out, h->members_hash);
 	bytes_put_u32(out, h->groups);
 	bytes_put_u32(out, h->zero);
+	bytes_put(out, h->store_cluster, sizeof h->store_cluster);
 	wire_end(out, mark);
 }
 
 bool wire_get_hello(struct cursor *in, struct wire_hello *ret)
 {
+	const uint8_t *address;
+
 	ret->version = cursor_u32(in);
 	ret->node = cursor_u8(in);
 	ret->lane = cursor_u8(in);
@@ -117,7 +120,11 @@ bool wire_get_hello(struct cursor *in, struct wire_hello *ret)
 	ret->members_hash = cursor_u64(in);
 	ret->groups = cursor_u32(in);
 	ret->zero = cursor_u32(in);
-	return !in->bad;
+	address = cursor_take(in, sizeof ret->store_cluster);
+	if (!address || address[sizeof ret->store_cluster - 1])
+		return false;
+	memcpy(ret->store_cluster, address, sizeof ret->store_cluster);
+	return true;
 }
 
 void wire_put_heartbeat(struct bytes *out, enum wire_type type, const struct wire_heartbeat *h)

@@ -20,6 +20,8 @@
 #define WIRE_FRAME_MAX (64u << 20)
 #define WIRE_ENTRIES_MAX 4096u /* entries in one append */
 
+#define WIRE_ADDRESS 64u
+
 enum wire_type {
 	WIRE_HELLO = 1,
 	WIRE_REFUSE,        /* text: why */
@@ -46,6 +48,7 @@ struct wire_hello {
 	uint64_t members_hash;   /* over the static list of ids: all must have the same */
 	uint32_t groups;
 	uint32_t zero;
+	char store_cluster[WIRE_ADDRESS]; /* where clients find the sender's store_cluster port; zero-filled */
 };
 
 enum wire_hello_flags {
