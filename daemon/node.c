@@ -610,38 +610,49 @@ int node_start(struct node *n, const struct config *config, struct io **ios)
 
 /* ---- leaving ---- */
 
-static bool leads_something(const struct node *n)
-{
-	for (uint32_t i = 0; i < n->lane_count; i++)
-		for (uint32_t k = 0; k < n->lanes[i]->group_count; k++)
-			if (group_leads(n->lanes[i]->groups[k]))
-				return true;
-	return false;
-}
-
+/* Asks a reactor to hand over what it leads, and brings back whether it still leads something. */
 struct leave_message {
 	struct io_message message;
 	struct reactor *reactor;
+	bool leads;
 };
+
+static void leave_answered(struct io_message *m)
+{
+	struct leave_message *l = container_of(m, struct leave_message, message);
+	struct node *n = l->reactor->node;
+
+	n->leave_open--;
+	n->leave_leads |= l->leads;
+	free(l);
+}
 
 static void reactor_leave(struct io_message *m)
 {
 	struct leave_message *l = container_of(m, struct leave_message, message);
+	struct reactor *r = l->reactor;
 
-	for (uint32_t i = 0; i < l->reactor->lane_count; i++)
-		for (uint32_t k = 0; k < l->reactor->lanes[i]->group_count; k++)
-			group_transfer(l->reactor->lanes[i]->groups[k], RAFT_NO_NODE);
-	free(l);
+	for (uint32_t i = 0; i < r->lane_count; i++)
+		for (uint32_t k = 0; k < r->lanes[i]->group_count; k++) {
+			struct group *g = r->lanes[i]->groups[k];
+
+			group_transfer(g, RAFT_NO_NODE);
+			l->leads |= group_leads(g);
+		}
+	m->deliver = leave_answered;
+	io_post(r->io, r->node->ios[0], m);
 }
 
-/* Until nothing is led here any more: a successor may have let its chance pass. */
+/* Again and again until nothing is led here any more: a successor may have let its chance pass. */
 static void hand_over(struct node *n)
 {
+	n->leave_leads = false;
+	n->leave_open = n->config->reactors;
 	for (uint32_t i = 0; i < n->config->reactors; i++) {
 		struct leave_message *l = mem_zalloc(sizeof *l);
 
 		*l = (struct leave_message){.message.deliver = reactor_leave, .reactor = n->reactors[i]};
-		io_post(n->reactors[0]->io, n->reactors[i]->io, &l->message);
+		io_post(n->ios[0], n->ios[i], &l->message);
 	}
 }
 
@@ -667,12 +678,13 @@ static void node_turn(struct io_timer *t)
 			io_timer_start(n->reactors[0]->io, t, now_ns + 2 * NS_PER_MS);
 		return;
 	}
-	if (leads_something(n) && now_ns < n->started_ns + LEAVE_NS) {
-		hand_over(n);
-		io_timer_start(n->reactors[0]->io, t, now_ns + 2 * NS_PER_MS);
-	} else {
+	if ((!n->leave_open && !n->leave_leads) || now_ns >= n->started_ns + LEAVE_NS) {
 		n->left(n->arg);
+		return;
 	}
+	if (!n->leave_open)
+		hand_over(n);
+	io_timer_start(n->reactors[0]->io, t, now_ns + NS_PER_MS);
 }
 
 void node_free(struct node *n)

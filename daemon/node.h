@@ -35,6 +35,8 @@ struct node {
 	uint32_t next_reactor;   /* for the next client */
 	uint64_t next_client_id; /* stepped on reactor 0 only */
 	struct io_timer leave_timer;
+	uint32_t leave_open;     /* reactors that haven't said yet whether they still lead something */
+	bool leave_leads;
 	/* The owner. Both may be called from any reactor. */
 	void *arg;
 	void (*failed)(void *arg, const char *what, int error); /* the node can't go on */

@@ -813,20 +813,31 @@ static void lead_where_preferred(struct group *g, uint64_t now_ns)
 		group_transfer(g, preferred);
 }
 
+/* Who could take the leadership over at once; RAFT_NO_NODE: nobody that we know of. Not again who has just let it pass. */
+static uint8_t successor(const struct group *g, uint64_t now_ns)
+{
+	uint8_t best = RAFT_NO_NODE;
+
+	for (unsigned i = 0; i < g->raft.voter_count; i++) {
+		uint8_t node = g->raft.voters[i];
+		const struct raft_progress *p = &g->raft.progress[node];
+
+		if (node == self_of(g) || !liveness_ours(&g->lane->liveness, node, now_ns) || g->lane->peer_full[node] ||
+		    p->state != PROGRESS_REPLICATE || now_ns < g->lane->restarted_ns[node] + LIVENESS_NS + LIVENESS_NS / 4)
+			continue;
+		if (!best || best == g->raft.transfer_last || (node != g->raft.transfer_last && p->match > g->raft.progress[best].match))
+			best = node;
+	}
+	return best;
+}
+
 /* A leader whose disk is full can't take writes: another node may. */
 static void leave_full_disk(struct group *g, uint64_t now_ns)
 {
-	if (!group_leads(g) || !journal_out_of_space(g->lane->journal))
-		return;
-	for (unsigned i = 0; i < g->raft.voter_count; i++) {
-		uint8_t node = g->raft.voters[i];
+	uint8_t node = group_leads(g) && journal_out_of_space(g->lane->journal) ? successor(g, now_ns) : RAFT_NO_NODE;
 
-		if (node != self_of(g) && liveness_ours(&g->lane->liveness, node, now_ns) && !g->lane->peer_full[node] &&
-		    g->raft.progress[node].state == PROGRESS_REPLICATE) {
-			group_transfer(g, node);
-			return;
-		}
-	}
+	if (node)
+		group_transfer(g, node);
 }
 
 void group_tick(struct group *g, uint64_t now_ns)
@@ -861,6 +872,8 @@ void group_turn(struct group *g)
 
 void group_transfer(struct group *g, uint8_t node)
 {
+	if (!node && group_leads(g))
+		node = successor(g, io_boottime_ns(g->lane->io));
 	group_step(g, &(struct raft_event){.type = RAFT_TRANSFER, .node = node});
 }
 

@@ -395,6 +395,7 @@ void lane_peer_up(struct lane *lane, struct peer *p)
 		if (lane->seen_incarnation[p->node])
 			liveness_restarted(&lane->liveness, p->node);
 		lane->seen_incarnation[p->node] = p->hello.incarnation;
+		lane->restarted_ns[p->node] = io_boottime_ns(lane->io);
 	}
 	log_info("peer: connected node=%u lane=%u incarnation=%llu", p->node, lane->id, (unsigned long long)p->hello.incarnation);
 	send_heartbeats(lane, io_boottime_ns(lane->io));

@@ -45,6 +45,7 @@ struct lane {
 	struct liveness liveness;
 	struct peer *peers[NODE_SLOTS];
 	uint64_t seen_incarnation[NODE_SLOTS];
+	uint64_t restarted_ns[NODE_SLOTS]; /* when a new incarnation was first heard: it doesn't vote for a while */
 	bool peer_full[NODE_SLOTS]; /* it said that its disk is full */
 	struct group **groups; /* by arrival; ids need not be dense on a lane */
 	uint32_t group_count;
