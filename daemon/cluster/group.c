@@ -2,6 +2,7 @@
 #include "cluster/group.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -366,6 +367,8 @@ static void group_apply(struct group *g)
 			return;
 		}
 		g->applied++;
+		if (g->store && g->applied % DIVERGENCE_EVERY == 0)
+			divergence_note(&g->divergence, self_of(g), g->applied, store_checksum(g->store));
 		g->stats.commands_applied++;
 	}
 	if (g->applied != before)
@@ -779,6 +782,61 @@ void group_repair_answered(struct group *g, struct entry *e)
 	group_mark(g);
 }
 
+/* ---- comparing states ---- */
+
+static void tell_checksum(struct group *g, raft_index index, uint64_t sum, bool ask)
+{
+	for (unsigned i = 0; i < g->raft.voter_count; i++) {
+		struct peer *p = g->lane->peers[g->raft.voters[i]];
+		struct bytes *out = p ? peer_out(p) : NULL;
+		size_t mark;
+
+		if (!out)
+			continue;
+		mark = wire_begin(out, WIRE_CHECKSUM);
+		bytes_put_u32(out, g->id);
+		bytes_put_u64(out, index);
+		bytes_put_u64(out, sum);
+		bytes_put_u8(out, ask);
+		wire_end(out, mark);
+	}
+}
+
+static void ask_for_checksums(struct group *g, uint64_t now_ns)
+{
+	uint64_t sum;
+
+	if (!group_leads(g) || !g->store || now_ns < g->divergence.next_ns || g->divergence.latest == g->divergence.asked)
+		return;
+	g->divergence.next_ns = now_ns + DIVERGENCE_NS;
+	g->divergence.asked = g->divergence.latest;
+	if (divergence_sum(&g->divergence, self_of(g), g->divergence.latest, &sum))
+		tell_checksum(g, g->divergence.latest, sum, true);
+}
+
+void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64_t sum, bool ask)
+{
+	enum divergence_verdict verdict;
+	uint64_t ours;
+
+	if (!g->store || !divergence_sum(&g->divergence, self_of(g), index, &ours))
+		return;
+	if (ask)
+		tell_checksum(g, index, ours, false);
+	verdict = divergence_told(&g->divergence, self_of(g), g->raft.voter_count, from, index, sum);
+	if (verdict == DIVERGENCE_NONE)
+		return;
+	if (verdict == DIVERGENCE_OPEN && keyspace_recount(store_keyspace(g->store)) == keyspace_sum(store_keyspace(g->store))) {
+		log_error("group: state differs from node %u group=%u index=%llu: a third node must decide", from, g->id,
+			  (unsigned long long)index);
+		return;
+	}
+	log_error("group: this node's state has diverged group=%u index=%llu: stopping; its disk is intact unless told otherwise: start it "
+		  "again, and if it happens again, check its memory", g->id, (unsigned long long)index);
+	g->lane->stopped = true;
+	g->lane->failed(g->lane->arg, "divergence", -EILSEQ);
+}
+
 /* ---- time ---- */
 
 /* Keys whose time has come go with the next entry; an idle leader makes one for them. */
@@ -846,6 +904,7 @@ void group_tick(struct group *g, uint64_t now_ns)
 	give_up_late(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
+	ask_for_checksums(g, now_ns);
 	lead_where_preferred(g, now_ns);
 	leave_full_disk(g, now_ns);
 	stamp_if_due(g);

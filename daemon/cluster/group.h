@@ -12,6 +12,7 @@
 #define HF_CLUSTER_GROUP_H
 
 #include "base/list.h"
+#include "cluster/divergence.h"
 #include "cluster/lane.h"
 #include "raft/raft.h"
 #include "store/store.h"
@@ -87,6 +88,7 @@ struct group {
 	uint64_t last_stamp;
 	uint64_t repair_ns;      /* when the last request for a missing payload left */
 	uint8_t repair_peer;
+	struct divergence divergence;
 	struct snapshot_writer *writer;     /* a snapshot is being taken */
 	struct snapshot_sender *senders[NODE_SLOTS];
 	struct snapshot_receiver *receiver; /* one is coming in */
@@ -126,6 +128,7 @@ void group_read_asked(struct group *g, uint8_t from, uint64_t context);
 void group_read_answered(struct group *g, uint64_t context, raft_index index);
 void group_repair_asked(struct group *g, struct peer *p, raft_index index, raft_term term);
 void group_repair_answered(struct group *g, struct entry *e);
+void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64_t sum, bool ask);
 void group_stored(struct group *g, raft_index index, raft_term term);
 void group_peer_up(struct group *g, uint8_t node);
 void group_peer_lost(struct group *g, uint8_t node);

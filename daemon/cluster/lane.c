@@ -505,6 +505,18 @@ static bool receive_repair_reply(struct lane *lane, struct cursor *body)
 	return e != NULL;
 }
 
+static bool receive_checksum(struct lane *lane, struct peer *p, struct cursor *body)
+{
+	struct group *g = lane_group(lane, cursor_u32(body));
+	raft_index index = cursor_u64(body);
+	uint64_t sum = cursor_u64(body);
+	bool ask = cursor_u8(body);
+
+	if (g && !body->bad)
+		group_checksum_told(g, p->node, index, sum, ask);
+	return !body->bad;
+}
+
 bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct cursor *body)
 {
 	struct wire_hello h;
@@ -535,6 +547,8 @@ bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct
 		if (g && !body->bad)
 			group_read_answered(g, context, cursor_u64(body));
 		return !body->bad;
+	case WIRE_CHECKSUM:
+		return receive_checksum(lane, p, body);
 	case WIRE_SNAPSHOT:
 	case WIRE_SNAPSHOT_REPLY:
 		g = lane_group(lane, cursor_u32(body));

@@ -34,6 +34,7 @@ enum wire_type {
 	WIRE_STATUS,        /* struct wire_hello again: the sender's identity changed (first start) */
 	WIRE_REPAIR,        /* group (4), index (8), term (8): send me this entry */
 	WIRE_REPAIR_REPLY,  /* group (4), entry */
+	WIRE_CHECKSUM,      /* group (4), index (8), sum (8), ask (1): tell everybody yours at that index */
 	WIRE_SNAPSHOT,      /* group (4), index (8), term (8), offset (8), a chunk; or no chunk: from where shall I send? */
 	WIRE_SNAPSHOT_REPLY, /* group (4), index (8), offset (8) of the chunk wanted next; all ones: it is in force here */
 };

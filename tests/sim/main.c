@@ -32,6 +32,7 @@ static const struct { const char *name; enum plant plant; } plants[] = {
 	{"vote-unpersisted", PLANT_VOTE_UNPERSISTED}, {"read-without-lease", PLANT_READ_WITHOUT_LEASE},
 	{"ack-before-fsync", PLANT_ACK_BEFORE_FSYNC}, {"torn-accepted", PLANT_TORN_ACCEPTED},
 	{"lease-over-pause", PLANT_LEASE_OVER_PAUSE}, {"retry-twice", PLANT_RETRY_TWICE},
+	{"heap-flip", PLANT_HEAP_FLIP},
 };
 
 static struct arguments arguments;

@@ -47,7 +47,7 @@ struct world {
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
-	bool healed, cut_at_election;
+	bool healed, cut_at_election, flipped;
 	char failure[300];
 };
 
@@ -225,7 +225,7 @@ static void check_state(struct world *w, struct sim_node *n, const struct group 
 	sum = store_checksum(g->store) | 1;
 	if (!c->sums[g->applied])
 		c->sums[g->applied] = sum;
-	if (c->sums[g->applied] != sum)
+	if (c->sums[g->applied] != sum && !w->flipped) /* then the node itself has to find it */
 		fail(w, "states differ: group %u index %llu node %u", g->id, (unsigned long long)g->applied, n->id);
 }
 
@@ -348,6 +348,28 @@ static void fault(struct world *w)
 	w->next_fault_ns = sim_now(w->sim) + draw_between(w, FAULT_NS_MIN, FAULT_NS_MAX);
 }
 
+/* The planted heap-flip: one bit of a value in the memory of the node that also has the rotting disk. */
+static void flip_heap(struct world *w)
+{
+	struct sim_node *n = &w->nodes[w->rot_node];
+	char key[16];
+
+	if (w->flipped || !n->up || !n->node->groups_started || sim_now(w->sim) < 4 * NS_PER_S)
+		return;
+	(void)snprintf(key, sizeof key, "key%u", (unsigned)draw(w, 6));
+	for (uint32_t i = 0; i < n->node->lane_count; i++)
+		for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++) {
+			const struct group *g = n->node->lanes[i]->groups[k];
+			struct object *o = g->store ? keyspace_find(store_keyspace(g->store), key, strlen(key)) : NULL;
+
+			if (!o || !o->value_size)
+				continue;
+			o->data[o->key_size] ^= 1;
+			w->flipped = true;
+			return;
+		}
+}
+
 /* What is due after an event: crashes that waited for a write, restarts, nodes that ended themselves. */
 static void look_after(struct world *w)
 {
@@ -383,6 +405,8 @@ bool world_run(struct world *w, uint64_t until_ns)
 				check_node(w, &w->nodes[machine]);
 		}
 		look_after(w);
+		if (w->plant == PLANT_HEAP_FLIP)
+			flip_heap(w);
 	}
 	return !w->failure[0];
 }
