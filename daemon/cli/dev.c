@@ -528,7 +528,7 @@ static int parse_arguments(int argc, char **argv, struct dev_arguments *a)
 			a->node = flag;
 			continue;
 		}
-		if (!value && !strncmp(flag, "--", 2))
+		if (!value)
 			return cli_fail(EXIT_USAGE, "dev: %s is unknown or needs a value", flag);
 		if (!strcmp(flag, "--dir"))
 			a->dir = value;

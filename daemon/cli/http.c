@@ -103,12 +103,11 @@ broken:
 
 json_t *http_get_json(const char *address, const char *path)
 {
-	char *body;
-	json_t *json;
+	char *body = NULL;
+	json_t *json = NULL;
 
-	if (http_get(address, path, &body) != 200)
-		return NULL;
-	json = json_loads(body, 0, NULL);
+	if (http_get(address, path, &body) == 200)
+		json = json_loads(body, 0, NULL);
 	free(body);
 	return json;
 }

@@ -158,11 +158,12 @@ void group_release_held(struct group *g, uint64_t durable)
 static void send_again(struct group *g)
 {
 	g->sent = g->store ? store_session(g->store, self_of(g), g->lane->identity.incarnation) : 0;
-	while (!list_empty(&g->batches)) {
-		struct read_batch *b = list_entry(g->batches.prev, struct read_batch, node);
+	/* From the newest to the oldest, each before the ones behind it. */
+	for (struct list *at = g->batches.prev, *before = at->prev; at != &g->batches; at = before, before = at->prev) {
+		struct read_batch *b = list_entry(at, struct read_batch, node);
 
 		if (b->index) /* its index stands, whoever leads */
-			break;
+			continue;
 		list_del(&b->node);
 		list_splice_tail(&b->requests, &g->reads);
 		list_splice_tail(&g->reads, &b->requests);

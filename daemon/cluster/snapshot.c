@@ -16,7 +16,7 @@
 #define SNAPSHOT_MAGIC 0x4e534648u /* "HFSN" */
 #define SNAPSHOT_LAST 1u
 #define CHUNK_HEAD 32u
-#define PINNED_SEGMENTS 3u         /* a group with entries in the oldest of more than this many is snapshotted */
+#define PINNED_SEGMENTS 8u         /* a group with entries in the oldest of more than this many is snapshotted */
 #define BEHIND_BYTES (32u << 20)
 #define RESEND_NS (500 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
