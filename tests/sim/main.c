@@ -167,12 +167,13 @@ int main(int argc, char **argv)
 		printf("FAILED at %llu ms: %.*s\n", (unsigned long long)(sim_now(world_sim(w)) / NS_PER_MS), (int)why.size, (const char *)why.data);
 		print_replay();
 	}
-	printf("seed=%llu ticks=%llu acked=%llu failed=%llu unknown=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu "
-	       "breaks=%llu flips=%llu restored=%llu nodes=%u %s\n",
+	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
+	       "restored=%llu failed=%llu unknown=%llu nodes=%u %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
-	       (unsigned long long)clients_stats(c)->failed, (unsigned long long)clients_stats(c)->unknown, (unsigned long long)n->crashes,
-	       (unsigned long long)n->torn, (unsigned long long)n->partitions, (unsigned long long)n->pauses, (unsigned long long)n->stalls,
-	       (unsigned long long)n->breaks, (unsigned long long)n->flips, (unsigned long long)n->restored, world_node_count(w), ok ? "ok" : "failed");
+	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
+	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
+	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)clients_stats(c)->failed,
+	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), ok ? "ok" : "FAILED");
 	bytes_free(&why);
 	clients_end(c);
 	world_free(w);
