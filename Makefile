@@ -126,7 +126,8 @@ test-build: test-deps
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
 SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" seam="tests/seam/run build/release" \
-	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) $(call suite,tests/wire) $(call suite,tests/cluster) io_fallback=tests/io_fallback/run
+	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
+	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) io_fallback=tests/io_fallback/run
 SUITES_LONG = fuzz="tests/fuzz/run 120" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 
