@@ -415,9 +415,7 @@ static void client_accepted(struct node *n, int socket, bool cluster_port)
 
 	if (socket < 0)
 		return;
-	if (n->leaving || r->client_count >= n->config->max_clients / n->config->reactors) {
-		/* Another core's count may lag a little: it is a limit, not an exact number. */
-		r->stats.connections_refused++;
+	if (n->leaving) {
 		io_shutdown(io, socket);
 		io_close(io, socket);
 		return;

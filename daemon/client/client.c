@@ -51,6 +51,13 @@ void client_new(struct reactor *r, int socket, uint64_t id, bool cluster_port)
 	r->client_count++;
 	r->stats.connections_accepted++;
 	io_peer_name(r->io, socket, c->address, sizeof c->address);
+	if (r->client_count > r->node->config->max_clients / r->node->config->reactors) {
+		r->stats.connections_refused++;
+		reply_error(&c->out, "ERR max number of clients reached");
+		c->closing_after_reply = true;
+		client_mark(c);
+		return;
+	}
 	c->receiving = true;
 	io_recv_start(r->io, &c->recv, socket);
 }
