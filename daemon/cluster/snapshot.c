@@ -20,6 +20,7 @@
 #define BEHIND_BYTES (32u << 20)
 #define RESEND_NS (500 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
+#define ABANDONED_NS (5 * NS_PER_S)
 #define IN_FORCE UINT64_MAX
 
 static void snapshot_path(const struct lane *lane, uint32_t group, const char *tail, char *ret, size_t size)
@@ -490,6 +491,7 @@ struct snapshot_receiver {
 	struct publish publish;
 	uint8_t from;
 	bool busy, dead, opened;
+	uint64_t heard_ns;     /* when its sender last said something */
 	raft_index index;
 	raft_term term;
 	uint64_t offset;
@@ -599,6 +601,7 @@ static struct snapshot_receiver *receiver_new(struct group *g, uint8_t from, raf
 
 	r->group = g;
 	r->from = from;
+	r->heard_ns = io_boottime_ns(g->lane->io);
 	r->index = index;
 	r->term = term;
 	r->store = g->catalog ? NULL : store_new(g->hash_seed);
@@ -654,6 +657,7 @@ static bool receiver_message(struct group *g, struct peer *p, struct cursor *bod
 		return true;
 	}
 	r->from = p->node;
+	r->heard_ns = io_boottime_ns(g->lane->io);
 	if (cursor_left(body))
 		return receiver_chunk(r, offset, body);
 	if (r->opened && !r->busy && !r->publish.busy)
@@ -691,6 +695,10 @@ void snapshot_tick(struct group *g, uint64_t now_ns)
 		else
 			sender_free(s);
 	}
+	/* A stream whose sender is gone, or that the log has overtaken, must not keep us from snapshots of our own. */
+	if (g->receiver && !g->receiver->busy && !g->receiver->publish.busy &&
+	    (g->receiver->index <= g->applied || now_ns >= g->receiver->heard_ns + ABANDONED_NS))
+		receiver_free(g->receiver);
 	if (g->writer || g->receiver || now_ns < g->snapshot_retry_ns || g->raft.quarantined)
 		return;
 	if (pins_too_much(g) || g->snapshot_stale) {
