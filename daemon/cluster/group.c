@@ -670,7 +670,7 @@ void group_submit(struct group *g, struct request *rq)
 
 /* ---- giving up ---- */
 
-static void stub_finished(struct request *rq)
+static void filler_finished(struct request *rq)
 {
 	bytes_free(&rq->reply);
 	free(rq);
@@ -682,15 +682,15 @@ static void stub_finished(struct request *rq)
  */
 static void abandon_write(struct group *g, struct request *rq)
 {
-	struct request *stub = mem_zalloc(sizeof *stub);
+	struct request *filler = mem_zalloc(sizeof *filler);
 
-	stub->finished = stub_finished;
-	stub->kind = REQUEST_WRITE;
-	stub->bundle = BUNDLE_EMPTY;
-	stub->sequence = rq->sequence;
-	stub->deadline_ns = UINT64_MAX;
-	stub->node = rq->node;
-	stub->node.prev->next = stub->node.next->prev = &stub->node;
+	filler->finished = filler_finished;
+	filler->kind = REQUEST_WRITE;
+	filler->bundle = BUNDLE_EMPTY;
+	filler->sequence = rq->sequence;
+	filler->deadline_ns = UINT64_MAX;
+	filler->node = rq->node;
+	filler->node.prev->next = filler->node.next->prev = &filler->node;
 	list_init(&rq->node);
 	g->write_bytes -= rq->body.size;
 	if (rq->sequence > g->ever_sent)
