@@ -160,6 +160,8 @@ bool command_keys(const struct command *c, uint32_t argc, uint32_t *ret_first, u
 
 /* Command bodies in log records: id, argument count, arguments. */
 void command_encode(struct bytes *out, const struct command *c, uint32_t argc, const struct arg *argv);
+/* Only the first key of an encoded command, without reading the rest; false if it has none or isn't well formed. */
+bool command_first_key(struct cursor in, struct arg *ret_key);
 /* Arguments point into the cursor's bytes; argv holds argv_cap. 0, -E2BIG (more arguments than argv_cap) or -EBADMSG. */
 int command_decode(struct cursor *in, const struct command **ret_command, struct arg *argv, uint32_t argv_cap, uint32_t *ret_argc);
 

@@ -306,3 +306,17 @@ int command_decode(struct cursor *in, const struct command **ret_command, struct
 	*ret_argc = argc + 1;
 	return 0;
 }
+
+bool command_first_key(struct cursor in, struct arg *ret_key)
+{
+	const struct command *c = command_by_id(cursor_u16(&in));
+	uint32_t argc = cursor_u32(&in);
+
+	if (in.bad || !c || c->first_key < 1 || argc < (uint32_t)c->first_key)
+		return false;
+	for (int i = 0; i < c->first_key; i++) {
+		ret_key->size = cursor_u32(&in);
+		ret_key->data = cursor_take(&in, ret_key->size);
+	}
+	return !in.bad;
+}

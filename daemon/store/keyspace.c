@@ -135,6 +135,38 @@ static struct object **find_link(const struct slot *s, uint64_t hash, const void
 	return link;
 }
 
+void keyspace_look_ahead(const struct keyspace *ks, const struct key_ref *keys, unsigned count)
+{
+	struct {
+		const struct slot *slot;
+		struct object **head;
+		uint64_t hash;
+	} at[KEYS_AHEAD_MAX];
+
+	assert(count <= KEYS_AHEAD_MAX);
+	/* A pass for each step of the way, so that no key waits for another one's memory. */
+	for (unsigned i = 0; i < count; i++) {
+		at[i].slot = ks->slots[key_slot(keys[i].key, keys[i].size)];
+		at[i].hash = keyspace_hash(ks, keys[i].key, keys[i].size);
+		if (at[i].slot)
+			__builtin_prefetch(at[i].slot);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (!at[i].slot)
+			continue;
+		at[i].head = bucket_head(at[i].slot, at[i].hash);
+		__builtin_prefetch(at[i].head);
+		if (at[i].slot->old.buckets) /* move_some() goes on there */
+			__builtin_prefetch(&at[i].slot->old.buckets[at[i].slot->moved]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (at[i].slot)
+			__builtin_prefetch(*at[i].head);
+	for (unsigned i = 0; i < count; i++)
+		if (at[i].slot && *at[i].head && (*at[i].head)->hash < at[i].hash)
+			__builtin_prefetch((*at[i].head)->next);
+}
+
 static void insert_object(const struct slot *s, struct object *o)
 {
 	struct object **link = find_link(s, o->hash, o->data, o->key_size);
@@ -145,6 +177,8 @@ static void insert_object(const struct slot *s, struct object *o)
 
 static void move_some(struct slot *s)
 {
+	for (unsigned n = 0; s->old.buckets && n < MOVE_PER_CHANGE && s->moved + n < (uint64_t)1 << s->old.bits; n++)
+		__builtin_prefetch(s->old.buckets[s->moved + n]);
 	for (unsigned n = 0; s->old.buckets && n < MOVE_PER_CHANGE; n++) {
 		struct object *o = s->old.buckets[s->moved];
 

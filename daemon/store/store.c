@@ -250,10 +250,31 @@ static void expire_due(struct store *s)
 	}
 }
 
+/* Looks at the keys of the next commands of a bundle; returns where the last of them ends. */
+static const uint8_t *look_ahead(const struct store *s, struct cursor in)
+{
+	struct key_ref keys[KEYS_AHEAD_MAX];
+	unsigned count = 0;
+
+	while (count < KEYS_AHEAD_MAX && cursor_left(&in)) {
+		uint32_t size = cursor_u32(&in);
+		const uint8_t *item = cursor_take(&in, size);
+		struct arg key;
+
+		if (!item || size < BUNDLE_HEAD - 4)
+			break;
+		if (item[0] == BUNDLE_COMMAND && command_first_key(cursor_of(item + BUNDLE_HEAD - 4, size - (BUNDLE_HEAD - 4)), &key))
+			keys[count++] = (struct key_ref){.key = key.data, .size = key.size};
+	}
+	keyspace_look_ahead(s->keys, keys, count);
+	return in.at;
+}
+
 int store_apply(struct store *s, const struct entry *e, const struct store_sink *sink)
 {
 	struct cursor in = cursor_of(e->data, e->size);
 	int64_t stamp = (int64_t)cursor_u64(&in);
+	const uint8_t *seen = in.at; /* the keys of commands before this have been looked at */
 
 	assert(e->index == s->applied + 1);
 	s->applied = e->index;
@@ -264,11 +285,15 @@ int store_apply(struct store *s, const struct entry *e, const struct store_sink 
 	keyspace_set_index(s->keys, e->index);
 	expire_due(s);
 	while (e->kind == ENTRY_BUNDLE && cursor_left(&in)) {
-		uint32_t size = cursor_u32(&in);
-		const uint8_t *body = cursor_take(&in, size);
+		const uint8_t *body;
 		struct cursor one;
+		uint32_t size;
 		int r;
 
+		if (in.at >= seen)
+			seen = look_ahead(s, in);
+		size = cursor_u32(&in);
+		body = cursor_take(&in, size);
 		if (!body)
 			return -EBADMSG;
 		one = cursor_of(body, size);
