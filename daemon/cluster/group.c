@@ -16,12 +16,14 @@
 #define REQUEST_TIMEOUT_NS NS_PER_S          /* without leader or quorum: CLUSTERDOWN, or an unknown outcome */
 #define BUNDLE_MAX (1u << 20)                /* a fuller bundle becomes an entry at once */
 #define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
+#define GATHER_NS (2 * NS_PER_MS)            /* so long a bundle waits for the journal write under way */
 #define APPLY_BYTES (256u << 10)             /* payload that one step applies */
 #define BALANCE_NS (3 * NS_PER_S)           /* a leader stays at least so long before it hands over for balance */
 #define BACKLOG_MAX (64u << 20)              /* of a lane, not durable: no forwarded write is taken above it */
 #define BATCHES_MAX 8u                       /* read batches under way */
 #define RESEND_NS (250 * NS_PER_MS)          /* what the same leader had for so long without effect is sent again */
 #define REPAIR_RETRY_NS (50 * NS_PER_MS)
+#define EVERYBODY (~0u)                       /* waits for the commit of this entry */
 #define ERROR_NO_QUORUM "CLUSTERDOWN The group that holds this key has no leader; nothing was executed"
 #define ERROR_BUSY "TRYAGAIN Too many writes are under way in the group that holds this key; nothing was executed"
 #define ERROR_NO_SPACE "TRYAGAIN The disk is full; nothing was executed"
@@ -176,6 +178,7 @@ static void role_changed(struct group *g)
 	send_again(g);
 	if (!group_leads(g)) {
 		bytes_reset(&g->bundle, BUNDLE_MAX);
+		g->bundle_waiters = 0;
 	} else {
 		struct entry *last = g->raft.log.last > g->raft.log.start ? raft_log_entry(&g->raft.log, g->raft.log.last) : NULL;
 		struct entry *noop = entry_new(ENTRY_NOOP, STAMP_SIZE);
@@ -188,7 +191,7 @@ static void role_changed(struct group *g)
 		g->balance_ns = io_boottime_ns(g->lane->io) + BALANCE_NS;
 		put_le64(noop->data, stamp_now(g));
 		entry_seal(noop);
-		group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = noop});
+		group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = noop, .waiters = EVERYBODY});
 		entry_unref(noop);
 		log_info("raft: leads group=%u term=%llu", g->id, (unsigned long long)g->raft.term);
 	}
@@ -492,7 +495,7 @@ void group_read_asked(struct group *g, uint8_t from, uint64_t context)
 {
 	if (context_node(context) != from)
 		return;
-	group_step(g, &(struct raft_event){.type = RAFT_READ, .context = context});
+	group_step(g, &(struct raft_event){.type = RAFT_READ, .node = from, .context = context});
 }
 
 static uint32_t batch_count(const struct group *g)
@@ -559,7 +562,8 @@ static void bundle_close(struct group *g)
 	entry_seal(e);
 	bytes_reset(&g->bundle, BUNDLE_MAX);
 	g->stats.bundles++;
-	group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = e});
+	group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = e, .waiters = g->bundle_waiters});
+	g->bundle_waiters = 0;
 	entry_unref(e);
 }
 
@@ -617,6 +621,30 @@ static void send_writes_away(struct group *g)
 		group_mark(g);
 }
 
+/* Writes are here that neither stand in an entry nor have been sent to the leader. */
+static bool writes_left(const struct group *g)
+{
+	return g->bundle.size > STAMP_SIZE || (g->sequence > g->sent && !list_empty(&g->writes));
+}
+
+/*
+ * Group commit: what comes while the journal writes could not be written sooner anyway, so it gathers in one entry
+ * instead of many. The same beat carries what another node leads: a turn of a busy reactor has a few requests only,
+ * and each frame wakes its receiver. A disk that hangs is not waited for: the other nodes can commit without it.
+ */
+static bool writes_gather(struct group *g)
+{
+	uint64_t since_ns = journal_writing_since(g->lane->journal);
+
+	return since_ns && g->bundle.size <= BUNDLE_MAX && io_boottime_ns(g->lane->io) < since_ns + GATHER_NS;
+}
+
+void group_journal_idle(struct group *g)
+{
+	if (writes_left(g))
+		group_mark(g);
+}
+
 static void send_writes(struct group *g)
 {
 	if (list_empty(&g->writes) || !g->raft.leader)
@@ -644,6 +672,7 @@ void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
 		if (!item || size < BUNDLE_HEAD - 4 || item[1] != from)
 			return;
 		bytes_put(bundle_open(g), start, (size_t)size + 4);
+		g->bundle_waiters |= 1u << from;
 	}
 	group_mark(g);
 }
@@ -916,14 +945,16 @@ void group_tick(struct group *g, uint64_t now_ns)
 			send_again(g);
 		g->resend_mark = g->sent;
 	}
-	if (!list_empty(&g->reads) || (g->sequence > g->sent && !list_empty(&g->writes)))
+	if (!list_empty(&g->reads) || writes_left(g))
 		group_mark(g);
 }
 
 void group_turn(struct group *g)
 {
-	send_writes(g);
-	bundle_close(g);
+	if (!writes_gather(g)) {
+		send_writes(g);
+		bundle_close(g);
+	}
 	group_apply(g);
 	ask_for_reads(g);
 	if (raft_dirty(&g->raft))
@@ -947,7 +978,7 @@ bool group_propose_catalog(struct group *g, const void *payload, uint32_t size)
 	memcpy(e->data, payload, size);
 	put_le64(e->data, stamp_now(g));
 	entry_seal(e);
-	group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = e});
+	group_step(g, &(struct raft_event){.type = RAFT_PROPOSE, .entry = e, .waiters = EVERYBODY});
 	entry_unref(e);
 	return true;
 }

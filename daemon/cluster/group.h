@@ -85,6 +85,7 @@ struct group {
 	uint64_t read_context;
 	bool asking_now;         /* a step runs for the batch that was just made */
 	struct bytes bundle;     /* being filled, when we lead */
+	unsigned bundle_waiters; /* a bit for each node with writes in it */
 	uint64_t last_stamp;
 	uint64_t repair_ns;      /* when the last request for a missing payload left */
 	uint8_t repair_peer;
@@ -132,6 +133,8 @@ void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64
 void group_stored(struct group *g, raft_index index, raft_term term);
 void group_peer_up(struct group *g, uint8_t node);
 void group_peer_lost(struct group *g, uint8_t node);
+/* The journal write under way has ended. */
+void group_journal_idle(struct group *g);
 void group_release_held(struct group *g, uint64_t durable);
 void group_checkpoint(struct group *g);
 void group_mark(struct group *g);

@@ -129,9 +129,11 @@ static void lane_batch_done(void *arg, uint64_t sequence)
 			lane->stored_first = 0;
 		group_stored(s.group, s.index, s.term);
 	}
-	for (uint32_t i = 0; i < lane->group_count; i++)
+	for (uint32_t i = 0; i < lane->group_count; i++) {
 		if (lane->groups[i]->held_count)
 			group_release_held(lane->groups[i], sequence);
+		group_journal_idle(lane->groups[i]);
+	}
 }
 
 static void lane_journal_failed(void *arg, int error)

@@ -77,6 +77,11 @@ uint64_t journal_durable(const struct journal *j)
 	return j->durable;
 }
 
+uint64_t journal_writing_since(const struct journal *j)
+{
+	return j->writing ? j->write_start_ns : 0;
+}
+
 uint64_t journal_backlog(const struct journal *j)
 {
 	return j->backlog;

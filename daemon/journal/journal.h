@@ -79,6 +79,8 @@ void journal_flush(struct journal *j);
 uint64_t journal_durable(const struct journal *j);
 /* The sequence that the open batch will have. */
 uint64_t journal_open_sequence(const struct journal *j);
+/* Since when (io_boottime_ns) the write under way has been so; 0: none is. */
+uint64_t journal_writing_since(const struct journal *j);
 /* Bytes waiting in memory: the lane's backpressure. */
 uint64_t journal_backlog(const struct journal *j);
 /* No ready segment and none can be made: only what keeps the cluster alive should be appended. */

@@ -315,12 +315,21 @@ static void advance_commit(struct raft *r)
 	r->dirty = true;
 }
 
-static void read_begin(struct raft *r, struct raft_update *u, uint64_t context, uint64_t now_ns)
+static void want_commit(struct raft *r, uint8_t node, raft_index index)
+{
+	if (!is_voter(r, node) || node == r->self || r->progress[node].commit_wanted >= index)
+		return;
+	r->progress[node].commit_wanted = index;
+	r->dirty = true;
+}
+
+static void read_begin(struct raft *r, struct raft_update *u, uint8_t node, uint64_t context, uint64_t now_ns)
 {
 	if (r->role != RAFT_LEADER || r->read_count == RAFT_READS_MAX) {
 		u->reads_lost[u->read_lost_count++] = context;
 		return;
 	}
+	want_commit(r, node, r->commit > r->term_start ? r->commit : r->term_start);
 	if (r->commit >= r->term_start && raft_lease(r, now_ns)) {
 		u->reads[u->read_count++] = (struct raft_read){.context = context, .index = r->commit};
 		return;
@@ -350,6 +359,7 @@ static void send_append(struct raft *r, struct raft_update *u, uint8_t node, raf
 	m->commit = r->commit;
 	m->round = r->round;
 	p->commit_sent = r->commit;
+	p->want_commit = false;
 	p->want_probe = false;
 	if (p->confirm_round) { /* a round of the others that began after its report has been answered */
 		unsigned answered = 1;
@@ -412,7 +422,8 @@ static void flush_peer(struct raft *r, struct raft_update *u, uint8_t node, uint
 		}
 		if (p->next <= r->log.last)
 			r->dirty = true;
-	} else if (p->commit_sent < r->commit || flags) {
+	} else if (flags || (p->commit_sent < r->commit && (p->commit_sent < p->commit_wanted || p->want_commit))) {
+		/* A frame for the commit alone wakes its receiver: worth it only where somebody waits for it. */
 		send_append(r, u, node, p->next - 1, flags, now_ns);
 	}
 }
@@ -783,6 +794,8 @@ static void tick_leader(struct raft *r, struct raft_update *u, uint64_t now_ns)
 
 		if (node == r->self)
 			continue;
+		if (p->state == PROGRESS_REPLICATE && p->commit_sent < r->commit)
+			p->want_commit = r->dirty = true;
 		epoch = liveness_ours(r->liveness, node, now_ns);
 		heard += epoch != 0;
 		/* A new epoch ended the promise: ask for it anew. A lost probe is repeated. */
@@ -882,7 +895,7 @@ bool raft_dirty(const struct raft *r)
 	return r->dirty;
 }
 
-static void propose(struct raft *r, struct raft_update *u, struct entry *e)
+static void propose(struct raft *r, struct raft_update *u, struct entry *e, unsigned waiters)
 {
 	assert(r->role == RAFT_LEADER);
 	e->term = r->term;
@@ -890,6 +903,9 @@ static void propose(struct raft *r, struct raft_update *u, struct entry *e)
 	raft_log_append(&r->log, e);
 	u->store_from = e->index;
 	r->dirty = true;
+	for (unsigned i = 0; i < r->voter_count; i++)
+		if (waiters & 1u << r->voters[i])
+			want_commit(r, r->voters[i], e->index);
 }
 
 static void stored(struct raft *r, struct raft_update *u, const struct raft_event *ev)
@@ -973,7 +989,7 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 		receive(r, u, ev->message, ev->now_ns);
 		break;
 	case RAFT_PROPOSE:
-		propose(r, u, ev->entry);
+		propose(r, u, ev->entry, ev->waiters);
 		break;
 	case RAFT_FLUSH:
 		if (r->role == RAFT_LEADER)
@@ -990,7 +1006,7 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 		count_votes(r, u, ev->now_ns);
 		break;
 	case RAFT_READ:
-		read_begin(r, u, ev->context, ev->now_ns);
+		read_begin(r, u, ev->node, ev->context, ev->now_ns);
 		break;
 	case RAFT_PEER_LOST:
 		peer_lost(r, ev->node);

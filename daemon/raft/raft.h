@@ -66,11 +66,11 @@ struct raft_message {
 enum raft_event_type {
 	RAFT_TICK,
 	RAFT_RECEIVE,      /* message */
-	RAFT_PROPOSE,      /* entry: leader only; index and term are set here */
+	RAFT_PROPOSE,      /* entry: leader only; index and term are set here; waiters */
 	RAFT_FLUSH,        /* send what there is to send */
 	RAFT_STORED,       /* entries up to (index, term) are durable */
 	RAFT_HARD_STORED,  /* term (and the vote in it) is durable */
-	RAFT_READ,         /* context: a linearizable read waits */
+	RAFT_READ,         /* context: a linearizable read waits, at node (0: here) */
 	RAFT_PEER_LOST,    /* node: messages to it may have been lost */
 	RAFT_TRANSFER,     /* node: hand leadership over, RAFT_NO_NODE: to whom is best */
 	RAFT_COMPACT,      /* index: a snapshot covers it */
@@ -85,6 +85,7 @@ struct raft_event {
 	raft_index index;
 	raft_term term;
 	uint64_t context;
+	unsigned waiters; /* a bit for each node that waits for the commit: the others hear of it with what comes next */
 	struct entry *entry;
 	struct raft_message *message;
 };
@@ -117,12 +118,14 @@ struct raft_progress {
 	enum raft_progress_state state;
 	raft_index match, next;
 	raft_index commit_sent;
+	raft_index commit_wanted; /* somebody there waits for the commit of this */
 	uint64_t round;          /* highest round it answered */
 	uint64_t epoch;          /* of its promise */
 	uint64_t probe_ns;       /* when a probe was last sent */
 	uint64_t asked_epoch;    /* a promise was asked for under this epoch */
 	uint64_t confirm_round;  /* it reported lost heads: confirm the commit index after this round; 0 none */
 	bool want_probe;
+	bool want_commit;        /* it hasn't heard of a commit for a while */
 };
 
 struct raft {

@@ -231,14 +231,19 @@ static uint8_t leader(void)
 	return found;
 }
 
-static void propose(uint8_t node)
+static void propose_for(uint8_t node, unsigned waiters)
 {
 	struct entry *e = entry_new(ENTRY_BUNDLE, 4);
 
 	memset(e->data, 'p', 4);
 	entry_seal(e);
-	step(node, (struct raft_event){.type = RAFT_PROPOSE, .entry = e});
+	step(node, (struct raft_event){.type = RAFT_PROPOSE, .entry = e, .waiters = waiters});
 	entry_unref(e);
+}
+
+static void propose(uint8_t node)
+{
+	propose_for(node, 0);
 }
 
 /* A leader that has committed a first entry of its term. */
@@ -705,6 +710,34 @@ static void test_quarantined_answers_confirm_nothing(void **state)
 	assert_true(n.box[other].r.quarantined);
 }
 
+/* Who waits for a commit hears of it at once, the others with the next message, at the latest with the next tick. */
+static void test_commits_are_told_to_who_waits(void **state)
+{
+	uint8_t l, waits, other;
+
+	(void)state;
+	start(3);
+	l = elect();
+	waits = (uint8_t)(l % 3 + 1);
+	other = (uint8_t)(6 - l - waits);
+	run_ms(20);
+	propose_for(l, 1u << waits);
+	pump();
+	assert_int_equal(n.box[l].r.commit, 2);
+	assert_int_equal(n.box[waits].r.commit, 2);
+	assert_int_equal(n.box[other].r.commit, 1);
+	step(l, (struct raft_event){.type = RAFT_READ, .node = other, .context = 1}); /* a read waits there */
+	pump();
+	assert_int_equal(n.box[l].reads[1], 2);
+	assert_int_equal(n.box[other].r.commit, 2);
+	propose_for(l, 0);
+	pump();
+	assert_int_equal(n.box[other].r.commit, 2);
+	run_ms(1);
+	assert_int_equal(n.box[waits].r.commit, 3);
+	assert_int_equal(n.box[other].r.commit, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -721,6 +754,7 @@ int main(void)
 		cmocka_unit_test(test_read_index_without_lease),
 		cmocka_unit_test(test_new_leader_reads_wait_for_its_term),
 		cmocka_unit_test(test_commit_counts_only_durable_copies),
+		cmocka_unit_test(test_commits_are_told_to_who_waits),
 		cmocka_unit_test(test_no_leader_on_a_vote_that_is_not_durable),
 		cmocka_unit_test(test_missing_payload),
 		cmocka_unit_test(test_quarantine),
