@@ -324,16 +324,32 @@ static struct bytes *sink_begin(void *arg, uint64_t sequence, int *ret_resp)
 	return &rq->reply;
 }
 
-static void sink_done(void *arg, uint64_t sequence)
+/* Takes our oldest write out of the row if it is this one; NULL: nobody waits for it here any more. */
+static struct request *take_write(struct group *g, uint64_t sequence)
 {
-	struct group *g = arg;
 	struct request *rq = list_empty(&g->writes) ? NULL : list_entry(g->writes.next, struct request, node);
 
 	if (!rq || rq->sequence != sequence)
-		return;
+		return NULL;
 	list_del(&rq->node);
 	g->write_bytes -= rq->body.size;
-	finish(rq, REQUEST_DONE);
+	return rq;
+}
+
+static void sink_done(void *arg, uint64_t sequence)
+{
+	struct request *rq = take_write(arg, sequence);
+
+	if (rq)
+		finish(rq, REQUEST_DONE);
+}
+
+static void sink_refused(void *arg, uint64_t sequence, enum bundle_refusal why)
+{
+	struct request *rq = take_write(arg, sequence);
+
+	if (rq)
+		request_refuse(rq, why == REFUSAL_NO_SPACE ? ERROR_NO_SPACE : ERROR_BUSY);
 }
 
 static void reads_run(struct group *g);
@@ -346,6 +362,7 @@ static void group_apply(struct group *g)
 		.incarnation = g->lane->identity.incarnation,
 		.begin = sink_begin,
 		.done = sink_done,
+		.refused = sink_refused,
 	};
 	raft_index before = g->applied;
 	uint64_t bytes = 0;
@@ -660,10 +677,16 @@ static void send_writes(struct group *g)
 
 void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
 {
+	enum bundle_refusal why = REFUSAL_NONE;
+
 	if (!group_leads(g) || !g->store)
 		return; /* its sender hears of the next leader as we do, and sends again */
-	if (journal_out_of_space(g->lane->journal) || journal_backlog(g->lane->journal) > BACKLOG_MAX || g->bundle.size > BACKLOG_MAX)
-		return; /* bounded: it sends again, or gives up */
+	if (g->bundle.size > BACKLOG_MAX)
+		return; /* not even refusals: it sends again, or gives up */
+	if (journal_out_of_space(g->lane->journal))
+		why = REFUSAL_NO_SPACE;
+	else if (journal_backlog(g->lane->journal) > BACKLOG_MAX)
+		why = REFUSAL_BUSY;
 	while (cursor_left(items)) {
 		const uint8_t *start = items->at;
 		uint32_t size = cursor_u32(items);
@@ -671,7 +694,10 @@ void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
 
 		if (!item || size < BUNDLE_HEAD - 4 || item[1] != from)
 			return;
-		bytes_put(bundle_open(g), start, (size_t)size + 4);
+		if (why)
+			bundle_refuse(bundle_open(g), why, from, get_le64(item + 4), get_le64(item + 12));
+		else
+			bytes_put(bundle_open(g), start, (size_t)size + 4);
 		g->bundle_waiters |= 1u << from;
 	}
 	group_mark(g);
@@ -686,7 +712,7 @@ void group_submit(struct group *g, struct request *rq)
 	} else if (g->write_bytes > WRITE_BYTES_MAX) {
 		request_refuse(rq, ERROR_BUSY);
 		return;
-	} else if (journal_out_of_space(g->lane->journal)) {
+	} else if (journal_out_of_space(g->lane->journal) || g->lane->peer_full[g->raft.leader]) {
 		request_refuse(rq, ERROR_NO_SPACE);
 		return;
 	} else {

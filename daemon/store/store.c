@@ -214,10 +214,10 @@ static int apply_one(struct store *s, struct cursor *in, const struct store_sink
 	uint8_t kind = cursor_u8(in), node = cursor_u8(in);
 	uint64_t incarnation, sequence;
 	struct bytes *out = NULL;
+	uint16_t refusal = cursor_u16(in);
 	bool ours;
 	int resp = 2, r = 0;
 
-	(void)cursor_u16(in);
 	incarnation = cursor_u64(in);
 	sequence = cursor_u64(in);
 	if (in->bad)
@@ -226,13 +226,18 @@ static int apply_one(struct store *s, struct cursor *in, const struct store_sink
 		return 0;
 	s->reply_left = REPLY_VALUES_MAX;
 	ours = sink && sink->node == node && sink->incarnation == incarnation;
+	if (kind == BUNDLE_EMPTY) {
+		if (ours)
+			sink->refused(sink->arg, sequence, refusal);
+		return 0;
+	}
 	if (ours)
 		out = sink->begin(sink->arg, sequence, &resp);
 	if (kind == BUNDLE_COMMAND)
 		r = apply_command(s, in, out, resp);
 	else if (kind == BUNDLE_EXEC)
 		r = apply_exec(s, in, out, resp);
-	else if (kind != BUNDLE_EMPTY)
+	else
 		r = -EBADMSG;
 	if (ours)
 		sink->done(sink->arg, sequence);
@@ -358,14 +363,25 @@ void bundle_begin(struct bytes *out, uint64_t stamp_ms)
 	bytes_put_u64(out, stamp_ms);
 }
 
-void bundle_head(struct bytes *out, enum bundle_kind kind, uint8_t node, uint64_t incarnation, uint64_t sequence, uint32_t body_size)
+static void put_head(struct bytes *out, enum bundle_kind kind, enum bundle_refusal why, uint8_t node, uint64_t incarnation, uint64_t sequence,
+		     uint32_t body_size)
 {
 	bytes_put_u32(out, BUNDLE_HEAD - 4 + body_size);
 	bytes_put_u8(out, (uint8_t)kind);
 	bytes_put_u8(out, node);
-	bytes_put_u16(out, 0);
+	bytes_put_u16(out, (uint16_t)why);
 	bytes_put_u64(out, incarnation);
 	bytes_put_u64(out, sequence);
+}
+
+void bundle_head(struct bytes *out, enum bundle_kind kind, uint8_t node, uint64_t incarnation, uint64_t sequence, uint32_t body_size)
+{
+	put_head(out, kind, REFUSAL_NONE, node, incarnation, sequence, body_size);
+}
+
+void bundle_refuse(struct bytes *out, enum bundle_refusal why, uint8_t node, uint64_t incarnation, uint64_t sequence)
+{
+	put_head(out, BUNDLE_EMPTY, why, node, incarnation, sequence, 0);
 }
 
 uint64_t entry_stamp(const struct entry *e)

@@ -4,7 +4,7 @@
  * else only reads. Time is what the leaders stamped into the entries ([time]).
  *
  * The payload of ENTRY_BUNDLE is: stamp (8 bytes, ms), then commands, each
- *   size (4, of what follows), kind (1), node (1), zero (2), incarnation (8), sequence (8), body.
+ *   size (4, of what follows), kind (1), node (1), refusal (2), incarnation (8), sequence (8), body.
  * node and incarnation name the ingress session ([session]): a group applies each session's sequences once and
  * without gaps. A session's end is the beginning of the same node's next incarnation.
  * The payload of ENTRY_NOOP is only the stamp.
@@ -18,8 +18,15 @@
 
 enum bundle_kind {
 	BUNDLE_COMMAND = 1, /* body: command_encode() */
-	BUNDLE_EMPTY = 2,   /* an abandoned sequence, filled so that the next ones can follow */
+	BUNDLE_EMPTY = 2,   /* a sequence that is abandoned or refused, filled so that the next ones can follow */
 	BUNDLE_EXEC = 3,    /* body: watch count (4), {hash (8), index (8)}..., command count (4), commands */
+};
+
+/* Why a leader put BUNDLE_EMPTY in a command's place: certainly not executed, and never will be ([session]). */
+enum bundle_refusal {
+	REFUSAL_NONE = 0, /* its ingress gave it up: nobody waits */
+	REFUSAL_BUSY = 1,
+	REFUSAL_NO_SPACE = 2,
 };
 
 #define BUNDLE_HEAD 24u /* size .. sequence */
@@ -37,9 +44,10 @@ struct store_sink {
 	void *arg;
 	uint8_t node;
 	uint64_t incarnation;
-	/* The reply's place and protocol, or NULL; then done once it is there. */
+	/* The reply's place and protocol, or NULL; then done once it is there; or refused alone, with nothing executed. */
 	struct bytes *(*begin)(void *arg, uint64_t sequence, int *ret_resp);
 	void (*done)(void *arg, uint64_t sequence);
+	void (*refused)(void *arg, uint64_t sequence, enum bundle_refusal why);
 };
 
 /* Applies an ENTRY_BUNDLE or ENTRY_NOOP. -EBADMSG: it can't be understood (a later version's): nothing was changed by the part in question. */
@@ -73,6 +81,8 @@ bool store_restore(struct store *s, const uint8_t *data, size_t size);
 void bundle_begin(struct bytes *out, uint64_t stamp_ms);
 /* Appends one command's head; the body of body_size bytes must follow. */
 void bundle_head(struct bytes *out, enum bundle_kind kind, uint8_t node, uint64_t incarnation, uint64_t sequence, uint32_t body_size);
+/* Appends what takes the place of a command that isn't to be executed. */
+void bundle_refuse(struct bytes *out, enum bundle_refusal why, uint8_t node, uint64_t incarnation, uint64_t sequence);
 uint64_t entry_stamp(const struct entry *e);
 
 #endif
