@@ -275,14 +275,17 @@ static void group_step(struct group *g, struct raft_event *event)
 			io_timer_start(g->lane->io, &g->wake, max_u64(g->raft.wake_ns, event->now_ns + NS_PER_MS / 2));
 }
 
-void group_receive(struct group *g, struct raft_message *m)
+bool group_receive(struct group *g, struct raft_message *m)
 {
+	if (!raft_message_sound(&g->raft, m))
+		return false;
 	if ((m->type == RAFT_VOTE || m->type == RAFT_PREVOTE) && m->seen_sequence > journal_durable(g->lane->journal) &&
 	    !g->lane->found.heads_lost) {
 		g->lane->found.heads_lost = true;
 		lane_quarantine(g->lane, "a candidate remembers a later batch than the disk has");
 	}
 	group_step(g, &(struct raft_event){.type = RAFT_RECEIVE, .message = m});
+	return true;
 }
 
 void group_stored(struct group *g, raft_index index, raft_term term)

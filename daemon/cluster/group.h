@@ -123,7 +123,8 @@ void group_transfer(struct group *g, uint8_t node);
 /* ---- for lane.c ---- */
 void group_turn(struct group *g);
 void group_tick(struct group *g, uint64_t now_ns);
-void group_receive(struct group *g, struct raft_message *m);
+/* False: a peer that keeps the protocol can't have sent it. */
+bool group_receive(struct group *g, struct raft_message *m);
 void group_forwarded(struct group *g, uint8_t from, struct cursor *items);
 void group_read_asked(struct group *g, uint8_t from, uint64_t context);
 void group_read_answered(struct group *g, uint64_t context, raft_index index);

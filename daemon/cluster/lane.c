@@ -471,18 +471,14 @@ static bool receive_raft(struct lane *lane, struct peer *p, struct cursor *body)
 {
 	struct raft_message m;
 	struct group *g;
+	bool ok;
 
 	if (!wire_get_raft(body, &m))
 		return false;
 	g = lane_group(lane, m.group);
-	if (m.from != p->node || m.to != lane->config->node) {
-		wire_raft_free(&m);
-		return false;
-	}
-	if (g)
-		group_receive(g, &m);
+	ok = m.from == p->node && m.to == lane->config->node && (!g || group_receive(g, &m));
 	wire_raft_free(&m);
-	return true;
+	return ok;
 }
 
 static bool receive_repair(struct lane *lane, struct peer *p, struct cursor *body)

@@ -678,6 +678,29 @@ static void receive_append_reply(struct raft *r, struct raft_update *u, const st
 		r->dirty = true;
 }
 
+/* What is committed here is never overwritten. That the row itself has no gap and its terms don't fall, the decoder has seen. */
+static bool entries_sound(const struct raft *r, const struct raft_message *m)
+{
+	for (uint32_t i = 0; i < m->entry_count; i++) {
+		const struct entry *e = m->entries[i];
+
+		if (e->index > r->log.start && e->index <= r->commit && raft_log_term(&r->log, e->index) != e->term)
+			return false;
+	}
+	return true;
+}
+
+bool raft_message_sound(const struct raft *r, const struct raft_message *m)
+{
+	if (!is_voter(r, m->from) || m->from == r->self)
+		return false;
+	if (m->type == RAFT_APPEND) /* one leader a term */
+		return !(r->role == RAFT_LEADER && m->term == r->term) && entries_sound(r, m);
+	if (m->type == RAFT_APPEND_REPLY && r->role == RAFT_LEADER && m->term == r->term)
+		return m->round <= r->round && (!(m->flags & RAFT_GRANTED) || m->index <= r->log.last);
+	return true;
+}
+
 static void receive(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns)
 {
 	if (!is_voter(r, m->from) || m->from == r->self)

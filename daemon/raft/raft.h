@@ -196,6 +196,8 @@ void raft_recovered(struct raft *r, uint64_t now_ns);
 void raft_fini(struct raft *r);
 /* The message and entry of the event are borrowed. The update is filled anew. */
 void raft_step(struct raft *r, const struct raft_event *event, struct raft_update *ret_update);
+/* False: no node that keeps the protocol can have sent this now. Ask before RAFT_RECEIVE: hostile input must end its connection, not us. */
+bool raft_message_sound(const struct raft *r, const struct raft_message *m);
 /* A RAFT_FLUSH would send something. */
 bool raft_dirty(const struct raft *r);
 /* A quorum's promises stand now: reads may be answered from the leader's state ([lease-clock]: read now_ns after the request). */

@@ -738,6 +738,54 @@ static void test_commits_are_told_to_who_waits(void **state)
 	assert_int_equal(n.box[other].r.commit, 3);
 }
 
+/* What no honest peer sends is told from what it may: a hostile one must not bring us down (law 9). */
+static void test_unsound_messages(void **state)
+{
+	struct entry *other = entry_new(ENTRY_BUNDLE, 8), *entries[] = {other};
+	uint8_t l, f;
+	raft_term term;
+
+	(void)state;
+	start(3);
+	l = elect();
+	f = (uint8_t)(l % 3 + 1);
+	propose(l);
+	pump();
+	run_ms(20);
+	term = n.box[l].r.term;
+	other->index = 1;
+	other->term = term;
+	memset(other->data, 'x', 8);
+	entry_seal(other);
+	{
+		const struct {
+			uint8_t at; /* who receives it */
+			struct raft_message m;
+			bool sound;
+		} table[] = {
+			{l, {.type = RAFT_APPEND, .from = f, .term = term}, false}, /* a second leader in a term */
+			{l, {.type = RAFT_APPEND, .from = f, .term = term + 1}, true},
+			{l, {.type = RAFT_APPEND_REPLY, .from = f, .term = term, .flags = RAFT_GRANTED, .index = 2}, true},
+			{l, {.type = RAFT_APPEND_REPLY, .from = f, .term = term, .flags = RAFT_GRANTED, .index = 3}, false}, /* beyond the log */
+			{l, {.type = RAFT_APPEND_REPLY, .from = f, .term = term, .flags = RAFT_GRANTED | RAFT_QUARANTINED, .index = 3}, false},
+			{l, {.type = RAFT_APPEND_REPLY, .from = f, .term = term, .flags = RAFT_GRANTED, .round = 999}, false}, /* a round that wasn't */
+			{l, {.type = RAFT_APPEND_REPLY, .from = f, .term = term - 1, .flags = RAFT_GRANTED, .index = 99}, true}, /* late: ignored */
+			{l, {.type = RAFT_VOTE, .from = l, .term = term + 1}, false}, /* from ourselves */
+			{l, {.type = RAFT_VOTE, .from = 9 % NODE_SLOTS, .term = term + 1}, false}, /* no voter */
+			{f, {.type = RAFT_APPEND, .from = l, .term = term, .entry_count = 1, .entries = entries}, true}, /* again */
+		};
+
+		for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+			if (raft_message_sound(&n.box[table[i].at].r, &table[i].m) != table[i].sound)
+				fail_msg("row %zu should be %s", i, table[i].sound ? "sound" : "unsound");
+	}
+	/* What is committed is never overwritten. */
+	other->term = term + 1;
+	assert_false(raft_message_sound(&n.box[f].r, &(struct raft_message){
+		.type = RAFT_APPEND, .from = l, .term = term + 1, .entry_count = 1, .entries = entries}));
+	entry_unref(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -756,6 +804,7 @@ int main(void)
 		cmocka_unit_test(test_commit_counts_only_durable_copies),
 		cmocka_unit_test(test_commits_are_told_to_who_waits),
 		cmocka_unit_test(test_no_leader_on_a_vote_that_is_not_durable),
+		cmocka_unit_test(test_unsound_messages),
 		cmocka_unit_test(test_missing_payload),
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
