@@ -17,6 +17,7 @@ enum plant {
 	PLANT_TORN_ACCEPTED,
 	PLANT_LEASE_OVER_PAUSE,
 	PLANT_RETRY_TWICE,
+	PLANT_TRUST_CLOCK,
 	PLANT_HEAP_FLIP, /* done by the simulator itself: a bit of one replica's memory flips */
 };
 

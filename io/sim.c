@@ -158,7 +158,18 @@ uint64_t io_boottime_ns(struct io *io)
 
 uint64_t io_realtime_ms(struct io *io)
 {
-	return (uint64_t)(1750000000000ll + io->sim->machines[io->machine].realtime_skew_ms) + sim_io_now(io) / NS_PER_MS;
+	return (uint64_t)(REALTIME_BASE_MS + io->sim->machines[io->machine].realtime_skew_ms) + sim_io_now(io) / NS_PER_MS;
+}
+
+void sim_set_clock(struct sim *s, uint8_t machine, int64_t off_ms)
+{
+	s->machines[machine].realtime_skew_ms = off_ms;
+	s->counts.jumps++;
+}
+
+uint64_t sim_true_ms(const struct sim *s)
+{
+	return REALTIME_BASE_MS + s->now_ns / NS_PER_MS;
 }
 
 void io_random(struct io *io, void *ret, size_t size)

@@ -35,7 +35,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps;
 };
 
 struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);
@@ -57,6 +57,10 @@ void sim_crash(struct sim *s, uint8_t machine, bool silent);
 bool sim_writing(const struct sim *s, uint8_t machine);
 void sim_pause(struct sim *s, uint8_t machine, uint64_t ns);
 void sim_cut(struct sim *s, uint8_t from, uint8_t to, bool cut);
+/* Sets the machine's realtime clock so far off the true time. */
+void sim_set_clock(struct sim *s, uint8_t machine, int64_t off_ms);
+/* The true time, in milliseconds since 1970. */
+uint64_t sim_true_ms(const struct sim *s);
 /* Flips one bit somewhere in what the machine's files under path_part hold beside zeros; false if there is nothing. */
 bool sim_flip(struct sim *s, uint8_t machine, const char *path_part);
 

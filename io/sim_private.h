@@ -10,6 +10,7 @@
 
 #define SIM_PAGE 4096u
 #define SIM_SECTOR 512u
+#define REALTIME_BASE_MS 1750000000000ll
 
 enum sim_event_kind {
 	EVENT_WAKE = 1,   /* an io runs a turn */

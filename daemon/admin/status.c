@@ -54,6 +54,8 @@ static json_t *lane_status(const struct lane *lane)
 	set_int(o, "damaged_batches_at_start", lane->found.damaged);
 	(void)json_object_set_new(o, "heads_lost", json_boolean(lane->found.heads_lost));
 	set_int(o, "repaired", lane->repaired);
+	(void)json_object_set_new(o, "clock_off", json_boolean(lane->clock.off));
+	(void)json_object_set_new(o, "clock_off_ms", json_integer(lane->clock.off_ms));
 	for (unsigned i = 0; i < sizeof s.write_ns_bucket / sizeof s.write_ns_bucket[0]; i++)
 		(void)json_array_append_new(buckets, json_integer((json_int_t)s.write_ns_bucket[i]));
 	(void)json_object_set_new(o, "write_us_buckets", buckets);
@@ -208,6 +210,7 @@ void status_metrics(const json_t *status, struct bytes *out)
 		{"segments", "journal_segments", "gauge", "Segments in use."},
 		{"backlog_bytes", "journal_backlog_bytes", "gauge", "Payload bytes not yet durable."},
 		{"out_of_space", "journal_out_of_space", "gauge", "1 while no segment can be prepared."},
+		{"clock_off", "clock_off", "gauge", "1 while this node's clock is off the voters' median: it neither leads nor stamps."},
 		{"repaired", "journal_repaired_entries", "counter", "Entries whose payload had rotted and was fetched from a peer."},
 		{"damaged_batches_at_start", "journal_damaged_batches", "gauge", "Batches with rot that recovery found at this start."},
 	};

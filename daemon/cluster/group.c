@@ -64,9 +64,17 @@ void request_refuse(struct request *rq, const char *error)
 	finish(rq, REQUEST_REFUSED);
 }
 
+static bool planted(const struct group *g, enum plant plant)
+{
+	return g->lane->config->plant == plant;
+}
+
+/* The group's time: never back, and by a clock that the voters agree with ([time]). */
 static uint64_t stamp_now(struct group *g)
 {
-	g->last_stamp = max_u64(g->last_stamp, io_realtime_ms(g->lane->io));
+	uint64_t now_ms = planted(g, PLANT_TRUST_CLOCK) ? io_realtime_ms(g->lane->io) : clock_stamp_ms(&g->lane->clock, io_boottime_ns(g->lane->io));
+
+	g->last_stamp = max_u64(g->last_stamp, now_ms);
 	return g->last_stamp;
 }
 
@@ -74,11 +82,6 @@ static uint64_t stamp_now(struct group *g)
 
 static void group_step(struct group *g, struct raft_event *event);
 static void group_apply(struct group *g);
-
-static bool planted(const struct group *g, enum plant plant)
-{
-	return g->lane->config->plant == plant;
-}
 
 static void store_hard(struct group *g)
 {
@@ -893,7 +896,7 @@ void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64
 	log_error("group: this node's state has diverged group=%u index=%llu: stopping; its disk is intact unless told otherwise: start it "
 		  "again, and if it happens again, check its memory", g->id, (unsigned long long)index);
 	g->lane->stopped = true;
-	g->lane->failed(g->lane->arg, "divergence", -EILSEQ);
+	g->lane->failed(g->lane->arg, "divergence", -EUCLEAN);
 }
 
 /* ---- time ---- */
@@ -904,7 +907,7 @@ static void stamp_if_due(struct group *g)
 	int64_t first = g->store ? store_first_expiry_ms(g->store) : 0;
 	struct entry *e;
 
-	if (!first || !group_leads(g) || g->raft.log.last != g->applied || (uint64_t)first > io_realtime_ms(g->lane->io))
+	if (!first || !group_leads(g) || g->raft.log.last != g->applied || (uint64_t)first > stamp_now(g))
 		return;
 	e = entry_new(ENTRY_NOOP, STAMP_SIZE);
 	put_le64(e->data, stamp_now(g));
@@ -948,10 +951,11 @@ static uint8_t successor(const struct group *g, uint64_t now_ns)
 	return best;
 }
 
-/* A leader whose disk is full can't take writes: another node may. */
-static void leave_full_disk(struct group *g, uint64_t now_ns)
+/* A leader whose disk is full can't take writes, and one whose clock is off must not stamp them: another node may. */
+static void leave_if_unfit(struct group *g, uint64_t now_ns)
 {
-	uint8_t node = group_leads(g) && journal_out_of_space(g->lane->journal) ? successor(g, now_ns) : RAFT_NO_NODE;
+	bool unfit = journal_out_of_space(g->lane->journal) || g->raft.barred;
+	uint8_t node = group_leads(g) && unfit ? successor(g, now_ns) : RAFT_NO_NODE;
 
 	if (node)
 		group_transfer(g, node);
@@ -959,13 +963,14 @@ static void leave_full_disk(struct group *g, uint64_t now_ns)
 
 void group_tick(struct group *g, uint64_t now_ns)
 {
+	g->raft.barred = !clock_fit(&g->lane->clock) && !planted(g, PLANT_TRUST_CLOCK);
 	group_step(g, &(struct raft_event){.type = RAFT_TICK});
 	give_up_late(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
 	ask_for_checksums(g, now_ns);
 	lead_where_preferred(g, now_ns);
-	leave_full_disk(g, now_ns);
+	leave_if_unfit(g, now_ns);
 	stamp_if_due(g);
 	if (!list_empty(&g->writes) && !group_leads(g) && now_ns >= g->resend_ns) {
 		/* A leader may drop what it can't take at the moment. Sending twice does no harm. */

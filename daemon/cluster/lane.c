@@ -213,6 +213,19 @@ void lane_add_group(struct lane *lane, struct group *g)
 	lane->groups[lane->group_count++] = g;
 }
 
+/* Compares our clock with those of the voters, and says so when it goes wrong or comes right. */
+static void judge_clock(struct lane *lane, uint64_t now_ns)
+{
+	bool was_off = lane->clock.off;
+
+	clock_judge(&lane->clock, lane->config->member_count / 2u + 1, io_realtime_ms(lane->io), now_ns);
+	if (lane->clock.off && !was_off)
+		log_warning("clock: off by %lld ms from the voters' median lane=%u: this node neither leads nor stamps until that is mended; check its time service",
+			    (long long)lane->clock.off_ms, lane->id);
+	else if (was_off && !lane->clock.off)
+		log_notice("clock: agrees with the voters again lane=%u", lane->id);
+}
+
 static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 {
 	lane->heartbeat_ns = now_ns + HEARTBEAT_NS;
@@ -225,6 +238,7 @@ static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 				.generation = lane->generation,
 				.durable = journal_durable(lane->journal),
 				.epoch = journal_peer_sequence(lane->journal, node),
+				.realtime_ms = io_realtime_ms(lane->io),
 				.full = journal_out_of_space(lane->journal),
 			});
 	}
@@ -238,6 +252,7 @@ static void lane_tick(struct io_timer *t)
 	if (lane->stopped)
 		return;
 	(void)liveness_expire(&lane->liveness, now_ns);
+	judge_clock(lane, now_ns);
 	if (now_ns >= lane->heartbeat_ns)
 		send_heartbeats(lane, now_ns);
 	for (unsigned i = 0; i < NODE_SLOTS; i++)
@@ -443,6 +458,8 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 		return false;
 	journal_note_peer(lane->journal, p->node, h.durable);
 	lane->peer_full[p->node] = h.full;
+	clock_heard(&lane->clock, p->node, h.realtime_ms, now_ns);
+	judge_clock(lane, now_ns);
 	if (h.epoch > journal_durable(lane->journal) && !lane->found.heads_lost) {
 		/* It remembers more of our journal than there is: the disk lied to us ([torn]). */
 		lane->found.heads_lost = true;
@@ -450,6 +467,7 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 	}
 	h.epoch = liveness_heard(&lane->liveness, p->node, h.generation, now_ns);
 	h.durable = journal_durable(lane->journal);
+	h.realtime_ms = io_realtime_ms(lane->io);
 	out = peer_out(p);
 	if (out)
 		wire_put_heartbeat(out, WIRE_HEARTBEAT_REPLY, &h);

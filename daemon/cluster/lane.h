@@ -10,6 +10,7 @@
 #define HF_CLUSTER_LANE_H
 
 #include "base/list.h"
+#include "cluster/clock.h"
 #include "cluster/identity.h"
 #include "cluster/peer.h"
 #include "cluster/wire.h"
@@ -43,6 +44,7 @@ struct lane {
 	struct journal *journal;
 	struct journal_recovery found;
 	struct liveness liveness;
+	struct clock clock;
 	struct peer *peers[NODE_SLOTS];
 	uint64_t seen_incarnation[NODE_SLOTS];
 	uint64_t restarted_ns[NODE_SLOTS]; /* when a new incarnation was first heard: it doesn't vote for a while */

@@ -135,6 +135,7 @@ void wire_put_heartbeat(struct bytes *out, enum wire_type type, const struct wir
 	bytes_put_u64(out, h->generation);
 	bytes_put_u64(out, h->durable);
 	bytes_put_u64(out, h->epoch);
+	bytes_put_u64(out, h->realtime_ms);
 	bytes_put_u8(out, h->full);
 	wire_end(out, mark);
 }
@@ -145,6 +146,7 @@ bool wire_get_heartbeat(struct cursor *in, struct wire_heartbeat *ret)
 	ret->generation = cursor_u64(in);
 	ret->durable = cursor_u64(in);
 	ret->epoch = cursor_u64(in);
+	ret->realtime_ms = cursor_u64(in);
 	ret->full = cursor_u8(in);
 	return !in->bad;
 }

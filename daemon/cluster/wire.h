@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
 #define WIRE_FRAME_MAX (64u << 20)
@@ -61,6 +61,7 @@ struct wire_heartbeat {
 	uint64_t generation; /* see liveness_heard() */
 	uint64_t durable;    /* the sender's journal sequence */
 	uint64_t epoch;      /* the receiver's sequence that the sender remembers; reply: under which the replier supports the receiver */
+	uint64_t realtime_ms; /* the sender's CLOCK_REALTIME */
 	bool full;           /* the sender's disk is full */
 };
 

@@ -25,7 +25,7 @@ static struct entry *make(raft_index index, raft_term term, uint32_t size)
 /* A frame with a heartbeat and an APPEND of two entries. */
 static void build(struct bytes *out, struct raft_log *log)
 {
-	struct wire_heartbeat h = {.sent_ns = 1, .generation = 2, .durable = 3, .epoch = 4};
+	struct wire_heartbeat h = {.sent_ns = 1, .generation = 2, .durable = 3, .epoch = 4, .realtime_ms = 5};
 	struct raft_message m = {
 		.type = RAFT_APPEND, .from = 1, .to = 2, .flags = RAFT_WANT_REPLY, .group = 7, .term = 5, .index = 1, .log_term = 3,
 		.commit = 1, .round = 9, .epoch = 11, .left_ns = 12, .seen_sequence = 13, .last = 3,
@@ -65,6 +65,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(h.generation, 2);
 	assert_int_equal(h.durable, 3);
 	assert_int_equal(h.epoch, 4);
+	assert_int_equal(h.realtime_ms, 5);
 	assert_true(wire_next(&payload, &type, &body));
 	assert_int_equal(type, WIRE_RAFT);
 	assert_true(wire_get_raft(&body, &m));

@@ -257,7 +257,7 @@ static void try_campaign(struct raft *r, struct raft_update *u, uint64_t now_ns)
 {
 	unsigned ready = 0;
 
-	if (r->grant_ns[r->self] > now_ns)
+	if (r->grant_ns[r->self] > now_ns || r->barred)
 		return;
 	for (unsigned i = 0; i < r->voter_count; i++) {
 		uint8_t node = r->voters[i];
@@ -742,7 +742,7 @@ static void receive(struct raft *r, struct raft_update *u, const struct raft_mes
 		return;
 	case RAFT_TIMEOUT_NOW:
 		if (m->term == r->term && r->role == RAFT_FOLLOWER && r->leader == m->from && !r->missing &&
-		    !r->quarantined && now_ns >= r->liveness->quiet_until_ns)
+		    !r->quarantined && !r->barred && now_ns >= r->liveness->quiet_until_ns)
 			become_candidate(r, u, now_ns, true);
 		return;
 	}
@@ -777,7 +777,7 @@ static void tick_follower(struct raft *r, struct raft_update *u, uint64_t now_ns
 		r->wake_ns = earlier(r->wake_ns, r->campaign_ns);
 		return;
 	}
-	if (r->missing || r->quarantined) {
+	if (r->missing || r->quarantined || r->barred) {
 		r->campaign_ns = now_ns + ELECTION_NS;
 		return;
 	}

@@ -145,6 +145,7 @@ struct raft {
 	raft_index commit, stored;
 	raft_index missing;     /* lowest entry without payload; 0: none */
 	bool quarantined;       /* recovery may have lost heads: no vote, no acknowledgement ([damaged]) */
+	bool barred;            /* set by the owner: this node is not to lead now ([time]); it votes as ever */
 	bool reads_by_round;    /* TimeoutNow was sent: no lease read in this term */
 
 	/* follower */

@@ -710,6 +710,32 @@ static void test_quarantined_answers_confirm_nothing(void **state)
 	assert_true(n.box[other].r.quarantined);
 }
 
+/* [time]: a node whose clock is off votes, but neither campaigns nor takes a leadership over. */
+static void test_barred_node_does_not_lead(void **state)
+{
+	uint8_t l, barred, other;
+
+	(void)state;
+	start(3);
+	l = elect();
+	barred = (uint8_t)(l % 3 + 1);
+	other = (uint8_t)(6 - l - barred);
+	n.box[barred].r.barred = true;
+	step(l, (struct raft_event){.type = RAFT_TRANSFER, .node = barred});
+	pump();
+	run_ms(300);
+	assert_int_not_equal(leader(), barred);
+	n.box[l].up = false;
+	hang_up(l);
+	run_ms(1000);
+	assert_int_equal(leader(), other);
+	n.box[l].up = true;
+	n.box[other].up = false;
+	hang_up(other);
+	run_ms(1000);
+	assert_int_equal(leader(), l);
+}
+
 /* Who waits for a commit hears of it at once, the others with the next message, at the latest with the next tick. */
 static void test_commits_are_told_to_who_waits(void **state)
 {
@@ -804,6 +830,7 @@ int main(void)
 		cmocka_unit_test(test_commit_counts_only_durable_copies),
 		cmocka_unit_test(test_commits_are_told_to_who_waits),
 		cmocka_unit_test(test_no_leader_on_a_vote_that_is_not_durable),
+		cmocka_unit_test(test_barred_node_does_not_lead),
 		cmocka_unit_test(test_unsound_messages),
 		cmocka_unit_test(test_missing_payload),
 		cmocka_unit_test(test_quarantine),

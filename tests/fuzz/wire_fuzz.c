@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 void fuzz_seeds(void)
 {
 	struct wire_hello hello = {.version = WIRE_VERSION, .node = 1, .lanes = 1, .cluster_id = {1, 2}, .incarnation = 3, .groups = 3};
-	struct wire_heartbeat beat = {.sent_ns = 1, .generation = 2, .durable = 3, .epoch = 4};
+	struct wire_heartbeat beat = {.sent_ns = 1, .generation = 2, .durable = 3, .epoch = 4, .realtime_ms = 5};
 	struct raft_message m = {.type = RAFT_APPEND, .from = 1, .to = 2, .group = 1, .term = 2, .index = 1, .log_term = 1, .last = 3};
 	struct bytes out = {0};
 	struct raft_log log;

@@ -32,7 +32,7 @@ static const struct { const char *name; enum plant plant; } plants[] = {
 	{"vote-unpersisted", PLANT_VOTE_UNPERSISTED}, {"read-without-lease", PLANT_READ_WITHOUT_LEASE},
 	{"ack-before-fsync", PLANT_ACK_BEFORE_FSYNC}, {"torn-accepted", PLANT_TORN_ACCEPTED},
 	{"lease-over-pause", PLANT_LEASE_OVER_PAUSE}, {"retry-twice", PLANT_RETRY_TWICE},
-	{"heap-flip", PLANT_HEAP_FLIP},
+	{"trust-clock", PLANT_TRUST_CLOCK}, {"heap-flip", PLANT_HEAP_FLIP},
 };
 
 static struct arguments arguments;
@@ -168,11 +168,11 @@ int main(int argc, char **argv)
 		print_replay();
 	}
 	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
-	       "restored=%llu failed=%llu unknown=%llu nodes=%u %s\n",
+	       "restored=%llu jumps=%llu failed=%llu unknown=%llu nodes=%u %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
 	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
-	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)clients_stats(c)->failed,
+	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)clients_stats(c)->failed,
 	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), ok ? "ok" : "FAILED");
 	bytes_free(&why);
 	clients_end(c);

@@ -13,6 +13,8 @@
 
 #define FAULT_NS_MIN (60 * NS_PER_MS)
 #define FAULT_NS_MAX (900 * NS_PER_MS)
+#define JUMP_NS_MAX (3 * NS_PER_S)
+#define CLOCK_SLACK_MS 500u /* honest clocks differ, drift, and a node may stand still between stamp and check */
 #define GROUPS_MAX 8u
 
 struct sim_node {
@@ -47,6 +49,7 @@ struct world {
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
+	uint64_t clock_random, next_jump_ns; /* a stream of its own, so that jumps shift no other fault */
 	bool healed, cut_at_election, flipped;
 	char failure[300];
 };
@@ -229,6 +232,15 @@ static void check_state(struct world *w, struct sim_node *n, const struct group 
 		fail(w, "states differ: group %u index %llu node %u", g->id, (unsigned long long)g->applied, n->id);
 }
 
+/* No group's time is ahead of the true one by more than the bound and what honest clocks are off by. */
+static void check_time(struct world *w, const struct sim_node *n, const struct group *g)
+{
+	uint64_t true_ms = sim_true_ms(w->sim);
+
+	if (g->store && (uint64_t)store_now_ms(g->store) > true_ms + CLOCK_BOUND_MS + CLOCK_SLACK_MS)
+		fail(w, "group %u's time is %llu ms ahead on node %u", g->id, (unsigned long long)((uint64_t)store_now_ms(g->store) - true_ms), n->id);
+}
+
 static void check_node(struct world *w, struct sim_node *n)
 {
 	for (uint32_t i = 0; i < n->node->lane_count; i++)
@@ -241,6 +253,7 @@ static void check_node(struct world *w, struct sim_node *n)
 			check_leader(w, n, g);
 			check_committed(w, n, g);
 			check_state(w, n, g);
+			check_time(w, n, g);
 		}
 }
 
@@ -345,7 +358,19 @@ static void fault(struct world *w)
 	} else if (!w->heal_links_ns) {
 		cut_links(w);
 	}
+	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->clock_random, JUMP_NS_MAX);
 	w->next_fault_ns = sim_now(w->sim) + draw_between(w, FAULT_NS_MIN, FAULT_NS_MAX);
+}
+
+/* The clock of one node, always the same, is set wrong by up to two years, or right again. */
+static void jump_clock(struct world *w)
+{
+	static const int64_t reach_ms[] = {0, 3000, 3600000, 63072000000};
+	uint8_t id = (uint8_t)(w->rot_node % w->node_count + 1);
+	int64_t off_ms = (int64_t)rand_below(&w->clock_random, (uint64_t)reach_ms[rand_below(&w->clock_random, 4)] + 1);
+
+	sim_set_clock(w->sim, id, rand_below(&w->clock_random, 2) ? off_ms : -off_ms);
+	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->clock_random, JUMP_NS_MAX);
 }
 
 /* The planted heap-flip: one bit of a value in the memory of the node that also has the rotting disk. */
@@ -397,6 +422,8 @@ bool world_run(struct world *w, uint64_t until_ns)
 
 		if (!w->healed && now_ns >= w->next_fault_ns)
 			fault(w);
+		if (!w->healed && now_ns >= w->next_jump_ns)
+			jump_clock(w);
 		if (w->heal_links_ns && now_ns >= w->heal_links_ns)
 			mend_links(w);
 		if (sim_step(w->sim, stop_ns)) {
@@ -431,6 +458,7 @@ struct world *world_new(const struct world_options *o)
 	struct sim_faults faults;
 
 	w->random = mix64(o->seed ^ 0x776f726c64u);
+	w->clock_random = mix64(o->seed ^ 0x636c6f636bu);
 	w->plant = o->plant;
 	w->node_count = draw(w, 5) ? 3 : 5;
 	w->reactors = draw(w, 4) ? 1 : 2;
