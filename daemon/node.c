@@ -54,14 +54,13 @@ static void reactor_begin(struct io_message *m)
 				continue;
 			g = group_new(lane, id, r->catalog.hash_seed, NULL);
 			lane_add_group(lane, g);
-			if (lane->found.heads_lost)
-				g->raft.quarantined = true;
 			group_start(g);
 		}
 		if (lane->id != 0)
 			lane_start(lane);
 		else
 			lane_new_groups(lane);
+		lane_complete(lane);
 	}
 	free(b);
 }
@@ -106,8 +105,6 @@ static void start_group0(struct node *n)
 	n->group0_started = true;
 	g = group_new(lane, 0, 0, &n->catalog);
 	lane_add_group(lane, g);
-	if (lane->found.heads_lost)
-		g->raft.quarantined = true;
 	group_start(g);
 	lane_new_groups(lane);
 }

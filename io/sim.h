@@ -61,7 +61,7 @@ void sim_cut(struct sim *s, uint8_t from, uint8_t to, bool cut);
 void sim_set_clock(struct sim *s, uint8_t machine, int64_t off_ms);
 /* The true time, in milliseconds since 1970. */
 uint64_t sim_true_ms(const struct sim *s);
-/* Flips one bit somewhere in what the machine's files under path_part hold beside zeros; false if there is nothing. */
-bool sim_flip(struct sim *s, uint8_t machine, const char *path_part);
+/* Rot somewhere in what the machine's files under path_part hold beside zeros: one bit, or a whole page of garbage. False if there is nothing. */
+bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_page);
 
 #endif

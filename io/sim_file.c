@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "io/sim_private.h"
 
@@ -449,7 +450,7 @@ void sim_disk_crash(struct sim *s, struct io_env *m)
 	}
 }
 
-bool sim_flip(struct sim *s, uint8_t machine, const char *path_part)
+bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_page)
 {
 	uint64_t pages = 0, pick;
 
@@ -468,7 +469,12 @@ bool sim_flip(struct sim *s, uint8_t machine, const char *path_part)
 		for (uint64_t i = 0; strstr(f->path, path_part) && i < f->page_count; i++) {
 			if (!f->pages[i] || pick-- != 0)
 				continue;
-			f->pages[i][sim_random(s, SIM_PAGE)] ^= (uint8_t)(1u << sim_random(s, 8));
+			if (whole_page) {
+				for (unsigned at = 0; at < SIM_PAGE; at++)
+					f->pages[i][at] = (uint8_t)rand_next(&s->random);
+			} else {
+				f->pages[i][sim_random(s, SIM_PAGE)] ^= (uint8_t)(1u << sim_random(s, 8));
+			}
 			s->counts.flips++;
 			return true;
 		}

@@ -211,6 +211,8 @@ void lane_add_group(struct lane *lane, struct group *g)
 {
 	lane->groups = mem_realloc(lane->groups, (lane->group_count + 1) * sizeof *lane->groups);
 	lane->groups[lane->group_count++] = g;
+	if (lane->found.heads_lost)
+		g->raft.quarantined = true;
 }
 
 /* Compares our clock with those of the voters, and says so when it goes wrong or comes right. */
@@ -220,7 +222,7 @@ static void judge_clock(struct lane *lane, uint64_t now_ns)
 
 	clock_judge(&lane->clock, lane->config->member_count / 2u + 1, io_realtime_ms(lane->io), now_ns);
 	if (lane->clock.off && !was_off)
-		log_warning("clock: off by %lld ms from the voters' median lane=%u: this node neither leads nor stamps until that is mended; check its time service",
+		log_warning("clock: off by %lld ms from the voters' median lane=%u: this node leaves leading to others and stamps by theirs until that is mended; check its time service",
 			    (long long)lane->clock.off_ms, lane->id);
 	else if (was_off && !lane->clock.off)
 		log_notice("clock: agrees with the voters again lane=%u", lane->id);
@@ -343,8 +345,16 @@ void lane_quarantine(struct lane *lane, const char *why)
 		lane->groups[i]->raft.quarantined = true;
 }
 
+void lane_complete(struct lane *lane)
+{
+	lane->complete = true;
+	lane_quarantine_over(lane);
+}
+
 void lane_quarantine_over(struct lane *lane)
 {
+	if (!lane->complete || !lane->found.heads_lost)
+		return;
 	for (uint32_t i = 0; i < lane->group_count; i++)
 		if (lane->groups[i]->raft.quarantined)
 			return;

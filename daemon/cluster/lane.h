@@ -53,6 +53,7 @@ struct lane {
 	uint32_t group_count;
 	struct list dirty;
 	bool peers_dirty;
+	bool complete; /* every group that lives on it is there */
 	bool stopped;
 	struct lane_stored *stored;
 	uint32_t stored_first, stored_count, stored_cap;
@@ -87,7 +88,10 @@ bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovere
 void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term);
 /* May have lost heads or its end: every group on it is quarantined until a leader has confirmed ([damaged]). */
 void lane_quarantine(struct lane *lane, const char *why);
+/* A group is whole again: perhaps it was the last one. */
 void lane_quarantine_over(struct lane *lane);
+/* All groups of the lane have been added: only now can "all are whole again" be true of it. */
+void lane_complete(struct lane *lane);
 
 /* ---- for peer.c ---- */
 void lane_hello(const struct lane *lane, struct wire_hello *ret);

@@ -49,7 +49,7 @@ struct world {
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
-	uint64_t clock_random, next_jump_ns; /* a stream of its own, so that jumps shift no other fault */
+	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
 	bool healed, cut_at_election, flipped;
 	char failure[300];
 };
@@ -138,7 +138,7 @@ static void node_up(struct world *w, struct sim_node *n)
 	int r;
 
 	if (n->id == w->rot_node && !w->healed && draw(w, 3) == 0)
-		(void)sim_flip(w->sim, n->id, "/seg-");
+		(void)sim_rot(w->sim, n->id, "/seg-", rand_below(&w->extra_random, 3) == 0);
 	n->node = mem_zalloc(sizeof *n->node);
 	n->node->arg = n;
 	n->node->failed = on_failed;
@@ -358,7 +358,7 @@ static void fault(struct world *w)
 	} else if (!w->heal_links_ns) {
 		cut_links(w);
 	}
-	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->clock_random, JUMP_NS_MAX);
+	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->extra_random, JUMP_NS_MAX);
 	w->next_fault_ns = sim_now(w->sim) + draw_between(w, FAULT_NS_MIN, FAULT_NS_MAX);
 }
 
@@ -367,10 +367,10 @@ static void jump_clock(struct world *w)
 {
 	static const int64_t reach_ms[] = {0, 3000, 3600000, 63072000000};
 	uint8_t id = (uint8_t)(w->rot_node % w->node_count + 1);
-	int64_t off_ms = (int64_t)rand_below(&w->clock_random, (uint64_t)reach_ms[rand_below(&w->clock_random, 4)] + 1);
+	int64_t off_ms = (int64_t)rand_below(&w->extra_random, (uint64_t)reach_ms[rand_below(&w->extra_random, 4)] + 1);
 
-	sim_set_clock(w->sim, id, rand_below(&w->clock_random, 2) ? off_ms : -off_ms);
-	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->clock_random, JUMP_NS_MAX);
+	sim_set_clock(w->sim, id, rand_below(&w->extra_random, 2) ? off_ms : -off_ms);
+	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->extra_random, JUMP_NS_MAX);
 }
 
 /* The planted heap-flip: one bit of a value in the memory of the node that also has the rotting disk. */
@@ -458,7 +458,7 @@ struct world *world_new(const struct world_options *o)
 	struct sim_faults faults;
 
 	w->random = mix64(o->seed ^ 0x776f726c64u);
-	w->clock_random = mix64(o->seed ^ 0x636c6f636bu);
+	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
 	w->plant = o->plant;
 	w->node_count = draw(w, 5) ? 3 : 5;
 	w->reactors = draw(w, 4) ? 1 : 2;
