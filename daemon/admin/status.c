@@ -76,6 +76,17 @@ static json_t *peer_status(const struct peer *p)
 	return o;
 }
 
+/* The ids in a bitmap. */
+static json_t *nodes_of(unsigned bits)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < NODE_SLOTS; i++)
+		if (bits & 1u << i)
+			(void)json_array_append_new(a, json_integer((json_int_t)i));
+	return a;
+}
+
 static json_t *group_status(const struct group *g)
 {
 	json_t *o = json_object();
@@ -93,6 +104,7 @@ static json_t *group_status(const struct group *g)
 	set_int(o, "start", g->raft.log.start);
 	set_int(o, "missing", g->raft.missing);
 	(void)json_object_set_new(o, "quarantined", json_boolean(g->raft.quarantined));
+	(void)json_object_set_new(o, "waits_for", nodes_of(g->waits_for));
 	(void)snprintf(sum, sizeof sum, "%016llx",
 		       (unsigned long long)(g->store ? store_checksum(g->store) : catalog_checksum(g->catalog)));
 	(void)json_object_set_new(o, "checksum", json_string(sum));
@@ -210,7 +222,7 @@ void status_metrics(const json_t *status, struct bytes *out)
 		{"segments", "journal_segments", "gauge", "Segments in use."},
 		{"backlog_bytes", "journal_backlog_bytes", "gauge", "Payload bytes not yet durable."},
 		{"out_of_space", "journal_out_of_space", "gauge", "1 while no segment can be prepared."},
-		{"clock_off", "clock_off", "gauge", "1 while this node's clock is off the voters' median: it neither leads nor stamps."},
+		{"clock_off", "clock_off", "gauge", "1 while this node's clock is off the voters' median, so that others should lead."},
 		{"repaired", "journal_repaired_entries", "counter", "Entries whose payload had rotted and was fetched from a peer."},
 		{"damaged_batches_at_start", "journal_damaged_batches", "gauge", "Batches with rot that recovery found at this start."},
 	};

@@ -14,8 +14,8 @@ static long long number(const json_t *o, const char *key)
 
 static void print_status(const json_t *s)
 {
-	json_t *o;
-	size_t i;
+	json_t *o, *node;
+	size_t i, k;
 
 	printf("node %lld of cluster %s, up %lld s, %lld clients\n", number(s, "node"), json_string_value(json_object_get(s, "cluster")),
 	       number(s, "uptime_ms") / 1000, number(s, "clients"));
@@ -28,6 +28,14 @@ static void print_status(const json_t *s)
 		       json_string_value(json_object_get(o, "role")), number(o, "leader"), number(o, "term"), number(o, "commit"),
 		       number(o, "applied"), number(o, "keys"), number(o, "missing") ? "  repairing" : "",
 		       json_is_true(json_object_get(o, "quarantined")) ? "  quarantined" : "");
+	json_array_foreach(json_object_get(s, "groups"), i, o)
+		json_array_foreach(json_object_get(o, "waits_for"), k, node)
+			printf("group %lld has too many damaged replicas and WAITS FOR node %lld: start it\n", number(o, "group"),
+			       (long long)json_integer_value(node));
+	json_array_foreach(json_object_get(s, "lanes"), i, o)
+		if (json_is_true(json_object_get(o, "clock_off")))
+			printf("lane %lld: this node's clock is OFF by %lld ms: check its time service\n", number(o, "lane"),
+			       number(o, "clock_off_ms"));
 	json_array_foreach(json_object_get(s, "lanes"), i, o)
 		printf("lane %lld: journal at batch %lld, %lld segments%s\n", number(o, "lane"), number(o, "durable"), number(o, "segments"),
 		       json_is_true(json_object_get(o, "out_of_space")) ? ", OUT OF SPACE: writes are refused until there is room" : "");

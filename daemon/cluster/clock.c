@@ -42,9 +42,7 @@ void clock_judge(struct clock *c, unsigned quorum, uint64_t ours_ms, uint64_t no
 		return;
 	c->off_ms = ours - median(values, count);
 	c->off = c->off_ms > CLOCK_BOUND_MS || c->off_ms < -CLOCK_BOUND_MS;
-	if (c->off)
-		return;
-	c->skew_ms = ours;
+	c->skew_ms = c->off ? ours - c->off_ms : ours;
 	c->agreed = true;
 }
 
@@ -55,6 +53,7 @@ bool clock_fit(const struct clock *c)
 
 uint64_t clock_stamp_ms(const struct clock *c, uint64_t now_ns)
 {
-	assert(c->agreed);
+	if (!c->agreed)
+		return 0;
 	return (uint64_t)(c->skew_ms + (int64_t)(now_ns / NS_PER_MS));
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -961,6 +962,23 @@ static void leave_if_unfit(struct group *g, uint64_t now_ns)
 		group_transfer(g, node);
 }
 
+/* [damaged]: a group without an electable majority says whom it waits for. */
+static void tell_waits(struct group *g, uint64_t now_ns)
+{
+	unsigned waits = raft_waits_for(&g->raft, now_ns);
+	char nodes[4 * NODE_SLOTS] = "";
+
+	if (waits == g->waits_for)
+		return;
+	g->waits_for = waits;
+	for (unsigned i = 1; i < NODE_SLOTS; i++)
+		if (waits & 1u << i)
+			(void)snprintf(nodes + strlen(nodes), sizeof nodes - strlen(nodes), "%s%u", nodes[0] ? "," : "", i);
+	if (waits)
+		log_warning("group: too many replicas are damaged to elect a leader group=%u: waiting for what nodes=%s have; start them",
+			    g->id, nodes);
+}
+
 void group_tick(struct group *g, uint64_t now_ns)
 {
 	g->raft.barred = !clock_fit(&g->lane->clock) && !planted(g, PLANT_TRUST_CLOCK);
@@ -971,6 +989,7 @@ void group_tick(struct group *g, uint64_t now_ns)
 	ask_for_checksums(g, now_ns);
 	lead_where_preferred(g, now_ns);
 	leave_if_unfit(g, now_ns);
+	tell_waits(g, now_ns);
 	stamp_if_due(g);
 	if (!list_empty(&g->writes) && !group_leads(g) && now_ns >= g->resend_ns) {
 		/* A leader may drop what it can't take at the moment. Sending twice does no harm. */
@@ -1104,6 +1123,7 @@ static void load_snapshot(struct group *g)
 		} else {
 			*g->catalog = (struct catalog){0};
 		}
+		g->raft.baseless = true;
 		raft_log_reset_all(&g->raft.log);
 		g->raft.commit = g->raft.stored = 0;
 		g->raft.missing = 0;

@@ -7,26 +7,28 @@
 #include "base/hash.h"
 
 #define RANK_DELAY_NS 12000000ull      /* between two successors: about a round trip with a journal write */
+#define BARRED_DELAY_NS 1000000000ull  /* so long a node that had better not lead leaves it to the others */
 #define PREVOTE_RETRY_NS 25000000ull
 #define ELECTION_NS 60000000ull        /* a campaign that won nothing is given up after this and up to twice it */
 #define REPROMISE_NS 150000000ull      /* a leader has this long to ask for a promise anew */
 
 /* ---- campaigning ---- */
 
-void raft_become_candidate(struct raft *r, struct raft_update *u, uint64_t now_ns, bool by_transfer)
+void raft_become_candidate(struct raft *r, struct raft_update *u, uint64_t now_ns, uint8_t by)
 {
-	assert(!r->missing && !r->quarantined);
+	assert(!r->missing && (!r->quarantined || by == RAFT_BY_ROLL_CALL));
 	r->role = RAFT_CANDIDATE;
 	r->term++;
 	r->vote = r->self;
 	r->leader = RAFT_NO_NODE;
 	r->promise_to = RAFT_NO_NODE; /* it has ended, or its receiver has renounced it */
 	r->votes = 1u << r->self;
-	r->by_transfer = by_transfer;
+	r->by_transfer = by == RAFT_BY_TRANSFER;
+	r->by_roll_call = by == RAFT_BY_ROLL_CALL;
 	r->retry_ns = now_ns + ELECTION_NS + rand_below(&r->random, ELECTION_NS);
 	u->hard = true;
 	u->role = true;
-	raft_send_to_all(r, u, RAFT_VOTE, r->term, by_transfer ? RAFT_BY_TRANSFER : 0);
+	raft_send_to_all(r, u, RAFT_VOTE, r->term, by);
 }
 
 void raft_count_votes(struct raft *r, struct raft_update *u, uint64_t now_ns)
@@ -65,7 +67,7 @@ static void try_campaign(struct raft *r, struct raft_update *u, uint64_t now_ns)
 {
 	unsigned ready = 0;
 
-	if (r->grant_ns[r->self] > now_ns || r->barred)
+	if (r->grant_ns[r->self] > now_ns)
 		return;
 	for (unsigned i = 0; i < r->voter_count; i++) {
 		uint8_t node = r->voters[i];
@@ -73,7 +75,7 @@ static void try_campaign(struct raft *r, struct raft_update *u, uint64_t now_ns)
 		ready += (r->votes & 1u << node) && r->grant_ns[node] <= now_ns;
 	}
 	if (ready >= quorum(r))
-		raft_become_candidate(r, u, now_ns, false);
+		raft_become_candidate(r, u, now_ns, 0);
 }
 
 /* ---- voting ---- */
@@ -129,7 +131,7 @@ void raft_receive_vote(struct raft *r, struct raft_update *u, const struct raft_
 		raft_message_to(r, u, m->from, RAFT_VOTE_REPLY)->needs_hard = true;
 		return;
 	}
-	if (bound || r->quarantined)
+	if (bound || (r->quarantined && !(m->flags & RAFT_BY_ROLL_CALL && raft_chosen_by_roll_call(r, m->from, m->term, now_ns))))
 		return; /* 4.2.3: not even the term counts while a promise binds us */
 	if (m->term > r->term || r->role == RAFT_PRECANDIDATE)
 		raft_become_follower(r, u, m->term, RAFT_NO_NODE);
@@ -171,12 +173,14 @@ void raft_tick_follower(struct raft *r, struct raft_update *u, uint64_t now_ns)
 		r->campaign_ns = now_ns + raft_rank(r, r->leader) * RANK_DELAY_NS;
 		if (r->liveness->quiet_until_ns > now_ns) /* just started: let an elected leader speak first */
 			r->campaign_ns = r->liveness->quiet_until_ns + raft_rank(r, RAFT_NO_NODE) * RANK_DELAY_NS;
+		if (r->barred)
+			r->campaign_ns += BARRED_DELAY_NS;
 	}
 	if (now_ns < r->campaign_ns) {
 		r->wake_ns = earlier(r->wake_ns, r->campaign_ns);
 		return;
 	}
-	if (r->missing || r->quarantined || r->barred) {
+	if (r->missing || r->quarantined) {
 		r->campaign_ns = now_ns + ELECTION_NS;
 		return;
 	}
@@ -192,6 +196,10 @@ void raft_tick_candidate(struct raft *r, struct raft_update *u, uint64_t now_ns)
 			return;
 		}
 		try_campaign(r, u, now_ns);
+	}
+	if (now_ns >= r->retry_ns && r->by_roll_call && r->role == RAFT_CANDIDATE) {
+		raft_become_follower(r, u, r->term, RAFT_NO_NODE); /* the next report tries again */
+		return;
 	}
 	if (now_ns >= r->retry_ns && (r->role == RAFT_PRECANDIDATE || r->role == RAFT_CANDIDATE)) {
 		start_prevote(r, u, now_ns);

@@ -67,7 +67,8 @@ void raft_become_leader(struct raft *r, struct raft_update *u, uint64_t now_ns);
 
 /* ---- election.c ---- */
 
-void raft_become_candidate(struct raft *r, struct raft_update *u, uint64_t now_ns, bool by_transfer);
+/* by: 0, RAFT_BY_TRANSFER or RAFT_BY_ROLL_CALL. */
+void raft_become_candidate(struct raft *r, struct raft_update *u, uint64_t now_ns, uint8_t by);
 /* Votes may have come, or our own become durable. */
 void raft_count_votes(struct raft *r, struct raft_update *u, uint64_t now_ns);
 void raft_receive_prevote(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns);
@@ -75,6 +76,13 @@ void raft_receive_prevote_reply(struct raft *r, struct raft_update *u, const str
 void raft_receive_vote(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns);
 void raft_tick_follower(struct raft *r, struct raft_update *u, uint64_t now_ns);
 void raft_tick_candidate(struct raft *r, struct raft_update *u, uint64_t now_ns);
+
+/* ---- roll_call.c ---- */
+
+void raft_tick_roll_call(struct raft *r, struct raft_update *u, uint64_t now_ns);
+void raft_receive_report(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns);
+/* All voters have reported, no majority of them could elect anybody, and this is the candidate that their reports choose. */
+bool raft_chosen_by_roll_call(const struct raft *r, uint8_t node, raft_term term, uint64_t now_ns);
 
 /* ---- replicate.c ---- */
 

@@ -111,12 +111,12 @@ void raft_become_follower(struct raft *r, struct raft_update *u, raft_term term,
 	r->reply_due = false;
 	r->leaderless_ns = 0;
 	r->campaign_ns = 0;
-	r->by_transfer = false;
+	r->by_transfer = r->by_roll_call = false;
 }
 
 void raft_become_leader(struct raft *r, struct raft_update *u, uint64_t now_ns)
 {
-	assert(r->role == RAFT_CANDIDATE && r->hard_stored == r->term && !r->missing && !r->quarantined);
+	assert(r->role == RAFT_CANDIDATE && r->hard_stored == r->term && !r->missing && (!r->quarantined || r->by_roll_call));
 	r->role = RAFT_LEADER;
 	r->leader = r->self;
 	r->lost_leader = RAFT_NO_NODE;
@@ -135,6 +135,8 @@ void raft_become_leader(struct raft *r, struct raft_update *u, uint64_t now_ns)
 		};
 	r->dirty = true;
 	u->role = true;
+	u->released_quarantine = r->quarantined;
+	r->quarantined = false;
 	(void)now_ns;
 }
 
@@ -224,10 +226,13 @@ static void receive(struct raft *r, struct raft_update *u, const struct raft_mes
 			raft_become_follower(r, u, m->term, RAFT_NO_NODE);
 		raft_receive_append_reply(r, u, m, now_ns);
 		return;
+	case RAFT_REPORT:
+		raft_receive_report(r, u, m, now_ns);
+		return;
 	case RAFT_TIMEOUT_NOW:
 		if (m->term == r->term && r->role == RAFT_FOLLOWER && r->leader == m->from && !r->missing &&
 		    !r->quarantined && !r->barred && now_ns >= r->liveness->quiet_until_ns)
-			raft_become_candidate(r, u, now_ns, true);
+			raft_become_candidate(r, u, now_ns, RAFT_BY_TRANSFER);
 		return;
 	}
 }
@@ -281,6 +286,7 @@ static void tick(struct raft *r, struct raft_update *u, uint64_t now_ns)
 		raft_tick_follower(r, u, now_ns);
 	if (r->role == RAFT_PRECANDIDATE || r->role == RAFT_CANDIDATE)
 		raft_tick_candidate(r, u, now_ns);
+	raft_tick_roll_call(r, u, now_ns);
 }
 
 static void propose(struct raft *r, struct raft_update *u, struct entry *e, unsigned waiters)
@@ -359,6 +365,7 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 		break;
 	case RAFT_RESTORE:
 		raft_restore(r, ev->index, ev->term);
+		r->baseless = false;
 		break;
 	case RAFT_FILL:
 		raft_fill(r, u, ev->entry);

@@ -36,6 +36,7 @@ enum raft_message_type {
 	RAFT_APPEND,
 	RAFT_APPEND_REPLY,
 	RAFT_TIMEOUT_NOW,
+	RAFT_REPORT,        /* roll call: what is left of the sender's log ([damaged], roll_call.c) */
 };
 
 enum raft_message_flags {
@@ -44,14 +45,16 @@ enum raft_message_flags {
 	RAFT_BY_TRANSFER = 1 << 2,  /* VOTE: the leader asked for it and serves no lease read any more */
 	RAFT_QUARANTINED = 1 << 3,  /* APPEND_REPLY: may have lost heads; counts for nothing ([damaged]) */
 	RAFT_CONFIRMED = 1 << 4,    /* APPEND: commit was confirmed by a quorum round after your report */
+	RAFT_BY_ROLL_CALL = 1 << 5, /* VOTE: all voters have reported; APPEND: this leader was elected so, and its log is the group's */
+	RAFT_BASELESS = 1 << 6,     /* REPORT: the state before the log's start is lost */
 };
 
 struct raft_message {
 	uint8_t type, from, to, flags;
 	bool needs_hard;       /* must not leave before term and vote are durable */
 	uint32_t group;
-	raft_term term;        /* PREVOTE: the term it would campaign in */
-	raft_index index;      /* VOTE: last; APPEND: before the first entry; APPEND_REPLY: match, or a hint */
+	raft_term term;        /* PREVOTE, REPORT: the term it would campaign in */
+	raft_index index;      /* VOTE, PREVOTE, REPORT: last; APPEND: before the first entry; APPEND_REPLY: match, or a hint */
 	raft_term log_term;    /* of index */
 	raft_index commit;
 	uint64_t round;        /* leadership rounds (ReadIndex): the reply names the one it answers */
@@ -128,6 +131,14 @@ struct raft_progress {
 	bool want_commit;        /* it hasn't heard of a commit for a while */
 };
 
+/* What a voter said in a roll call. */
+struct raft_report {
+	uint64_t heard_ns;     /* 0: nothing */
+	raft_term term, log_term;
+	raft_index last;
+	bool intact, baseless;
+};
+
 struct raft {
 	uint32_t group;
 	uint8_t self;
@@ -145,7 +156,8 @@ struct raft {
 	raft_index commit, stored;
 	raft_index missing;     /* lowest entry without payload; 0: none */
 	bool quarantined;       /* recovery may have lost heads: no vote, no acknowledgement ([damaged]) */
-	bool barred;            /* set by the owner: this node is not to lead now ([time]); it votes as ever */
+	bool baseless;          /* the snapshot that the log rests upon is lost: nobody may take this log for the group's */
+	bool barred;            /* set by the owner: this node had better not lead now ([time]), but where only it can; it votes as ever */
 	bool reads_by_round;    /* TimeoutNow was sent: no lease read in this term */
 
 	/* follower */
@@ -163,6 +175,9 @@ struct raft {
 	uint64_t grant_ns[NODE_SLOTS]; /* from when the node's promise has ended */
 	uint64_t campaign_ns, retry_ns;
 	bool by_transfer;
+	bool by_roll_call;      /* candidate or leader: elected by all voters' reports */
+	struct raft_report reports[NODE_SLOTS];
+	uint64_t report_ns;     /* leaderless: when to report next; 0: not leaderless */
 
 	/* leader */
 	struct raft_progress progress[NODE_SLOTS];
@@ -203,6 +218,8 @@ bool raft_message_sound(const struct raft *r, const struct raft_message *m);
 bool raft_dirty(const struct raft *r);
 /* A quorum's promises stand now: reads may be answered from the leader's state ([lease-clock]: read now_ns after the request). */
 bool raft_lease(const struct raft *r, uint64_t now_ns);
+/* A bit for each voter whose report a group without an electable majority still waits for ([damaged]); 0: it isn't in that state. */
+unsigned raft_waits_for(const struct raft *r, uint64_t now_ns);
 /* The place of self in the order of succession, 0 first (fixed per group, without the leader that was lost). */
 uint8_t raft_rank(const struct raft *r, uint8_t without);
 const char *raft_role_name(enum raft_role role);

@@ -710,7 +710,7 @@ static void test_quarantined_answers_confirm_nothing(void **state)
 	assert_true(n.box[other].r.quarantined);
 }
 
-/* [time]: a node whose clock is off votes, but neither campaigns nor takes a leadership over. */
+/* [time]: a node whose clock is off votes, but leads only where nobody else can. */
 static void test_barred_node_does_not_lead(void **state)
 {
 	uint8_t l, barred, other;
@@ -734,6 +734,14 @@ static void test_barred_node_does_not_lead(void **state)
 	hang_up(other);
 	run_ms(1000);
 	assert_int_equal(leader(), l);
+	propose(l); /* what only it and the barred one have */
+	pump();
+	run_ms(50);
+	n.box[l].up = false;
+	n.box[other].up = true;
+	hang_up(l);
+	run_ms(3000);
+	assert_int_equal(leader(), barred);
 }
 
 /* Who waits for a commit hears of it at once, the others with the next message, at the latest with the next tick. */
@@ -762,6 +770,106 @@ static void test_commits_are_told_to_who_waits(void **state)
 	run_ms(1);
 	assert_int_equal(n.box[waits].r.commit, 3);
 	assert_int_equal(n.box[other].r.commit, 3);
+}
+
+/* ---- [damaged]: the roll call ---- */
+
+/* The most up-to-date history wins, however few are intact; everybody is whole again under the new leader. */
+static void test_roll_call(void **state)
+{
+	(void)state;
+	net_begin(3);
+	boot(1, 4, 0, "11", 0, false);
+	boot(2, 7, 0, "112", 0, true);
+	boot(3, 5, 0, "1", 0, true);
+	run_ms(1500);
+	assert_int_equal(leader(), 2);
+	assert_true(n.box[2].r.term > 7);
+	propose(2);
+	run_ms(300);
+	for (uint8_t i = 1; i <= 3; i++) {
+		assert_false(n.box[i].r.quarantined);
+		assert_int_equal(n.box[i].r.commit, 4);
+		assert_int_equal(raft_log_term(&n.box[i].r.log, 3), 2);
+	}
+	assert_true(n.box[3].released_quarantine);
+	assert_int_equal(raft_waits_for(&n.box[2].r, n.now), 0);
+}
+
+/* A voter that hasn't reported might hold more: the group waits for it, and says so. */
+static void test_roll_call_waits_for_all(void **state)
+{
+	(void)state;
+	net_begin(3);
+	boot(1, 1, 0, "11", 0, true);
+	boot(2, 1, 0, "111", 0, true);
+	boot(3, 1, 0, "1111", 0, false);
+	n.box[3].up = false;
+	run_ms(3000);
+	assert_int_equal(leader(), 0);
+	assert_int_equal(raft_waits_for(&n.box[1].r, n.now), 1u << 3);
+	n.box[3].up = true;
+	run_ms(1500);
+	assert_int_equal(leader(), 3);
+	assert_int_equal(n.box[2].r.log.last, 4);
+}
+
+/* Where a majority is intact it elects, and nobody is waited for. */
+static void test_roll_call_is_not_held_with_a_majority(void **state)
+{
+	(void)state;
+	net_begin(5);
+	boot(1, 1, 0, "11", 0, false);
+	boot(2, 1, 0, "1111", 0, true); /* never acknowledged, so it may go */
+	boot(3, 1, 0, "11", 0, false);
+	boot(4, 1, 0, "11", 0, false);
+	boot(5, 1, 0, "1", 0, true);
+	run_ms(1500);
+	assert_true(leader() == 1 || leader() == 3 || leader() == 4);
+}
+
+/* Who lacks a payload is repaired before it leads; who lost its base, or has nothing at all, is no choice. */
+static void test_roll_call_chooses_what_is_whole(void **state)
+{
+	struct entry *e;
+
+	(void)state;
+	net_begin(3);
+	boot(1, 1, 0, "11", 0, true);
+	boot(2, 1, 0, "111", 2, true);
+	boot(3, 1, 0, "1", 0, true);
+	run_ms(1500);
+	assert_int_equal(leader(), 0);
+	e = raft_log_entry(&n.box[1].r.log, 2);
+	e->crc = raft_log_entry(&n.box[2].r.log, 2)->crc;
+	step(2, (struct raft_event){.type = RAFT_FILL, .entry = e});
+	run_ms(1500);
+	assert_int_equal(leader(), 2);
+
+	net_begin(3);
+	boot(1, 3, 0, "1", 0, true);
+	boot(2, 3, 0, NULL, 0, true);
+	boot(3, 3, 0, NULL, 0, true);
+	n.box[2].r.baseless = n.box[3].r.baseless = true;
+	run_ms(1500);
+	assert_int_equal(leader(), 1);
+
+	net_begin(3);
+	for (uint8_t i = 1; i <= 3; i++)
+		boot(i, 3, 0, NULL, 0, true);
+	run_ms(3000);
+	assert_int_equal(leader(), 0); /* a term, but not an entry left: that was no empty group */
+}
+
+/* A cluster of one has only itself to ask. */
+static void test_roll_call_of_one(void **state)
+{
+	(void)state;
+	net_begin(1);
+	boot(1, 2, 1, "12", 0, true);
+	run_ms(1500);
+	assert_int_equal(leader(), 1);
+	assert_false(n.box[1].r.quarantined);
 }
 
 /* What no honest peer sends is told from what it may: a hostile one must not bring us down (law 9). */
@@ -830,6 +938,11 @@ int main(void)
 		cmocka_unit_test(test_commit_counts_only_durable_copies),
 		cmocka_unit_test(test_commits_are_told_to_who_waits),
 		cmocka_unit_test(test_no_leader_on_a_vote_that_is_not_durable),
+		cmocka_unit_test(test_roll_call),
+		cmocka_unit_test(test_roll_call_waits_for_all),
+		cmocka_unit_test(test_roll_call_is_not_held_with_a_majority),
+		cmocka_unit_test(test_roll_call_chooses_what_is_whole),
+		cmocka_unit_test(test_roll_call_of_one),
 		cmocka_unit_test(test_barred_node_does_not_lead),
 		cmocka_unit_test(test_unsound_messages),
 		cmocka_unit_test(test_missing_payload),

@@ -100,7 +100,7 @@ static void send_append(struct raft *r, struct raft_update *u, uint8_t node, raf
 	struct raft_progress *p = &r->progress[node];
 	struct raft_message *m = raft_message_to(r, u, node, RAFT_APPEND);
 
-	m->flags = flags;
+	m->flags = flags | (r->by_roll_call ? RAFT_BY_ROLL_CALL : 0);
 	m->index = p->next - 1;
 	m->log_term = raft_log_term(&r->log, p->next - 1);
 	m->last = last;
@@ -405,7 +405,8 @@ void raft_receive_append(struct raft *r, struct raft_update *u, const struct raf
 	known = m->commit < r->verified ? m->commit : r->verified;
 	if (known > r->commit)
 		r->commit = known;
-	if (m->flags & RAFT_CONFIRMED && r->quarantined && solid(r) >= m->commit && r->verified >= m->commit) {
+	if (r->quarantined && (m->flags & RAFT_BY_ROLL_CALL ||
+			       (m->flags & RAFT_CONFIRMED && solid(r) >= m->commit && r->verified >= m->commit))) {
 		r->quarantined = false;
 		u->released_quarantine = true;
 		r->reply_due = true;

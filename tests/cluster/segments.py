@@ -46,6 +46,11 @@ class Batch:
         offset, size = self.payloads()[which]
         self.flip(self.place(offset + size // 2), 3)
 
+    def flip_heads(self):
+        """Both copies of the batch's head: what stood in it is unknown then."""
+        self.flip(MARK + 8)
+        self.flip(self.place(self.sectors * ROOM - BATCH_HEAD_SIZE + 8))
+
     def __str__(self):
         return "%s offset %d sequence %d, %d sectors, %d records" % (
             os.path.basename(self.path), self.offset, self.sequence, self.sectors, self.record_count)
