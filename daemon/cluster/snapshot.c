@@ -645,6 +645,9 @@ static bool receiver_message(struct group *g, struct peer *p, struct cursor *bod
 		receiver_reply(g, p->node, index, IN_FORCE);
 		return true;
 	}
+	/* Only a leader streams. One that streams to us says nothing else meanwhile, so we may have lost sight of it. */
+	if (g->raft.leader && g->raft.leader != p->node)
+		return true;
 	if (r && (r->index != index || r->term != term)) {
 		if (r->busy || r->publish.busy)
 			return true; /* two must not write the same file: it asks again */
