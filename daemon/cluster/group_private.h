@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to cluster/: the parts of a group. group.c carries Raft's updates out and owns the group's life; writes.c,
+ * reads.c, compare.c and leadership.c each do what they are named for.
+ */
+#ifndef HF_CLUSTER_GROUP_PRIVATE_H
+#define HF_CLUSTER_GROUP_PRIVATE_H
+
+#include "cluster/group.h"
+#include "config.h"
+
+#define BALANCE_NS (3 * NS_PER_S)           /* a leader stays at least so long before it hands over for balance */
+#define EVERYBODY (~0u)                       /* waits for the commit of this entry */
+#define ERROR_NO_QUORUM "CLUSTERDOWN The group that holds this key has no leader; nothing was executed"
+#define ERROR_BUSY "TRYAGAIN Too many writes are under way in the group that holds this key; nothing was executed"
+#define ERROR_NO_SPACE "TRYAGAIN The disk is full; nothing was executed"
+#define BUNDLE_MAX (1u << 20)                /* a fuller bundle becomes an entry at once */
+
+/* ---- group.c ---- */
+
+static inline uint8_t group_self(const struct group *g)
+{
+	return g->lane->config->node;
+}
+
+static inline bool group_planted(const struct group *g, enum plant plant)
+{
+	return g->lane->config->plant == plant;
+}
+
+void request_finish(struct request *rq, enum request_result result);
+void group_step(struct group *g, struct raft_event *event);
+/* Applies what is committed, a bounded part of it a call. */
+void group_apply(struct group *g);
+/* The group's time, now: never back, and by a clock that the voters agree with ([time]). */
+uint64_t group_stamp(struct group *g);
+
+/* ---- writes.c ---- */
+
+/* Sends on and closes what has gathered, unless it should gather longer. */
+void writes_turn(struct group *g);
+/* Writes are here that neither stand in an entry nor have been sent to the leader. */
+bool writes_left(const struct group *g);
+/* The leader hasn't done anything with the oldest write for a while: send all of them again. */
+bool writes_stuck(struct group *g, uint64_t now_ns);
+int writes_apply(struct group *g, const struct entry *e);
+/* Those whose time is over: refused if no leader ever had them, else of unknown outcome. */
+void writes_give_up(struct group *g, uint64_t now_ns);
+
+/* ---- reads.c ---- */
+
+/* One question for all reads that came in this turn. */
+void reads_ask(struct group *g);
+/* The question went to a leader that is gone. */
+void reads_ask_again(struct group *g);
+/* Raft has answered a question of ours or of another node's: index 0: lost. */
+void reads_answer(struct group *g, uint64_t context, raft_index index);
+/* Something was applied. */
+void reads_run(struct group *g);
+void reads_give_up(struct group *g, uint64_t now_ns);
+
+/* ---- compare.c, leadership.c: looks of the group's tick ---- */
+
+void compare_ask(struct group *g, uint64_t now_ns);
+void lead_where_preferred(struct group *g, uint64_t now_ns);
+void leave_if_unfit(struct group *g, uint64_t now_ns);
+void tell_waits(struct group *g, uint64_t now_ns);
+
+#endif
