@@ -6,6 +6,9 @@
 
 #include "log.h"
 
+#define RECOUNT_AFTER_NS NS_PER_S
+#define RECOUNT_STEP 20000u /* keys a tick: some milliseconds */
+
 static void tell_checksum(struct group *g, raft_index index, uint64_t sum, bool ask)
 {
 	for (unsigned i = 0; i < g->raft.voter_count; i++) {
@@ -24,16 +27,65 @@ static void tell_checksum(struct group *g, raft_index index, uint64_t sum, bool 
 	}
 }
 
-void compare_ask(struct group *g, uint64_t now_ns)
+void compare_applied(struct group *g)
+{
+	uint64_t sum = store_checksum(g->store);
+
+	divergence_note(&g->divergence, group_self(g), g->applied, sum);
+	if (g->applied != g->divergence.wanted)
+		return;
+	g->divergence.wanted = 0;
+	tell_checksum(g, g->applied, sum, false);
+}
+
+static void ask_for_checksums(struct group *g, raft_index index, uint64_t now_ns)
 {
 	uint64_t sum;
 
-	if (!group_leads(g) || !g->store || now_ns < g->divergence.next_ns || g->divergence.latest == g->divergence.asked)
-		return;
 	g->divergence.next_ns = now_ns + DIVERGENCE_NS;
+	if (divergence_sum(&g->divergence, group_self(g), index, &sum))
+		tell_checksum(g, index, sum, true);
+}
+
+/* This node's own state is wrong: it must not serve it. What is on disk may well be right. */
+static void stop_diverged(struct group *g, raft_index index)
+{
+	log_error("group: this node's state has diverged group=%u index=%llu: stopping; its disk is intact unless told otherwise: start it "
+		  "again, and if it happens again, check its memory", g->id, (unsigned long long)index);
+	g->lane->stopped = true;
+	g->lane->failed(g->lane->arg, "divergence", -EUCLEAN);
+}
+
+/* A third replica most often tells within a round trip; only then is counting everything worth its time. */
+static void recount(struct group *g, uint64_t now_ns)
+{
+	struct doubt *d = &g->doubt;
+
+	if (d->told || now_ns < d->recount_ns || keyspace_recount_some(store_keyspace(g->store), &d->count, RECOUNT_STEP))
+		return;
+	if (d->count.sum != keyspace_sum(store_keyspace(g->store))) {
+		stop_diverged(g, d->index);
+		return;
+	}
+	d->told = true;
+	log_error("group: states differ and none contradicts itself group=%u index=%llu: nothing is acknowledged until a third replica "
+		  "decides; start it", g->id, (unsigned long long)d->index);
+}
+
+void compare_tick(struct group *g, uint64_t now_ns)
+{
+	if (!g->store)
+		return;
+	if (g->doubt.index) {
+		recount(g, now_ns);
+		if (now_ns >= g->divergence.next_ns)
+			ask_for_checksums(g, g->doubt.index, now_ns);
+		return;
+	}
+	if (!group_leads(g) || now_ns < g->divergence.next_ns || g->divergence.latest == g->divergence.asked)
+		return;
 	g->divergence.asked = g->divergence.latest;
-	if (divergence_sum(&g->divergence, group_self(g), g->divergence.latest, &sum))
-		tell_checksum(g, g->divergence.latest, sum, true);
+	ask_for_checksums(g, g->divergence.latest, now_ns);
 }
 
 void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64_t sum, bool ask)
@@ -41,20 +93,21 @@ void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64
 	enum divergence_verdict verdict;
 	uint64_t ours;
 
-	if (!g->store || !divergence_sum(&g->divergence, group_self(g), index, &ours))
+	if (!g->store)
+		return;
+	if (ask && index > g->applied)
+		g->divergence.wanted = index;
+	if (!divergence_sum(&g->divergence, group_self(g), index, &ours))
 		return;
 	if (ask)
 		tell_checksum(g, index, ours, false);
 	verdict = divergence_told(&g->divergence, group_self(g), g->raft.voter_count, from, index, sum);
-	if (verdict == DIVERGENCE_NONE)
-		return;
-	if (verdict == DIVERGENCE_OPEN && keyspace_recount(store_keyspace(g->store)) == keyspace_sum(store_keyspace(g->store))) {
-		log_error("group: state differs from node %u group=%u index=%llu: a third node must decide", from, g->id,
-			  (unsigned long long)index);
-		return;
+	if (verdict == DIVERGENCE_OURS) {
+		stop_diverged(g, index);
+	} else if (verdict == DIVERGENCE_OPEN && !g->doubt.index) {
+		g->doubt = (struct doubt){.index = index, .recount_ns = io_boottime_ns(g->lane->io) + RECOUNT_AFTER_NS};
+	} else if (verdict == DIVERGENCE_NONE && g->doubt.index == index) {
+		g->doubt = (struct doubt){0}; /* a majority is with us */
+		group_mark(g);
 	}
-	log_error("group: this node's state has diverged group=%u index=%llu: stopping; its disk is intact unless told otherwise: start it "
-		  "again, and if it happens again, check its memory", g->id, (unsigned long long)index);
-	g->lane->stopped = true;
-	g->lane->failed(g->lane->arg, "divergence", -EUCLEAN);
 }

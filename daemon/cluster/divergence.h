@@ -2,8 +2,9 @@
 /*
  * Replicas compare their states (law 5, DECISIONS [checksum]). Each keeps the checksum that its state had at the last
  * few round indexes. Now and then the leader asks for one of them; everybody tells everybody. Whoever finds that a
- * majority has another sum has diverged, and stops. With no majority on either side, each counts its state from
- * scratch: the one that contradicts its own running sum stops.
+ * majority has another sum has diverged, and stops. While there is no majority on either side a group is in doubt: it
+ * applies and answers nothing (compare.c), each counts its state from scratch, and the one that contradicts its own
+ * running sum stops; if neither does, a third replica decides.
  */
 #ifndef HF_CLUSTER_DIVERGENCE_H
 #define HF_CLUSTER_DIVERGENCE_H
@@ -25,6 +26,7 @@ struct divergence_mark {
 struct divergence {
 	struct divergence_mark marks[DIVERGENCE_KEPT];
 	raft_index latest, asked;
+	raft_index wanted;               /* somebody asked for the sum at this index before we had come there; 0: nobody */
 	uint64_t next_ns;                /* leader: when to ask next */
 };
 

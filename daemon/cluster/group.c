@@ -257,7 +257,7 @@ void group_apply(struct group *g)
 	raft_index before = g->applied;
 	uint64_t bytes = 0;
 
-	while (g->applied < g->raft.commit && !g->lane->stopped && !snapshot_behind(g)) {
+	while (g->applied < g->raft.commit && !g->lane->stopped && !g->doubt.index && !snapshot_behind(g)) {
 		struct entry *e = raft_log_entry(&g->raft.log, g->applied + 1);
 		int r;
 
@@ -279,7 +279,7 @@ void group_apply(struct group *g)
 		}
 		g->applied++;
 		if (g->store && g->applied % DIVERGENCE_EVERY == 0)
-			divergence_note(&g->divergence, group_self(g), g->applied, store_checksum(g->store));
+			compare_applied(g);
 		g->stats.commands_applied++;
 	}
 	if (g->applied != before)
@@ -380,7 +380,7 @@ void group_tick(struct group *g, uint64_t now_ns)
 	reads_give_up(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
-	compare_ask(g, now_ns);
+	compare_tick(g, now_ns);
 	lead_where_preferred(g, now_ns);
 	leave_if_unfit(g, now_ns);
 	tell_waits(g, now_ns);
@@ -475,6 +475,7 @@ void group_restore(struct group *g, struct store *store, raft_index index, raft_
 	g->snapshot_index = index;
 	g->snapshot_term = term;
 	g->snapshots_received++;
+	g->doubt = (struct doubt){0};
 	(void)journal_append(g->lane->journal, &(struct journal_record){
 		.kind = JOURNAL_START, .group = g->id, .term = term, .index = index});
 	forget_answers(g);

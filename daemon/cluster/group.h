@@ -57,6 +57,14 @@ struct held_message {
 	struct raft_message message;
 };
 
+/* Another replica has another state at an index, and no majority says who is right. */
+struct doubt {
+	raft_index index;   /* 0: none. Nothing is applied and no read answered */
+	uint64_t recount_ns; /* when to count our own state, and from then on some of it each tick */
+	struct keyspace_recount count;
+	bool told;          /* our own count agrees with itself, and the log says so */
+};
+
 struct group_stats {
 	uint64_t writes_local, writes_forwarded, reads_local, reads_remote, bundles, commands_applied, elections;
 };
@@ -90,6 +98,7 @@ struct group {
 	uint64_t repair_ns;      /* when the last request for a missing payload left */
 	uint8_t repair_peer;
 	struct divergence divergence;
+	struct doubt doubt;
 	struct snapshot_writer *writer;     /* a snapshot is being taken */
 	struct snapshot_sender *senders[NODE_SLOTS];
 	struct snapshot_receiver *receiver; /* one is coming in */

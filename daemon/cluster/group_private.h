@@ -61,7 +61,9 @@ void reads_give_up(struct group *g, uint64_t now_ns);
 
 /* ---- compare.c, leadership.c: looks of the group's tick ---- */
 
-void compare_ask(struct group *g, uint64_t now_ns);
+/* An index at which sums are kept was applied. */
+void compare_applied(struct group *g);
+void compare_tick(struct group *g, uint64_t now_ns);
 void lead_where_preferred(struct group *g, uint64_t now_ns);
 void leave_if_unfit(struct group *g, uint64_t now_ns);
 void tell_waits(struct group *g, uint64_t now_ns);

@@ -12,7 +12,7 @@
 
 bool group_readable(struct group *g)
 {
-	if (!list_empty(&g->reads) || !list_empty(&g->batches) || !g->store)
+	if (!list_empty(&g->reads) || !list_empty(&g->batches) || !g->store || g->doubt.index)
 		return false;
 	if (group_planted(g, PLANT_READ_WITHOUT_LEASE))
 		return true;
@@ -51,7 +51,7 @@ void reads_run(struct group *g)
 {
 	uint64_t own;
 
-	if (!g->store)
+	if (!g->store || g->doubt.index)
 		return;
 	own = store_session(g->store, group_self(g), g->lane->identity.incarnation);
 	list_for_each_safe(pos, tmp, &g->batches) {

@@ -550,13 +550,15 @@ static void recount_one(void *arg, const struct object *o)
 	*(uint64_t *)arg += object_sum(o);
 }
 
-uint64_t keyspace_recount(const struct keyspace *ks)
+bool keyspace_recount_some(const struct keyspace *ks, struct keyspace_recount *count, uint64_t max)
 {
-	uint64_t sum = 0, next;
+	uint64_t seen = 0, next;
 
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		(void)keyspace_walk(ks, (uint16_t)slot, 0, SIZE_MAX, recount_one, &sum, &next);
-	return sum;
+	for (; count->slot < SLOT_COUNT && seen < max; count->slot++) {
+		(void)keyspace_walk(ks, (uint16_t)count->slot, 0, SIZE_MAX, recount_one, &count->sum, &next);
+		seen += keyspace_slot_count(ks, (uint16_t)count->slot) + 1;
+	}
+	return count->slot < SLOT_COUNT;
 }
 
 static bool slot_walk(const struct slot *s, uint64_t from, size_t max, void (*each)(void *arg, struct object *o), void *arg,

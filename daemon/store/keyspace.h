@@ -78,8 +78,12 @@ uint64_t keyspace_bytes(const struct keyspace *ks); /* of keys and values, with 
 uint64_t keyspace_expiring_count(const struct keyspace *ks);
 /* Additive hash over (key, type, value, expiry) of all objects ([checksum]). */
 uint64_t keyspace_sum(const struct keyspace *ks);
-/* The same from scratch. */
-uint64_t keyspace_recount(const struct keyspace *ks);
+/* The same from scratch, slot by slot while nothing changes; false once the count is whole. */
+struct keyspace_recount {
+	uint32_t slot; /* the next to count; 0 begins */
+	uint64_t sum;
+};
+bool keyspace_recount_some(const struct keyspace *ks, struct keyspace_recount *count, uint64_t max);
 /* The object that expires first, or NULL. */
 struct object *keyspace_first_expiry(const struct keyspace *ks);
 
