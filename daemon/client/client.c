@@ -228,8 +228,8 @@ static void part_finished(struct client_request *whole, struct client_request *p
 	struct request *rq = &whole->rq;
 
 	if (part->rq.result == REQUEST_DONE) {
-		whole->children_done++;
-		if (rq->result == REQUEST_DONE)
+		whole->children_done += !part->elsewhere;
+		if (rq->result == REQUEST_DONE && !part->elsewhere && whole->combine)
 			whole->combine(whole, part);
 	} else if (part->rq.result == REQUEST_UNKNOWN) {
 		rq->result = REQUEST_UNKNOWN;
@@ -254,7 +254,7 @@ static void client_finished(struct client_request *cr)
 		struct open_count *open = client_open_count(c, cr->rq.group);
 
 		open->writes--;
-		if (cr->rq.result == REQUEST_DONE)
+		if (cr->rq.result == REQUEST_DONE && !cr->elsewhere)
 			open->last_write = cr->rq.watch_index;
 	}
 	if (whole) {
@@ -292,17 +292,39 @@ static void request_returns(struct io_message *m)
 	client_finished(container_of(m, struct client_request, rq.message));
 }
 
-/* The store_cluster port sends clients to the leader; false where that isn't known: then we forward. */
-static bool redirect(struct client_request *cr, const struct group *g)
+/* This node stands in for a leader whose address isn't known: any node serves any key. */
+uint8_t client_serving_node(const struct reactor *here, uint8_t leader)
 {
-	const struct reactor *here = reactor_of_group(cr->client->reactor, cr->rq.group);
-	uint8_t leader = group_leader(g);
+	return leader && !here->store_cluster[leader][0] ? here->node->config->node : leader;
+}
+
+/* The store_cluster port sends clients to the leader; false where there is none: then the request waits for one here. */
+static bool redirect(struct client_request *cr, const struct reactor *here, const struct group *g)
+{
+	uint8_t node = client_serving_node(here, group_leader(g));
 	char text[WIRE_ADDRESS + 32];
 
-	if (group_leads(g) || !leader || leader == here->node->config->node || !here->store_cluster[leader][0])
+	if (!node || node == here->node->config->node)
 		return false;
-	(void)snprintf(text, sizeof text, "MOVED %u %s", cr->slot, here->store_cluster[leader]);
+	(void)snprintf(text, sizeof text, "MOVED %u %s", cr->slot, here->store_cluster[node]);
 	request_refuse(&cr->rq, text);
+	return true;
+}
+
+/* True if the group was left out because another node serves it, or nobody does: then the request is finished. */
+static bool leave_out(struct client_request *cr, const struct reactor *here, const struct group *g)
+{
+	uint8_t node = client_serving_node(here, group_leader(g));
+
+	if (node == here->node->config->node)
+		return false;
+	if (!node) {
+		request_refuse(&cr->rq, "CLUSTERDOWN A group has no leader; nothing was executed in it");
+		return true;
+	}
+	cr->elsewhere = true;
+	cr->rq.result = REQUEST_DONE;
+	cr->rq.finished(&cr->rq);
 	return true;
 }
 
@@ -313,7 +335,7 @@ static void request_arrives(struct io_message *m)
 	struct reactor *here = reactor_of_group(cr->client->reactor, rq->group);
 	struct group *g = reactor_group(here, rq->group);
 
-	if (g && cr->redirect && redirect(cr, g))
+	if (g && ((cr->redirect && redirect(cr, here, g)) || (cr->led_only && leave_out(cr, here, g))))
 		return;
 	if (g)
 		group_submit(g, rq);

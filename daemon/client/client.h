@@ -29,9 +29,11 @@ struct client_request {
 	uint32_t children;             /* parts still open */
 	uint32_t children_done;        /* parts that were executed */
 	int64_t sum;                   /* the parts' integers or elements, or what combine() counts */
-	void (*combine)(struct client_request *whole, struct client_request *part);
+	void (*combine)(struct client_request *whole, struct client_request *part); /* NULL: the reply stands already */
 	void (*completed)(struct client_request *cr); /* may change the reply before it counts as there */
 	bool redirect;                 /* a group that isn't led here answers MOVED */
+	bool led_only;                 /* a group that another node leads is left out, and sets elsewhere */
+	bool elsewhere;
 	uint16_t slot;                 /* of its keys */
 	size_t counted_bytes;          /* in client->row_bytes */
 	struct client_tour *tour;      /* owned */
@@ -121,6 +123,8 @@ struct open_count *client_open_count(struct client *c, uint32_t group);
 
 /* The connection's buffers grew or shrank: keeps reactor->client_held right. */
 void client_count_held(struct client *c);
+/* The node that clients of the store_cluster ports are sent to; 0: the group has no leader. */
+uint8_t client_serving_node(const struct reactor *here, uint8_t leader);
 /* Sends the tour out; its memory is the request's from now on. */
 void client_tour_start(struct client *c, struct client_tour *tour);
 

@@ -80,11 +80,7 @@ static bool node_place(const struct cluster_tour *t, uint8_t node, struct place 
 /* The node to go to for a group; 0: it has no leader now. */
 static uint8_t serves(const struct cluster_tour *t, uint32_t group)
 {
-	struct place unused;
-
-	if (!t->leaders[group])
-		return 0;
-	return node_place(t, t->leaders[group], &unused) ? t->leaders[group] : t->tour.cr->client->reactor->node->config->node;
+	return client_serving_node(t->tour.cr->client->reactor, t->leaders[group]);
 }
 
 static uint32_t ranges_of(const struct cluster_tour *t, uint8_t node)

@@ -3,13 +3,18 @@
  * Commands that concern every group: DBSIZE, FLUSHALL, KEYS, RANDOMKEY go to all of them and the replies are put
  * together; each group does its part at a point of its own order, so with several groups the whole is no atomic
  * point. SCAN goes to the group of its cursor's slot, and from its end on to the next group's first slot.
+ *
+ * At the store_cluster port each node speaks for the groups that it leads, as a Redis Cluster master speaks for its
+ * slots: such clients ask every master and add up. A group between two leaders is an error, not an empty answer; one
+ * that moves while a client goes from node to node may be met twice or not at all, as a slot that migrates may. A SCAN
+ * that has begun in a group goes through to its end there, whoever leads it by then.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
 #include "client/client.h"
 #include "store/reply.h"
+#include "store/run.h"
 
 #define FAN_REPLY_MAX (256u << 20)
 
@@ -45,12 +50,6 @@ static void combine_sum(struct client_request *whole, struct client_request *par
 	whole->sum += reply_number(part, &body);
 	whole->rq.reply.size = 0;
 	reply_int(&whole->rq.reply, whole->sum);
-}
-
-/* FLUSHALL: OK from all, or a syntax error from all. */
-static void combine_same(struct client_request *whole, struct client_request *part)
-{
-	take_reply(whole, part);
 }
 
 /* KEYS: elements one after the other; the head comes last. sum < 0: an error stands there. */
@@ -97,9 +96,9 @@ static void combine_random(struct client_request *whole, struct client_request *
 	int64_t distance = 1 + (part->rq.group + groups - whole->slot) % groups;
 	bool null = reply_is(part, "_") || reply_is(part, "$-");
 
-	if (null ? whole->rq.reply.size == 0 : !whole->sum || distance < whole->sum) {
+	if (!null && (!whole->sum || distance < whole->sum)) {
 		take_reply(whole, part);
-		whole->sum = null ? 0 : distance;
+		whole->sum = distance;
 	}
 }
 
@@ -117,12 +116,14 @@ static void scan_completed(struct client_request *cr)
 	const struct catalog *catalog = &cr->client->reactor->catalog;
 	struct bytes reply = {0};
 	char text[24];
-	uint16_t first, last;
+	uint16_t first = 0, last;
 
+	if (cr->elsewhere)
+		bytes_puts(&cr->rq.reply, SCAN_END "*0\r\n");
 	if (cr->rq.result != REQUEST_DONE || cr->rq.group >= catalog->group_count || !reply_is(cr, SCAN_END))
 		return;
 	catalog_slots_of_group(catalog, cr->rq.group + 1, &first, &last);
-	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)first << 50);
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)first << SCAN_HASH_BITS);
 	reply_array(&reply, 2);
 	reply_bulks(&reply, text);
 	bytes_put(&reply, cr->rq.reply.data + strlen(SCAN_END), cr->rq.reply.size - strlen(SCAN_END));
@@ -130,18 +131,17 @@ static void scan_completed(struct client_request *cr)
 	cr->rq.reply = reply;
 }
 
-static void dispatch_scan(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+static void dispatch_scan(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint64_t cursor)
 {
 	struct client_request *cr = client_open(c, REQUEST_READ);
-	char text[24];
-	uint64_t cursor;
+	uint32_t group = catalog_group_of_slot(&c->reactor->catalog, (uint16_t)(cursor >> SCAN_HASH_BITS));
+	uint16_t first, last;
 
-	/* A cursor that is none goes to any group, which says so. */
-	(void)snprintf(text, sizeof text, "%.*s", argv[1].size < 21 ? (int)argv[1].size : 0, (const char *)argv[1].data);
-	cursor = strtoull(text, NULL, 10);
+	catalog_slots_of_group(&c->reactor->catalog, group, &first, &last);
+	cr->led_only = c->cluster_port && cursor == (uint64_t)first << SCAN_HASH_BITS;
 	cr->completed = scan_completed;
 	command_encode(&cr->rq.body, command, argc, argv);
-	client_submit(c, cr, catalog_group_of_slot(&c->reactor->catalog, (uint16_t)(cursor >> 50)));
+	client_submit(c, cr, group);
 }
 
 /* ---- all groups ---- */
@@ -157,34 +157,46 @@ static void fan_out(struct client *c, struct client_request *whole, const struct
 		list_del(&part->row); /* only the whole stands in the row */
 		c->row_count--;
 		part->parent = whole;
+		part->led_only = c->cluster_port;
 		command_encode(&part->rq.body, command, argc, argv);
 		client_submit(c, part, group);
 	}
 }
 
-bool client_groups_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+/* Wrong arguments are told here: there may be no group to do so. False: the error is replied. */
+static bool check_arguments(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint64_t *ret_cursor)
 {
-	bool write = command->flags & COMMAND_WRITE;
-	uint32_t groups = c->reactor->catalog.group_count;
+	struct bytes error = {0};
+	struct call call = {.command = command, .argc = argc, .argv = argv, .out = &error, .resp = c->resp};
+	struct scan_arguments scan = {0};
+	struct client_request *place;
+	bool ok = true;
+
+	if (command->id == CMD_SCAN)
+		ok = scan_arguments(&call, &scan);
+	else if (command->flags & COMMAND_WRITE)
+		ok = flush_arguments(&call);
+	if (!ok) {
+		bytes_put(client_reply_begin(c, &place), error.data, error.size);
+		client_reply_end(c, place);
+		c->reactor->stats.request_errors++;
+	}
+	bytes_free(&error);
+	*ret_cursor = scan.cursor;
+	return ok;
+}
+
+/* The reply starts as what it is without any group. */
+static void dispatch_all(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+{
+	struct client_request *whole = client_open(c, REQUEST_READ);
 	uint8_t place[RANDOM_PLACE_SIZE];
 	struct arg with_place[2] = {argv[0], {.data = place, .size = sizeof place}};
-	struct client_request *whole;
 
-	for (uint32_t group = 1; write && group <= groups; group++)
-		if (client_open_count(c, group)->reads)
-			return false;
-	if (write)
-		c->reactor->stats.requests_write++;
-	else
-		c->reactor->stats.requests_read++;
-	if (command->id == CMD_SCAN) {
-		dispatch_scan(c, command, argc, argv);
-		return true;
-	}
-	whole = client_open(c, REQUEST_READ);
 	switch (command->id) {
 	case CMD_DBSIZE:
 		whole->combine = combine_sum;
+		reply_int(&whole->rq.reply, 0);
 		break;
 	case CMD_KEYS:
 		whole->combine = combine_arrays;
@@ -192,15 +204,36 @@ bool client_groups_command(struct client *c, const struct command *command, uint
 		break;
 	case CMD_RANDOMKEY:
 		whole->combine = combine_random;
+		reply_null(&whole->rq.reply, c->resp);
 		client_draw_place(c, place);
-		whole->slot = (uint16_t)(1 + (get_le16(place + 8) % groups));
+		whole->slot = (uint16_t)(1 + (get_le16(place + 8) % c->reactor->catalog.group_count));
 		argv = with_place;
 		argc = 2;
 		break;
-	default:
-		whole->combine = combine_same;
+	default: /* FLUSHALL, FLUSHDB */
+		reply_status(&whole->rq.reply, "OK");
 		break;
 	}
 	fan_out(c, whole, command, argc, argv);
+}
+
+bool client_groups_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+{
+	bool write = command->flags & COMMAND_WRITE;
+	uint64_t cursor;
+
+	for (uint32_t group = 1; write && group <= c->reactor->catalog.group_count; group++)
+		if (client_open_count(c, group)->reads)
+			return false;
+	if (!check_arguments(c, command, argc, argv, &cursor))
+		return true;
+	if (write)
+		c->reactor->stats.requests_write++;
+	else
+		c->reactor->stats.requests_read++;
+	if (command->id == CMD_SCAN)
+		dispatch_scan(c, command, argc, argv, cursor);
+	else
+		dispatch_all(c, command, argc, argv);
 	return true;
 }

@@ -38,12 +38,18 @@ void run_dbsize(struct call *call)
 	reply_int(call->out, (int64_t)keyspace_count(call_keyspace(call)));
 }
 
+bool flush_arguments(struct call *call)
+{
+	if (call->argc == 1 || (call->argc == 2 && (arg_is(&call->argv[1], "SYNC") || arg_is(&call->argv[1], "ASYNC"))))
+		return true;
+	reply_error(call->out, ERROR_SYNTAX);
+	return false;
+}
+
 void run_flush(struct call *call)
 {
-	if (call->argc > 2 || (call->argc == 2 && !arg_is(&call->argv[1], "SYNC") && !arg_is(&call->argv[1], "ASYNC"))) {
-		reply_error(call->out, ERROR_SYNTAX);
+	if (!flush_arguments(call))
 		return;
-	}
 	keyspace_clear(call_keyspace(call));
 	reply_status(call->out, "OK");
 }

@@ -84,6 +84,18 @@ void run_persist(struct call *call);
 
 /* Patterns of SCAN and KEYS: * ? [a-z] [^a] and \x. Bounded work, no recursion. */
 bool glob_match(const uint8_t *pattern, size_t pattern_size, const uint8_t *text, size_t text_size);
+/* A cursor is a hash slot and, below it, so many of the top bits of a key's hash. */
+#define SCAN_HASH_BITS 50
+
+struct scan_arguments {
+	uint64_t cursor;
+	const struct arg *pattern; /* NULL: all keys */
+	bool none;                 /* TYPE names one that no key has */
+	int64_t count;             /* a hint, at least 1 */
+};
+
+/* Reads SCAN's arguments; false (and the error replied) if they are wrong. Asks no state. */
+bool scan_arguments(struct call *call, struct scan_arguments *ret);
 void run_scan(struct call *call);
 void run_keys(struct call *call);
 /* Its second argument, which the node draws, says where to look: slot (2 bytes) and hash (8). */
@@ -100,6 +112,8 @@ void run_del(struct call *call);
 void run_exists(struct call *call);
 void run_type(struct call *call);
 void run_dbsize(struct call *call);
+/* False (and the error replied) if FLUSHALL's arguments are wrong. Asks no state. */
+bool flush_arguments(struct call *call);
 void run_flush(struct call *call);
 
 #endif

@@ -9,16 +9,16 @@
  */
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "store/run.h"
 
-#define CURSOR_HASH_BITS 50
-#define HASH_SHIFT (64 - CURSOR_HASH_BITS)
+#define HASH_SHIFT (64 - SCAN_HASH_BITS)
 #define COUNT_MAX 10000u       /* COUNT is a hint; a turn's work is bounded */
 #define KEYS_MAX 1000000u      /* what KEYS looks through */
 #define PATTERN_MAX 4096u
 #define MATCH_STEPS_MAX (4u << 20)
 
-static_assert(SLOT_COUNT == 1u << (64 - CURSOR_HASH_BITS), "slot and hash fill the cursor");
+static_assert(SLOT_COUNT == 1u << HASH_SHIFT, "slot and hash fill the cursor");
 
 /* ---- patterns ---- */
 
@@ -88,8 +88,7 @@ bool glob_match(const uint8_t *pattern, size_t pattern_size, const uint8_t *text
 
 struct scan {
 	struct call *call;
-	const struct arg *pattern; /* NULL: all */
-	bool none;                 /* TYPE names none that there is */
+	struct scan_arguments wanted;
 	struct bytes found;
 	uint64_t found_count, seen, last;
 };
@@ -105,9 +104,9 @@ static void scan_one(void *arg, const struct object *o)
 
 	s->seen++;
 	s->last = o->hash;
-	if (s->none || !alive(s->call, o))
+	if (s->wanted.none || !alive(s->call, o))
 		return;
-	if (s->pattern && !glob_match(s->pattern->data, s->pattern->size, object_key(o), o->key_size))
+	if (s->wanted.pattern && !glob_match(s->wanted.pattern->data, s->wanted.pattern->size, object_key(o), o->key_size))
 		return;
 	reply_bulk(&s->found, object_key(o), o->key_size);
 	s->found_count++;
@@ -117,20 +116,20 @@ static void scan_one(void *arg, const struct object *o)
 static uint64_t scan_from(struct scan *s, uint64_t cursor, uint64_t count)
 {
 	const struct keyspace *ks = call_keyspace(s->call);
-	uint64_t from = cursor << (64 - CURSOR_HASH_BITS), next;
+	uint64_t from = cursor << HASH_SHIFT, next;
 
-	for (uint32_t slot = (uint32_t)(cursor >> CURSOR_HASH_BITS); slot < SLOT_COUNT; slot++, from = 0) {
+	for (uint32_t slot = (uint32_t)(cursor >> SCAN_HASH_BITS); slot < SLOT_COUNT; slot++, from = 0) {
 		bool more;
 
 		if (!keyspace_slot_count(ks, (uint16_t)slot))
 			continue;
 		if (s->seen >= count || s->found.size > REPLY_VALUES_MAX / 2)
-			return (uint64_t)slot << CURSOR_HASH_BITS;
+			return (uint64_t)slot << SCAN_HASH_BITS;
 		more = keyspace_walk(ks, (uint16_t)slot, from, count - s->seen, scan_one, s, &next);
 		while (more && next >> HASH_SHIFT == s->last >> HASH_SHIFT)
 			more = keyspace_walk(ks, (uint16_t)slot, next, 1, scan_one, s, &next);
 		if (more)
-			return (uint64_t)slot << CURSOR_HASH_BITS | next >> HASH_SHIFT;
+			return (uint64_t)slot << SCAN_HASH_BITS | next >> HASH_SHIFT;
 	}
 	return 0;
 }
@@ -157,26 +156,31 @@ static bool pattern_ok(struct call *call, const struct arg *pattern)
 	return false;
 }
 
-static bool scan_options(struct call *call, struct scan *s, int64_t *ret_count)
+bool scan_arguments(struct call *call, struct scan_arguments *ret)
 {
+	*ret = (struct scan_arguments){.count = 10};
+	if (!read_cursor(&call->argv[1], &ret->cursor)) {
+		reply_error(call->out, "ERR invalid cursor");
+		return false;
+	}
 	for (uint32_t i = 2; i < call->argc; i += 2) {
 		const struct arg *name = &call->argv[i], *value = name + 1;
 
 		if (i + 1 == call->argc)
 			goto syntax;
 		if (arg_is(name, "COUNT")) {
-			if (!arg_int(value, ret_count)) {
+			if (!arg_int(value, &ret->count)) {
 				reply_error(call->out, ERROR_NOT_INT);
 				return false;
 			}
-			if (*ret_count < 1)
+			if (ret->count < 1)
 				goto syntax;
 		} else if (arg_is(name, "MATCH")) {
 			if (!pattern_ok(call, value))
 				return false;
-			s->pattern = value->size == 1 && value->data[0] == '*' ? NULL : value;
+			ret->pattern = value->size == 1 && value->data[0] == '*' ? NULL : value;
 		} else if (arg_is(name, "TYPE")) {
-			s->none = !arg_is(value, "string");
+			ret->none = !arg_is(value, "string");
 		} else {
 			goto syntax;
 		}
@@ -190,17 +194,12 @@ syntax:
 void run_scan(struct call *call)
 {
 	struct scan s = {.call = call};
-	int64_t count = 10;
 	uint64_t cursor;
 	char text[24];
 
-	if (!read_cursor(&call->argv[1], &cursor)) {
-		reply_error(call->out, "ERR invalid cursor");
+	if (!scan_arguments(call, &s.wanted))
 		return;
-	}
-	if (!scan_options(call, &s, &count))
-		return;
-	cursor = scan_from(&s, cursor, count < COUNT_MAX ? (uint64_t)count : COUNT_MAX);
+	cursor = scan_from(&s, s.wanted.cursor, min_u64((uint64_t)s.wanted.count, COUNT_MAX));
 	if (call_may_reply(call, s.found.size)) {
 		(void)snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
 		reply_array(call->out, 2);
@@ -214,10 +213,10 @@ void run_scan(struct call *call)
 
 void run_keys(struct call *call)
 {
-	struct scan s = {.call = call, .pattern = &call->argv[1]};
+	struct scan s = {.call = call, .wanted.pattern = &call->argv[1]};
 	uint64_t cursor = 0;
 
-	if (!pattern_ok(call, s.pattern))
+	if (!pattern_ok(call, s.wanted.pattern))
 		return;
 	if (keyspace_count(call_keyspace(call)) > KEYS_MAX) {
 		reply_error(call->out, "ERR too many keys for KEYS; use SCAN");
