@@ -30,7 +30,6 @@ struct keyspace {
 	struct object **expiry; /* binary heap by (expire_ms, hash); from 1 */
 	uint32_t expiry_count, expiry_cap;
 	uint64_t index;        /* of the entry being applied */
-	uint64_t cleared;      /* the index of the last keyspace_clear() */
 	uint64_t modified[WATCH_PLACES];
 	struct {
 		bool active;
@@ -307,9 +306,7 @@ void keyspace_set_index(struct keyspace *ks, uint64_t index)
 
 uint64_t keyspace_modified(const struct keyspace *ks, uint64_t hash)
 {
-	uint64_t own = ks->modified[hash & (WATCH_PLACES - 1)];
-
-	return own > ks->cleared ? own : ks->cleared;
+	return ks->modified[hash & (WATCH_PLACES - 1)];
 }
 
 /* Each object is handed out once, and not at all if it came after the beginning. */
@@ -486,8 +483,36 @@ static void slots_free(struct slot **slots)
 	}
 }
 
+static void mark_modified(void *arg, const struct object *o)
+{
+	struct keyspace *ks = arg;
+
+	ks->modified[o->hash & (WATCH_PLACES - 1)] = ks->index;
+}
+
+static bool all_modified(const struct keyspace *ks)
+{
+	for (unsigned i = 0; i < WATCH_PLACES; i++)
+		if (ks->modified[i] != ks->index)
+			return false;
+	return true;
+}
+
+/* Every key changes. What is many fills the table soon, and then there is nothing left to say. */
+static void mark_all_modified(struct keyspace *ks)
+{
+	uint64_t next;
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		(void)keyspace_walk(ks, (uint16_t)slot, 0, SIZE_MAX, mark_modified, ks, &next);
+		if (slot % 256 == 0 && all_modified(ks))
+			return;
+	}
+}
+
 void keyspace_clear(struct keyspace *ks)
 {
+	mark_all_modified(ks);
 	if (ks->snapshot.active && !ks->snapshot.cleared) {
 		ks->snapshot.cleared = mem_alloc(sizeof ks->slots);
 		memcpy(ks->snapshot.cleared, ks->slots, sizeof ks->slots);
@@ -496,7 +521,6 @@ void keyspace_clear(struct keyspace *ks)
 		slots_free(ks->slots); /* what came after an earlier clearing isn't the snapshot's */
 	}
 	ks->count = ks->bytes = ks->sum = 0;
-	ks->cleared = ks->index;
 	ks->expiry_count = 0;
 }
 
@@ -515,7 +539,7 @@ void keyspace_free(struct keyspace *ks)
 	if (!ks)
 		return;
 	keyspace_snapshot_end(ks);
-	keyspace_clear(ks);
+	slots_free(ks->slots);
 	free(ks->expiry);
 	free(ks);
 }
@@ -658,7 +682,6 @@ void keyspace_snapshot_end(struct keyspace *ks)
 void keyspace_watch_save(const struct keyspace *ks, struct bytes *out)
 {
 	bytes_put_u64(out, ks->index);
-	bytes_put_u64(out, ks->cleared);
 	bytes_put(out, ks->modified, sizeof ks->modified);
 }
 
@@ -667,7 +690,6 @@ bool keyspace_watch_load(struct keyspace *ks, struct cursor *in)
 	const uint8_t *table;
 
 	ks->index = cursor_u64(in);
-	ks->cleared = cursor_u64(in);
 	table = cursor_take(in, sizeof ks->modified);
 	if (!table)
 		return false;

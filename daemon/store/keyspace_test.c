@@ -255,6 +255,44 @@ static void test_modified_index(void **state)
 	keyspace_free(ks);
 }
 
+static void ignore(void *arg, const struct object *o)
+{
+	(void)arg;
+	(void)o;
+}
+
+/* [watch]: clearing changes the keys that are there, and no other, whether a snapshot holds them or not. */
+static void test_clearing_modifies_what_is_there(void **state)
+{
+	uint64_t sums[2] = {0};
+
+	(void)state;
+	for (unsigned snapshot = 0; snapshot < 2; snapshot++) {
+		struct keyspace *ks = keyspace_new(1);
+		uint64_t there = keyspace_hash(ks, "there", 5), absent = keyspace_hash(ks, "absent", 6);
+		char key[32];
+
+		keyspace_set_index(ks, 10);
+		(void)keyspace_set_string(ks, "there", 5, "v", 1, false);
+		if (snapshot)
+			keyspace_snapshot_begin(ks, ignore, NULL);
+		keyspace_set_index(ks, 11);
+		keyspace_clear(ks);
+		assert_int_equal(keyspace_modified(ks, there), 11);
+		assert_int_equal(keyspace_modified(ks, absent), 0);
+		for (unsigned k = 0; k < KEYS; k++)
+			(void)keyspace_set_string(ks, key, name(key, k), "v", 1, false);
+		keyspace_set_index(ks, 12);
+		keyspace_clear(ks);
+		for (unsigned k = 0; k < KEYS; k++)
+			assert_int_equal(keyspace_modified(ks, keyspace_hash(ks, key, name(key, k))), 12);
+		for (uint64_t h = 0; h < 4096; h++)
+			sums[snapshot] = sums[snapshot] * 31 + keyspace_modified(ks, h);
+		keyspace_free(ks);
+	}
+	assert_true(sums[0] == sums[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_walk_meets_each_once_while_growing),
 		cmocka_unit_test(test_layout_tells_nothing_of_history),
 		cmocka_unit_test(test_modified_index),
+		cmocka_unit_test(test_clearing_modifies_what_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
