@@ -99,7 +99,8 @@ struct client {
 	uint32_t watched_count;
 	uint16_t watched_slot;
 	uint64_t watch_ticket;
-	bool no_evict;
+	bool no_evict, no_touch; /* said by CLIENT; nothing is evicted, and no access is counted */
+	bool readonly;           /* reads are never answered with MOVED */
 	const struct command *last_command;
 };
 
@@ -149,6 +150,8 @@ void multi_watch(struct client *c, const struct command *command, uint32_t argc,
 void multi_unwatch(struct client *c);
 void multi_reset(struct client *c);
 
+/* handshake.c: HELLO, AUTH, RESET, READONLY and the like */
+void client_handshake(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, struct bytes *out);
 /* client_list.c: CLIENT; info.c: INFO; cluster.c: CLUSTER; command_docs.c: COMMAND; wait.c: WAIT */
 void client_client_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
 bool client_set_name(struct client *c, const struct arg *name, struct bytes *out);

@@ -26,10 +26,11 @@ static void put_client(struct bytes *out, const struct client *c, uint64_t now_n
 	const struct config *config = c->reactor->node->config;
 	uint64_t active_ns = c->active_ns ? c->active_ns : now_ns;
 
-	bytes_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s%s%s db=0 sub=0 psub=0 ssub=0 multi=%lld ",
+	bytes_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s%s%s%s%s db=0 sub=0 psub=0 ssub=0 multi=%lld ",
 		     (unsigned long long)c->id, c->address, c->cluster_port ? config->store_cluster : config->store, c->socket, c->name,
 		     (unsigned long long)((now_ns - c->connected_ns) / NS_PER_S), (unsigned long long)((now_ns - active_ns) / NS_PER_S),
-		     c->in_multi ? "x" : "", c->no_evict ? "e" : "", c->in_multi || c->no_evict ? "" : "N",
+		     c->in_multi ? "x" : "", c->readonly ? "r" : "", c->no_evict ? "e" : "", c->no_touch ? "T" : "",
+		     c->in_multi || c->readonly || c->no_evict || c->no_touch ? "" : "N",
 		     c->in_multi ? (long long)c->multi_count : -1);
 	bytes_printf(out, "qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=%u omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		     c->in.size, c->in.cap - c->in.size, c->argv_cap * sizeof *c->argv, c->multi.size, c->out.size, c->row_count,
@@ -146,6 +147,16 @@ static void client_set_info(struct client *c, const struct arg *name, const stru
 	}
 }
 
+static void set_flag(bool *flag, const struct arg *value, struct bytes *out)
+{
+	if (!arg_is(value, "ON") && !arg_is(value, "OFF")) {
+		reply_error(out, ERROR_SYNTAX);
+		return;
+	}
+	*flag = arg_is(value, "ON");
+	reply_status(out, "OK");
+}
+
 void client_client_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
 	struct bytes text = {0};
@@ -179,13 +190,11 @@ void client_client_command(struct client *c, const struct command *command, uint
 		reply_verbatim(out, c->resp, text.data, text.size);
 		bytes_free(&text);
 		break;
-	default: /* NO-EVICT: nothing is ever evicted for a connection's sake; the flag shows in CLIENT LIST */
-		if (arg_is(&argv[2], "ON") || arg_is(&argv[2], "OFF")) {
-			c->no_evict = arg_is(&argv[2], "ON");
-			reply_status(out, "OK");
-		} else {
-			reply_error(out, ERROR_SYNTAX);
-		}
+	case CMD_CLIENT_NO_EVICT:
+		set_flag(&c->no_evict, &argv[2], out);
+		break;
+	default:
+		set_flag(&c->no_touch, &argv[2], out);
 		break;
 	}
 	client_reply_end(c, place);

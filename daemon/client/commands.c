@@ -9,56 +9,6 @@
 #include "store/reply.h"
 #include "store/run.h"
 
-static void hello_syntax(struct bytes *out, const struct arg *a)
-{
-	reply_errorf(out, "ERR Syntax error in HELLO option '%.*s'", a->size < 64 ? (int)a->size : 64, (const char *)a->data);
-}
-
-static void command_hello(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
-{
-	const struct arg *name = NULL;
-	int64_t version = c->resp;
-
-	if (argc > 1 && !arg_int(&argv[1], &version)) {
-		reply_error(out, "ERR Protocol version is not an integer or out of range");
-		return;
-	}
-	if (version < 2 || version > 3) {
-		reply_error(out, "NOPROTO unsupported protocol version");
-		return;
-	}
-	for (uint32_t i = 2; i < argc; i++) {
-		if (arg_is(&argv[i], "SETNAME") && i + 1 < argc) {
-			name = &argv[++i];
-		} else if (arg_is(&argv[i], "AUTH") && i + 2 < argc) {
-			reply_error(out, "ERR AUTH <password> called without any password configured for the default user. "
-					 "Are you sure your configuration is correct?");
-			return;
-		} else {
-			hello_syntax(out, &argv[i]);
-			return;
-		}
-	}
-	if (name && !client_set_name(c, name, out))
-		return;
-	c->resp = (int)version;
-	reply_map(out, c->resp, 7);
-	reply_bulks(out, "server");
-	reply_bulks(out, "redis");
-	reply_bulks(out, "version");
-	reply_bulks(out, "7.0.0");
-	reply_bulks(out, "proto");
-	reply_int(out, c->resp);
-	reply_bulks(out, "id");
-	reply_int(out, (int64_t)c->id);
-	reply_bulks(out, "mode");
-	reply_bulks(out, c->cluster_port ? "cluster" : "standalone");
-	reply_bulks(out, "role");
-	reply_bulks(out, "master");
-	reply_bulks(out, "modules");
-	reply_array(out, 0);
-}
-
 static void command_config_get(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
 {
 	char clients[16];
@@ -120,13 +70,17 @@ static void command_help(const struct command *help, struct bytes *out)
 	}
 }
 
-static void command_reset(struct client *c, struct bytes *out)
+/* This node's clock: keys expire by their group's time, which never goes back. */
+static void command_time(const struct client *c, struct bytes *out)
 {
-	multi_reset(c);
-	c->resp = 2;
-	c->name[0] = 0;
-	c->no_evict = false;
-	reply_status(out, "RESET");
+	uint64_t now_ms = io_realtime_ms(c->reactor->io);
+	char text[24];
+
+	reply_array(out, 2);
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)(now_ms / 1000));
+	reply_bulks(out, text);
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)(now_ms % 1000 * 1000));
+	reply_bulks(out, text);
 }
 
 /* What is answered at once. */
@@ -139,14 +93,19 @@ static void answer(struct client *c, const struct command *command, uint32_t arg
 	call.out = out;
 	switch ((enum command_id)command->id) {
 	case CMD_HELLO:
-		command_hello(c, argc, argv, out);
+	case CMD_AUTH:
+	case CMD_RESET:
+	case CMD_READONLY:
+	case CMD_READWRITE:
+	case CMD_ASKING:
+		client_handshake(c, command, argc, argv, out);
 		break;
 	case CMD_QUIT:
 		reply_status(out, "OK");
 		c->closing_after_reply = true;
 		break;
-	case CMD_RESET:
-		command_reset(c, out);
+	case CMD_TIME:
+		command_time(c, out);
 		break;
 	case CMD_CONFIG_GET:
 		command_config_get(c, argc, argv, out);
@@ -158,6 +117,8 @@ static void answer(struct client *c, const struct command *command, uint32_t arg
 	case CMD_COMMAND_HELP:
 	case CMD_CONFIG_HELP:
 	case CMD_CLUSTER_HELP:
+	case CMD_OBJECT_HELP:
+	case CMD_MEMORY_HELP:
 		command_help(command, out);
 		break;
 	default:
@@ -197,6 +158,7 @@ bool client_connection_command(struct client *c, const struct command *command, 
 	case CMD_CLIENT_LIST:
 	case CMD_CLIENT_INFO:
 	case CMD_CLIENT_NO_EVICT:
+	case CMD_CLIENT_NO_TOUCH:
 		client_client_command(c, command, argc, argv);
 		return true;
 	case CMD_COMMAND:

@@ -102,7 +102,7 @@ static bool dispatch_keys(struct client *c, const struct command *command, uint3
 	if (!write && read_at_once(c, command, group, argc, argv))
 		return true;
 	cr = client_open(c, write ? REQUEST_WRITE : REQUEST_READ);
-	cr->redirect = c->cluster_port;
+	cr->redirect = c->cluster_port && (write || !c->readonly);
 	cr->slot = slot;
 	command_encode(&cr->rq.body, command, argc, argv);
 	client_submit(c, cr, group);

@@ -144,6 +144,16 @@ static void dispatch_scan(struct client *c, const struct command *command, uint3
 	client_submit(c, cr, group);
 }
 
+/* ---- one slot, whoever leads it ---- */
+
+static void dispatch_slot(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint16_t slot)
+{
+	struct client_request *cr = client_open(c, REQUEST_READ);
+
+	command_encode(&cr->rq.body, command, argc, argv);
+	client_submit(c, cr, catalog_group_of_slot(&c->reactor->catalog, slot));
+}
+
 /* ---- all groups ---- */
 
 static void fan_out(struct client *c, struct client_request *whole, const struct command *command, uint32_t argc, const struct arg *argv)
@@ -163,17 +173,26 @@ static void fan_out(struct client *c, struct client_request *whole, const struct
 	}
 }
 
+static bool of_one_slot(const struct command *command)
+{
+	return command->id == CMD_CLUSTER_COUNTKEYSINSLOT || command->id == CMD_CLUSTER_GETKEYSINSLOT;
+}
+
 /* Wrong arguments are told here: there may be no group to do so. False: the error is replied. */
-static bool check_arguments(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint64_t *ret_cursor)
+static bool check_arguments(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, uint16_t *ret_slot,
+			    uint64_t *ret_cursor)
 {
 	struct bytes error = {0};
 	struct call call = {.command = command, .argc = argc, .argv = argv, .out = &error, .resp = c->resp};
 	struct scan_arguments scan = {0};
 	struct client_request *place;
 	bool ok = true;
+	int64_t max;
 
 	if (command->id == CMD_SCAN)
 		ok = scan_arguments(&call, &scan);
+	else if (of_one_slot(command))
+		ok = slot_arguments(&call, ret_slot, &max);
 	else if (command->flags & COMMAND_WRITE)
 		ok = flush_arguments(&call);
 	if (!ok) {
@@ -220,12 +239,13 @@ static void dispatch_all(struct client *c, const struct command *command, uint32
 bool client_groups_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
 	bool write = command->flags & COMMAND_WRITE;
+	uint16_t slot;
 	uint64_t cursor;
 
 	for (uint32_t group = 1; write && group <= c->reactor->catalog.group_count; group++)
 		if (client_open_count(c, group)->reads)
 			return false;
-	if (!check_arguments(c, command, argc, argv, &cursor))
+	if (!check_arguments(c, command, argc, argv, &slot, &cursor))
 		return true;
 	if (write)
 		c->reactor->stats.requests_write++;
@@ -233,6 +253,8 @@ bool client_groups_command(struct client *c, const struct command *command, uint
 		c->reactor->stats.requests_read++;
 	if (command->id == CMD_SCAN)
 		dispatch_scan(c, command, argc, argv, cursor);
+	else if (of_one_slot(command))
+		dispatch_slot(c, command, argc, argv, slot);
 	else
 		dispatch_all(c, command, argc, argv);
 	return true;

@@ -88,7 +88,7 @@ static uint64_t object_sum(const struct object *o)
 	return hash64(o->data, o->key_size, value + (uint64_t)o->expire_ms * 0x9e3779b97f4a7c15u);
 }
 
-static uint64_t object_bytes(const struct object *o)
+uint64_t keyspace_object_bytes(const struct object *o)
 {
 	return OBJECT_COST + o->key_size + o->value_size;
 }
@@ -324,13 +324,13 @@ void keyspace_change_begin(struct keyspace *ks, struct object *o)
 		snapshot_take(ks, o);
 	ks->modified[o->hash & (WATCH_PLACES - 1)] = ks->index;
 	ks->sum -= object_sum(o);
-	ks->bytes -= object_bytes(o);
+	ks->bytes -= keyspace_object_bytes(o);
 }
 
 void keyspace_change_end(struct keyspace *ks, const struct object *o)
 {
 	ks->sum += object_sum(o);
-	ks->bytes += object_bytes(o);
+	ks->bytes += keyspace_object_bytes(o);
 }
 
 struct object *keyspace_find(const struct keyspace *ks, const void *key, size_t size)

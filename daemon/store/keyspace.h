@@ -72,9 +72,11 @@ void keyspace_change_end(struct keyspace *ks, const struct object *o);
 void keyspace_set_index(struct keyspace *ks, uint64_t index);
 uint64_t keyspace_modified(const struct keyspace *ks, uint64_t hash);
 
+/* What an object is taken to cost: key, value and a fixed share for each key. */
+uint64_t keyspace_object_bytes(const struct object *o);
 uint64_t keyspace_count(const struct keyspace *ks);
 uint64_t keyspace_slot_count(const struct keyspace *ks, uint16_t slot);
-uint64_t keyspace_bytes(const struct keyspace *ks); /* of keys and values, with a fixed share for each key */
+uint64_t keyspace_bytes(const struct keyspace *ks); /* of all objects */
 uint64_t keyspace_expiring_count(const struct keyspace *ks);
 /* Additive hash over (key, type, value, expiry) of all objects ([checksum]). */
 uint64_t keyspace_sum(const struct keyspace *ks);

@@ -101,6 +101,16 @@ void run_keys(struct call *call);
 /* Its second argument, which the node draws, says where to look: slot (2 bytes) and hash (8). */
 void run_randomkey(struct call *call);
 
+/* What a slot holds: the slot, then (GETKEYSINSLOT) how many keys at most. */
+bool slot_arguments(struct call *call, uint16_t *ret_slot, int64_t *ret_max);
+void run_countkeysinslot(struct call *call);
+void run_getkeysinslot(struct call *call);
+
+/* ---- object.c: how a value is kept ---- */
+void run_object_encoding(struct call *call);
+void run_object_refcount(struct call *call);
+void run_memory_usage(struct call *call);
+
 /* ---- connection.c: what may stand between others in a MULTI; they touch no state ---- */
 void run_ping(struct call *call);
 void run_echo(struct call *call);

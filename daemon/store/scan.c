@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walking the keys of a group: SCAN, KEYS, RANDOMKEY.
+ * Walking the keys of a group: SCAN, KEYS, RANDOMKEY, and the keys of one slot.
  *
  * A SCAN cursor is a place, not a state: slot << 50 | the top 50 bits of a hash. Keys that share those bits are
  * returned together, so a cursor never stands between them. It means the same on every replica and after every
@@ -112,6 +112,13 @@ static void scan_one(void *arg, const struct object *o)
 	s->found_count++;
 }
 
+static void reply_found(const struct scan *s)
+{
+	reply_array(s->call->out, s->found_count);
+	if (s->call->out)
+		bytes_put(s->call->out, s->found.data, s->found.size);
+}
+
 /* From a cursor on until count keys were seen; returns the next cursor, 0 at the end. */
 static uint64_t scan_from(struct scan *s, uint64_t cursor, uint64_t count)
 {
@@ -204,9 +211,7 @@ void run_scan(struct call *call)
 		(void)snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
 		reply_array(call->out, 2);
 		reply_bulks(call->out, text);
-		reply_array(call->out, s.found_count);
-		if (call->out)
-			bytes_put(call->out, s.found.data, s.found.size);
+		reply_found(&s);
 	}
 	bytes_free(&s.found);
 }
@@ -226,11 +231,52 @@ void run_keys(struct call *call)
 		s.seen = 0;
 		cursor = scan_from(&s, cursor, COUNT_MAX);
 	} while (cursor && s.found.size <= REPLY_VALUES_MAX / 2);
-	if (call_may_reply(call, s.found.size + (cursor ? REPLY_VALUES_MAX : 0))) {
-		reply_array(call->out, s.found_count);
-		if (call->out)
-			bytes_put(call->out, s.found.data, s.found.size);
+	if (call_may_reply(call, s.found.size + (cursor ? REPLY_VALUES_MAX : 0)))
+		reply_found(&s);
+	bytes_free(&s.found);
+}
+
+/* ---- one slot ---- */
+
+bool slot_arguments(struct call *call, uint16_t *ret_slot, int64_t *ret_max)
+{
+	int64_t slot, max = 0;
+
+	if (!arg_int(&call->argv[2], &slot) || (call->argc > 3 && !arg_int(&call->argv[3], &max))) {
+		reply_error(call->out, ERROR_NOT_INT);
+		return false;
 	}
+	if (slot < 0 || slot >= SLOT_COUNT || max < 0) {
+		reply_error(call->out, call->argc > 3 ? "ERR Invalid slot or number of keys" : "ERR Invalid slot");
+		return false;
+	}
+	*ret_slot = (uint16_t)slot;
+	*ret_max = max;
+	return true;
+}
+
+void run_countkeysinslot(struct call *call)
+{
+	uint16_t slot;
+	int64_t unused;
+
+	if (slot_arguments(call, &slot, &unused))
+		reply_int(call->out, (int64_t)keyspace_slot_count(call_keyspace(call), slot));
+}
+
+void run_getkeysinslot(struct call *call)
+{
+	struct scan s = {.call = call};
+	uint64_t from = 0;
+	uint16_t slot;
+	int64_t max;
+
+	if (!slot_arguments(call, &slot, &max))
+		return;
+	while (s.found_count < (uint64_t)max && s.found.size <= REPLY_VALUES_MAX / 2 &&
+	       keyspace_walk(call_keyspace(call), slot, from, 1, scan_one, &s, &from))
+		;
+	reply_found(&s);
 	bytes_free(&s.found);
 }
 
