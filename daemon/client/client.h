@@ -152,6 +152,8 @@ void multi_reset(struct client *c);
 
 /* handshake.c: HELLO, AUTH, RESET, READONLY and the like */
 void client_handshake(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv, struct bytes *out);
+/* refused.c: why there is no such command or subcommand ("cluster|reset") here, NULL if it is just unknown */
+const char *client_refused(const char *container, const struct arg *name);
 /* client_list.c: CLIENT; info.c: INFO; cluster.c: CLUSTER; command_docs.c: COMMAND; wait.c: WAIT */
 void client_client_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
 bool client_set_name(struct client *c, const struct arg *name, struct bytes *out);

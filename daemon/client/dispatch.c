@@ -15,11 +15,17 @@ static void refuse(struct client *c, const char *text)
 
 static void unknown_command(struct client *c, uint32_t argc, const struct arg *argv)
 {
+	const char *refused = client_refused("", &argv[0]);
 	char text[512];
-	int n = snprintf(text, sizeof text, "ERR unknown command '%.*s', with args beginning with: ",
-			 argv[0].size < 128 ? (int)argv[0].size : 128, (const char *)argv[0].data);
-	int start = n;
+	int n, start;
 
+	if (refused) {
+		refuse(c, refused);
+		return;
+	}
+	n = snprintf(text, sizeof text, "ERR unknown command '%.*s', with args beginning with: ",
+		     argv[0].size < 128 ? (int)argv[0].size : 128, (const char *)argv[0].data);
+	start = n;
 	for (uint32_t i = 1; i < argc && n - start < 128; i++) {
 		int room = 128 - (n - start);
 
@@ -31,9 +37,15 @@ static void unknown_command(struct client *c, uint32_t argc, const struct arg *a
 
 static void unknown_subcommand(struct client *c, const struct command *container, const struct arg *sub)
 {
+	const char *refused = client_refused(container->name, sub);
 	char text[256];
-	int n = snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try ", sub->size < 128 ? (int)sub->size : 128, (const char *)sub->data);
+	int n;
 
+	if (refused) {
+		refuse(c, refused);
+		return;
+	}
+	n = snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try ", sub->size < 128 ? (int)sub->size : 128, (const char *)sub->data);
 	for (const char *p = container->name; *p; p++)
 		text[n++] = (char)(*p & ~0x20);
 	(void)snprintf(text + n, sizeof text - (size_t)n, " HELP.");
