@@ -200,6 +200,16 @@ void client_error(struct client *c, const char *text)
 	c->reactor->stats.request_errors++;
 }
 
+void client_refuse(struct client *c, struct bytes *error)
+{
+	struct client_request *place;
+
+	bytes_put(client_reply_begin(c, &place), error->data, error->size);
+	client_reply_end(c, place);
+	bytes_free(error);
+	c->reactor->stats.request_errors++;
+}
+
 /* ---- requests to groups ---- */
 
 struct client_request *client_open(struct client *c, enum request_kind kind)

@@ -115,6 +115,8 @@ void clients_free(struct reactor *r);
 struct bytes *client_reply_begin(struct client *c, struct client_request **ret_place);
 void client_reply_end(struct client *c, struct client_request *place);
 void client_error(struct client *c, const char *text);
+/* The same with an error reply that is written already, which is freed. */
+void client_refuse(struct client *c, struct bytes *error);
 /* Opens a place in the row for a request to a group. */
 struct client_request *client_open(struct client *c, enum request_kind kind);
 /* Sends it to its group. */

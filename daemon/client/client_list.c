@@ -70,33 +70,43 @@ static uint64_t list_done(struct client_tour *tour, struct bytes *out)
 	return 0;
 }
 
-/* NULL, or the error. */
-static const char *list_options(struct list_tour *t, uint32_t argc, const struct arg *argv)
+static bool list_type(struct list_tour *t, const struct arg *type, struct bytes *error)
 {
-	if (argc == 4 && arg_is(&argv[2], "TYPE")) {
-		t->none = arg_is(&argv[3], "master") || arg_is(&argv[3], "replica") || arg_is(&argv[3], "slave") || arg_is(&argv[3], "pubsub");
-		return t->none || arg_is(&argv[3], "normal") ? NULL : "ERR Unknown client type";
-	}
-	if (argc >= 4 && argc - 3 <= LIST_IDS_MAX && arg_is(&argv[2], "ID")) {
-		for (uint32_t i = 3; i < argc; i++) {
-			int64_t id;
+	t->none = arg_is(type, "master") || arg_is(type, "replica") || arg_is(type, "slave") || arg_is(type, "pubsub");
+	if (t->none || arg_is(type, "normal"))
+		return true;
+	reply_errorf(error, "ERR Unknown client type '%.*s'", type->size < 256 ? (int)type->size : 256, (const char *)type->data);
+	return false;
+}
 
-			if (!arg_int(&argv[i], &id))
-				return "ERR Invalid client ID";
-			t->ids[t->id_count++] = (uint64_t)id;
-		}
-		return NULL;
+/* False, and the error is written. */
+static bool list_options(struct list_tour *t, uint32_t argc, const struct arg *argv, struct bytes *error)
+{
+	if (argc == 4 && arg_is(&argv[2], "TYPE"))
+		return list_type(t, &argv[3], error);
+	if (argc != 2 && (argc < 4 || argc - 3 > LIST_IDS_MAX || !arg_is(&argv[2], "ID"))) {
+		reply_error(error, ERROR_SYNTAX);
+		return false;
 	}
-	return argc == 2 ? NULL : ERROR_SYNTAX;
+	for (uint32_t i = 3; i < argc; i++) {
+		int64_t id;
+
+		if (!arg_int(&argv[i], &id)) {
+			reply_error(error, "ERR Invalid client ID");
+			return false;
+		}
+		t->ids[t->id_count++] = (uint64_t)id;
+	}
+	return true;
 }
 
 static void client_list(struct client *c, uint32_t argc, const struct arg *argv)
 {
 	struct list_tour *t = mem_zalloc(sizeof *t);
-	const char *error = list_options(t, argc, argv);
+	struct bytes error = {0};
 
-	if (error) {
-		client_error(c, error);
+	if (!list_options(t, argc, argv, &error)) {
+		client_refuse(c, &error);
 		free(t);
 		return;
 	}

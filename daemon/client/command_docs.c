@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "store/reply.h"
+#include "store/run.h"
 
 static const struct {
 	uint32_t flag;
@@ -191,6 +192,8 @@ static void command_getkeys(uint32_t argc, const struct arg *argv, struct bytes 
 	const struct command *command = command_find(argv[2].data, argv[2].size);
 	uint32_t first, last, step;
 
+	if (command && command->flags & COMMAND_CONTAINER && argc > 3)
+		command = command_find_sub(command, argv[3].data, argv[3].size);
 	if (!command) {
 		reply_error(out, "ERR Invalid command specified");
 	} else if (!command->first_key) {
@@ -220,7 +223,10 @@ void client_command_command(struct client *c, const struct command *command, uin
 		command_docs(argc, argv, out, c->resp);
 		break;
 	case CMD_COMMAND_LIST:
-		command_list(out);
+		if (argc == 2)
+			command_list(out);
+		else
+			reply_error(out, ERROR_SYNTAX);
 		break;
 	case CMD_COMMAND_GETKEYS:
 		command_getkeys(argc, argv, out);

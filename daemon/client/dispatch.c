@@ -56,6 +56,11 @@ static void wrong_arity(struct client *c, const struct command *command)
 {
 	char text[128];
 
+	if (command->id == CMD_EXEC) {
+		multi_reset(c);
+		client_error(c, "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
+		return;
+	}
 	(void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", command->name);
 	refuse(c, text);
 }

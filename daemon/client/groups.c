@@ -185,7 +185,6 @@ static bool check_arguments(struct client *c, const struct command *command, uin
 	struct bytes error = {0};
 	struct call call = {.command = command, .argc = argc, .argv = argv, .out = &error, .resp = c->resp};
 	struct scan_arguments scan = {0};
-	struct client_request *place;
 	bool ok = true;
 	int64_t max;
 
@@ -195,12 +194,8 @@ static bool check_arguments(struct client *c, const struct command *command, uin
 		ok = slot_arguments(&call, ret_slot, &max);
 	else if (command->flags & COMMAND_WRITE)
 		ok = flush_arguments(&call);
-	if (!ok) {
-		bytes_put(client_reply_begin(c, &place), error.data, error.size);
-		client_reply_end(c, place);
-		c->reactor->stats.request_errors++;
-	}
-	bytes_free(&error);
+	if (!ok)
+		client_refuse(c, &error);
 	*ret_cursor = scan.cursor;
 	return ok;
 }

@@ -28,7 +28,7 @@ static void command_auth(uint32_t argc, const struct arg *argv, struct bytes *ou
 
 static void hello_syntax(struct bytes *out, const struct arg *a)
 {
-	reply_errorf(out, "ERR Syntax error in HELLO option '%.*s'", a->size < 64 ? (int)a->size : 64, (const char *)a->data);
+	reply_errorf(out, "ERR Syntax error in HELLO option '%.*s'", a->size < 256 ? (int)a->size : 256, (const char *)a->data);
 }
 
 static void command_hello(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)

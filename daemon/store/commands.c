@@ -175,7 +175,7 @@ static const struct command commands[] = {
 	 "Returns information about one, multiple or all commands."},
 	{CMD_COMMAND_DOCS, "command|docs", -2, SCOPE_CONNECTION, L | S | X, 0, 0, 0, NULL, "server", "7.0.0",
 	 "Returns documentary information about one, multiple or all commands."},
-	{CMD_COMMAND_LIST, "command|list", 2, SCOPE_CONNECTION, L | S | X, 0, 0, 0, NULL, "server", "7.0.0",
+	{CMD_COMMAND_LIST, "command|list", -2, SCOPE_CONNECTION, L | S | X, 0, 0, 0, NULL, "server", "7.0.0",
 	 "Returns a list of command names."},
 	{CMD_COMMAND_GETKEYS, "command|getkeys", -4, SCOPE_CONNECTION, L | S | X, 0, 0, 0, NULL, "server", "2.8.13",
 	 "Extracts the key names from an arbitrary command."},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about the connection that may also stand in a MULTI: they touch no state, so they may run anywhere. */
+#include <limits.h>
+
 #include "store/run.h"
 
 void run_ping(struct call *call)
@@ -23,6 +25,8 @@ void run_select(struct call *call)
 
 	if (!arg_int(&call->argv[1], &n))
 		reply_error(call->out, ERROR_NOT_INT);
+	else if (n < INT_MIN || n > INT_MAX)
+		reply_errorf(call->out, "ERR value is out of range, value must between %d and %d", INT_MIN, INT_MAX);
 	else if (n != 0)
 		reply_error(call->out, "ERR DB index is out of range");
 	else

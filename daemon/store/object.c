@@ -36,22 +36,29 @@ void run_object_refcount(struct call *call)
 		reply_int(call->out, value_int(o, &value) && value >= 0 && value < SHARED_INTS ? SHARED_REFCOUNT : 1);
 }
 
-/* SAMPLES is for values of many parts; a string is always counted whole. */
+/* SAMPLES is for values of many parts; a string is always counted whole. NULL, or the error. */
+static const char *samples_error(const struct call *call)
+{
+	for (uint32_t i = 3; i < call->argc; i += 2) {
+		int64_t samples;
+
+		if (!arg_is(&call->argv[i], "SAMPLES") || i + 1 == call->argc)
+			return ERROR_SYNTAX;
+		if (!arg_int(&call->argv[i + 1], &samples))
+			return ERROR_NOT_INT;
+		if (samples < 0)
+			return ERROR_SYNTAX;
+	}
+	return NULL;
+}
+
 void run_memory_usage(struct call *call)
 {
+	const char *error = samples_error(call);
 	const struct object *o;
-	int64_t samples;
 
-	if (call->argc != 3 && (call->argc != 5 || !arg_is(&call->argv[3], "SAMPLES"))) {
-		reply_error(call->out, ERROR_SYNTAX);
-		return;
-	}
-	if (call->argc == 5 && !arg_int(&call->argv[4], &samples)) {
-		reply_error(call->out, ERROR_NOT_INT);
-		return;
-	}
-	if (call->argc == 5 && samples < 0) {
-		reply_error(call->out, ERROR_SYNTAX);
+	if (error) {
+		reply_error(call->out, error);
 		return;
 	}
 	o = call_find(call, &call->argv[2]);

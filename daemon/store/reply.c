@@ -49,6 +49,8 @@ void reply_error(struct bytes *out, const char *text)
 	bytes_put_u8(out, '-');
 	start = out->size;
 	bytes_puts(out, text);
+	while (out->size > start && (out->data[out->size - 1] == '\r' || out->data[out->size - 1] == '\n'))
+		out->size--;
 	for (size_t i = start; i < out->size; i++)
 		if (out->data[i] == '\r' || out->data[i] == '\n')
 			out->data[i] = ' ';

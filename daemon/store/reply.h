@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 
 void reply_status(struct bytes *out, const char *text);
-/* text starts with the code: "ERR no such key". Line breaks in it become spaces. */
+/* text starts with the code: "ERR no such key". Line breaks in it become spaces, at its end nothing. */
 void reply_error(struct bytes *out, const char *text);
 void reply_errorf(struct bytes *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_int(struct bytes *out, int64_t value);
