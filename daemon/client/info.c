@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* INFO: counted on every reactor in turn. Keys are counted in this node's replicas as far as they are applied. */
+/*
+ * INFO: counted on every reactor in turn. It must answer where there is no quorum, so keys are counted in this node's
+ * replicas as far as they are applied: DBSIZE asks the leaders, and may be a moment ahead. At the store_cluster port
+ * they are, as DBSIZE's there, those of the groups that this node leads.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +29,7 @@ enum section {
 struct info_tour {
 	struct client_tour tour;
 	unsigned sections;
+	bool led_only;
 	uint64_t clients, held, connections, refused, commands, errors;
 	uint64_t keys, expiring, bytes, groups, led;
 	uint64_t uptime_s;
@@ -50,9 +55,11 @@ static void info_visit(struct client_tour *tour, struct reactor *here)
 				continue;
 			t->groups++;
 			t->led += group_leads(g);
+			t->bytes += keyspace_bytes(store_keyspace(g->store));
+			if (t->led_only && client_serving_node(here, group_leader(g)) != here->node->config->node)
+				continue;
 			t->keys += keyspace_count(store_keyspace(g->store));
 			t->expiring += keyspace_expiring_count(store_keyspace(g->store));
-			t->bytes += keyspace_bytes(store_keyspace(g->store));
 		}
 }
 
@@ -153,6 +160,7 @@ void client_info(struct client *c, uint32_t argc, const struct arg *argv)
 	struct info_tour *t = mem_zalloc(sizeof *t);
 
 	t->sections = argc == 1 ? SECTION_ALL : 0;
+	t->led_only = c->cluster_port;
 	for (uint32_t i = 1; i < argc; i++)
 		t->sections |= section_named(&argv[i]);
 	t->tour.visit = info_visit;
