@@ -15,8 +15,10 @@
 #define OUT_HIGH (1u << 20)     /* replies that wait for a client that doesn't read: likewise */
 #define IN_HIGH (32u << 20)
 #define IN_PAUSED (128u << 10)   /* what may gather while the connection waits */
-#define ROW_BYTES_MAX (32u << 20) /* of open requests' bodies: likewise */
-#define BUFFER_KEEP (64u << 10)
+#define ROW_BYTES_MAX (32u << 20) /* of open requests' bodies and of replies behind an open one: likewise */
+#define REPLY_EXPECTED (64u << 10) /* of the first read */
+#define BUFFER_KEEP (4u << 10)     /* an idle connection's buffers: there may be many thousands */
+#define ARGS_KEEP 1024u
 /* All connections of a reactor together; one that holds more than HELD_SMALL while the sum is above is closed. */
 #define HELD_MAX (256u << 20)
 #define HELD_SMALL (16u << 10)
@@ -42,6 +44,7 @@ void client_new(struct reactor *r, int socket, uint64_t id, bool cluster_port)
 	c->socket = socket;
 	c->cluster_port = cluster_port;
 	c->resp = 2;
+	c->reply_expected = REPLY_EXPECTED;
 	c->connected_ns = c->active_ns = io_boottime_ns(r->io);
 	c->recv.received = client_received;
 	c->send_op.done = client_sent;
@@ -64,7 +67,7 @@ void client_new(struct reactor *r, int socket, uint64_t id, bool cluster_port)
 
 void client_count_held(struct client *c)
 {
-	size_t now = c->in.cap + c->multi.cap;
+	size_t now = c->in.cap + c->multi.cap + c->parser.cap * sizeof *c->parser.args;
 
 	c->reactor->client_held += now - c->held_counted;
 	c->held_counted = now;
@@ -172,6 +175,18 @@ static void row_shift(struct client *c)
 	client_mark(c);
 }
 
+/* Its reply is there; until it may leave it is counted. */
+static void request_done(struct client_request *cr)
+{
+	struct client *c = cr->client;
+
+	cr->done = true;
+	c->row_bytes -= cr->counted_bytes;
+	cr->counted_bytes = cr->rq.body.size + cr->rq.reply.size;
+	c->row_bytes += cr->counted_bytes;
+	row_shift(c);
+}
+
 struct bytes *client_reply_begin(struct client *c, struct client_request **ret_place)
 {
 	if (list_empty(&c->row)) {
@@ -184,10 +199,8 @@ struct bytes *client_reply_begin(struct client *c, struct client_request **ret_p
 
 void client_reply_end(struct client *c, struct client_request *place)
 {
-	if (place) {
-		place->done = true;
-		row_shift(c);
-	}
+	if (place)
+		request_done(place);
 	client_mark(c);
 }
 
@@ -276,8 +289,8 @@ static void client_finished(struct client_request *cr)
 	}
 	if (cr->completed)
 		cr->completed(cr);
-	cr->done = true;
-	row_shift(c);
+	c->reply_expected = cr->rq.reply.size;
+	request_done(cr);
 }
 
 /* On the group's core. */
@@ -361,7 +374,7 @@ void client_submit(struct client *c, struct client_request *cr, uint32_t group)
 	cr->rq.group = group;
 	cr->rq.finished = request_finished;
 	if (!cr->parent) {
-		cr->counted_bytes = cr->rq.body.size;
+		cr->counted_bytes = cr->rq.body.size + (cr->rq.kind == REQUEST_READ ? c->reply_expected : 0);
 		c->row_bytes += cr->counted_bytes;
 	}
 	if (cr->rq.kind == REQUEST_READ) {
@@ -411,8 +424,7 @@ static void tour_step(struct io_message *m)
 		io_timer_start(home->io, &tour->again, again_ns);
 		return;
 	}
-	cr->done = true;
-	row_shift(cr->client);
+	request_done(cr);
 }
 
 void client_tour_start(struct client *c, struct client_tour *tour)
@@ -428,13 +440,24 @@ void client_tour_start(struct client *c, struct client_tour *tour)
 
 static const struct arg *client_args(struct client *c, const uint8_t *base)
 {
-	if (c->argv_cap < c->parser.argc || c->argv_cap > 1024) {
+	if (c->argv_cap < c->parser.argc) {
 		c->argv_cap = c->parser.argc < 16 ? 16 : c->parser.argc;
 		c->argv = mem_realloc(c->argv, c->argv_cap * sizeof *c->argv);
 	}
 	for (uint32_t i = 0; i < c->parser.argc; i++)
 		c->argv[i] = (struct arg){.data = base + c->parser.args[i].offset, .size = c->parser.args[i].size};
 	return c->argv;
+}
+
+/* A rare giant's arguments aren't kept for ever. */
+static void client_drop_args(struct client *c)
+{
+	resp_parser_trim(&c->parser);
+	if (c->argv_cap <= ARGS_KEEP)
+		return;
+	free(c->argv);
+	c->argv = NULL;
+	c->argv_cap = 0;
 }
 
 static bool client_may_go_on(const struct client *c)
@@ -460,10 +483,11 @@ static size_t client_requests(struct client *c, const uint8_t *data, size_t size
 			done += used;
 			break;
 		case RESP_READY:
-			if (!client_dispatch(c, c->parser.argc, client_args(c, base))) {
-				c->stalled = true; /* it is parsed again when the way is free */
+			/* A stalled one is parsed again when the way is free. */
+			c->stalled = !client_dispatch(c, c->parser.argc, client_args(c, base));
+			client_drop_args(c);
+			if (c->stalled)
 				return done;
-			}
 			done += used;
 			break;
 		case RESP_ERROR:

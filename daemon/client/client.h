@@ -35,7 +35,7 @@ struct client_request {
 	bool led_only;                 /* a group that another node leads is left out, and sets elsewhere */
 	bool elsewhere;
 	uint16_t slot;                 /* of its keys */
-	size_t counted_bytes;          /* in client->row_bytes */
+	size_t counted_bytes;          /* in client->row_bytes: of its body, and of its reply or what that is taken to be */
 	struct client_tour *tour;      /* owned */
 };
 
@@ -82,8 +82,9 @@ struct client {
 	struct resp_parser parser;
 	struct list row;        /* client_request, oldest first */
 	uint32_t row_count;
-	size_t row_bytes;       /* of their bodies */
-	size_t held_counted;    /* what of in and multi is counted in reactor->client_held */
+	size_t row_bytes;       /* of their bodies and replies */
+	size_t reply_expected;  /* what an open read's reply is taken to be: the size of the last */
+	size_t held_counted;    /* what of the input and multi is counted in reactor->client_held */
 	struct open_count *open; /* by group */
 	uint32_t open_groups;
 	struct arg *argv;

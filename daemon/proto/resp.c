@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+#define ARGS_KEEP 1024u
+
 void resp_parser_free(struct resp_parser *p)
 {
 	free(p->args);
@@ -34,11 +36,17 @@ static void start_over(struct resp_parser *p)
 {
 	p->argc = p->expected = 0;
 	p->at = 0;
-	if (p->cap > 1024) { /* a rare giant must not be kept for ever */
-		free(p->args);
-		p->args = NULL;
-		p->cap = 0;
-	}
+}
+
+void resp_parser_trim(struct resp_parser *p)
+{
+	free(p->inlined);
+	p->inlined = NULL;
+	if (p->cap <= ARGS_KEEP)
+		return;
+	free(p->args);
+	p->args = NULL;
+	p->argc = p->cap = 0;
 }
 
 /*
@@ -153,7 +161,7 @@ static enum resp_result parse_inline(struct resp_parser *p, const uint8_t *data,
 	if (length && data[length - 1] == '\r')
 		length--;
 	start_over(p);
-	free(p->inlined);
+	free(p->inlined); /* the last one, if nobody trimmed */
 	p->inlined = mem_alloc(length + 1);
 	for (;;) {
 		uint32_t start = used;

@@ -36,6 +36,8 @@ enum resp_result {
 };
 
 void resp_parser_free(struct resp_parser *p);
+/* Between requests: gives back what a large or inline one took. Its arguments are gone then. */
+void resp_parser_trim(struct resp_parser *p);
 /* After RESP_READY and RESP_EMPTY the next call starts a new request; the caller gives the bytes behind this one. */
 enum resp_result resp_parse(struct resp_parser *p, const uint8_t *data, size_t size, const uint8_t **ret_base, size_t *ret_used);
 
