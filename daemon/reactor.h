@@ -15,7 +15,7 @@ struct node;
 struct client;
 
 struct reactor_stats {
-	uint64_t connections_accepted, connections_refused;
+	uint64_t connections_accepted, connections_refused, connections_evicted;
 	uint64_t requests_read, requests_write, requests_other, request_errors;
 };
 
@@ -30,6 +30,7 @@ struct reactor {
 	struct list clients;
 	uint32_t client_count;
 	size_t client_held; /* bytes of unfinished requests and queued transactions of all clients */
+	size_t client_out;  /* bytes of replies of all clients that haven't left */
 	struct list dirty_clients; /* those with output to send */
 	struct reactor_stats stats;
 };

@@ -16,12 +16,20 @@
 #define IN_HIGH (32u << 20)
 #define IN_PAUSED (128u << 10)   /* what may gather while the connection waits */
 #define ROW_BYTES_MAX (32u << 20) /* of open requests' bodies and of replies behind an open one: likewise */
-#define REPLY_EXPECTED (64u << 10) /* of the first read */
+#define REPLY_EXPECTED (1u << 20)  /* of the first read: few are opened before the size of one is known */
+#define REPLY_EXPECTED_MIN (64u << 10) /* after small ones: a large one may come all the same */
 #define BUFFER_KEEP (4u << 10)     /* an idle connection's buffers: there may be many thousands */
 #define ARGS_KEEP 1024u
 /* All connections of a reactor together; one that holds more than HELD_SMALL while the sum is above is closed. */
 #define HELD_MAX (256u << 20)
 #define HELD_SMALL (16u << 10)
+/*
+ * Replies that clients haven't taken, all connections of a reactor together. Above the first limit a connection asks
+ * for one at a time, and for none before its last has left; above the second nobody does, reads under way are refused,
+ * and those that wait for most are closed.
+ */
+#define OUT_PRESSED (256u << 20)
+#define OUT_MAX (512u << 20)
 
 static void client_received(struct io_recv *recv, const uint8_t *data, int size);
 static void client_sent(struct io_op *op, int result);
@@ -73,6 +81,14 @@ void client_count_held(struct client *c)
 	c->held_counted = now;
 }
 
+static void client_count_out(struct client *c)
+{
+	size_t now = c->closing ? 0 : c->out.cap + c->in_flight.cap + c->row_bytes;
+
+	c->reactor->client_out += now - c->out_counted;
+	c->out_counted = now;
+}
+
 static void client_request_free(struct client_request *cr)
 {
 	if (cr->tour) {
@@ -90,6 +106,7 @@ static void client_release(struct client *c)
 	list_del(&c->dirty);
 	c->reactor->client_count--;
 	c->reactor->client_held -= c->held_counted;
+	c->reactor->client_out -= c->out_counted;
 	bytes_free(&c->in);
 	bytes_free(&c->out);
 	bytes_free(&c->in_flight);
@@ -119,6 +136,7 @@ void client_close(struct client *c)
 	if (c->closing)
 		return;
 	c->closing = true;
+	client_count_out(c);
 	io_shutdown(c->reactor->io, c->socket);
 	io_recv_stop(c->reactor->io, &c->recv);
 	client_mark(c); /* the turn frees it: callers still hold it */
@@ -172,6 +190,7 @@ static void row_shift(struct client *c)
 		}
 		client_request_free(cr);
 	}
+	client_count_out(c);
 	client_mark(c);
 }
 
@@ -265,14 +284,27 @@ static void part_finished(struct client_request *whole, struct client_request *p
 		rq->result = REQUEST_UNKNOWN;
 }
 
+/* How large a reply is shows when it is there. A read has changed nothing, so it can still be refused. */
+static void refuse_large_read(struct client_request *cr)
+{
+	if (cr->rq.result != REQUEST_DONE || cr->rq.reply.size <= HELD_SMALL || cr->client->reactor->client_out <= OUT_MAX)
+		return;
+	bytes_free(&cr->rq.reply);
+	reply_error(&cr->rq.reply, "TRYAGAIN Too many replies wait for clients of this node to read them; nothing was executed");
+	cr->rq.result = REQUEST_REFUSED;
+}
+
 /* On the client's core: the group is done with it. */
 static void client_finished(struct client_request *cr)
 {
 	struct client *c = cr->client;
 	struct client_request *whole = cr->parent;
 
-	if (cr->counted_read)
+	if (cr->counted_read) {
 		client_open_count(c, cr->rq.group)->reads--;
+		refuse_large_read(cr);
+		c->reply_expected = max_u64(cr->rq.reply.size, REPLY_EXPECTED_MIN);
+	}
 	if (cr->counted_write) {
 		struct open_count *open = client_open_count(c, cr->rq.group);
 
@@ -289,7 +321,6 @@ static void client_finished(struct client_request *cr)
 	}
 	if (cr->completed)
 		cr->completed(cr);
-	c->reply_expected = cr->rq.reply.size;
 	request_done(cr);
 }
 
@@ -462,8 +493,13 @@ static void client_drop_args(struct client *c)
 
 static bool client_may_go_on(const struct client *c)
 {
-	return !c->closing && !c->closing_after_reply && !c->stalled && c->row_count < ROW_MAX &&
-	       c->row_bytes < ROW_BYTES_MAX && c->out.size < OUT_HIGH;
+	size_t all = c->reactor->client_out;
+
+	if (c->closing || c->closing_after_reply || c->stalled || all > OUT_MAX)
+		return false;
+	if (all > OUT_PRESSED && (c->sending || c->out.size || c->row_count))
+		return false;
+	return c->row_count < ROW_MAX && c->row_bytes < ROW_BYTES_MAX && c->out.size < OUT_HIGH;
 }
 
 /* Works off whole requests in data; returns the bytes they took. */
@@ -486,6 +522,7 @@ static size_t client_requests(struct client *c, const uint8_t *data, size_t size
 			/* A stalled one is parsed again when the way is free. */
 			c->stalled = !client_dispatch(c, c->parser.argc, client_args(c, base));
 			client_drop_args(c);
+			client_count_out(c);
 			if (c->stalled)
 				return done;
 			done += used;
@@ -580,9 +617,34 @@ static void client_sent(struct io_op *op, int result)
 
 	c->sending = false;
 	bytes_reset(&c->in_flight, BUFFER_KEEP);
+	client_count_out(c);
 	if (result < 0)
 		client_close(c);
 	client_mark(c);
+}
+
+static struct client *largest_out(const struct reactor *r)
+{
+	struct client *largest = NULL;
+
+	list_for_each(pos, &r->clients) {
+		struct client *c = list_entry(pos, struct client, node);
+
+		if (!largest || c->out_counted > largest->out_counted)
+			largest = c;
+	}
+	return largest;
+}
+
+static void clients_evict(struct reactor *r)
+{
+	while (r->client_out > OUT_MAX) {
+		struct client *c = largest_out(r);
+
+		r->stats.connections_evicted++;
+		bytes_free(&c->out);
+		client_close(c); /* counts nothing from now on */
+	}
 }
 
 void clients_turn(struct reactor *r)
@@ -591,6 +653,7 @@ void clients_turn(struct reactor *r)
 	struct list now;
 
 	list_init(&now);
+	clients_evict(r);
 	list_splice_tail(&now, &r->dirty_clients);
 	while (!list_empty(&now)) {
 		struct client *c = list_entry(now.next, struct client, dirty);
@@ -613,5 +676,8 @@ void clients_turn(struct reactor *r)
 			c->receiving = true;
 			io_recv_start(r->io, &c->recv, c->socket);
 		}
+		if (r->client_out > OUT_MAX)
+			client_mark(c); /* nothing of its own would tell that it may go on */
 	}
+	clients_evict(r);
 }

@@ -83,8 +83,9 @@ struct client {
 	struct list row;        /* client_request, oldest first */
 	uint32_t row_count;
 	size_t row_bytes;       /* of their bodies and replies */
-	size_t reply_expected;  /* what an open read's reply is taken to be: the size of the last */
+	size_t reply_expected;  /* what an open read's reply is taken to be: the size of the last, or more */
 	size_t held_counted;    /* what of the input and multi is counted in reactor->client_held */
+	size_t out_counted;     /* what of the replies is counted in reactor->client_out */
 	struct open_count *open; /* by group */
 	uint32_t open_groups;
 	struct arg *argv;

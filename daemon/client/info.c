@@ -30,7 +30,7 @@ struct info_tour {
 	struct client_tour tour;
 	unsigned sections;
 	bool led_only;
-	uint64_t clients, held, connections, refused, commands, errors;
+	uint64_t clients, held, connections, refused, evicted, commands, errors;
 	uint64_t keys, expiring, bytes, groups, led;
 	uint64_t uptime_s;
 };
@@ -42,9 +42,10 @@ static void info_visit(struct client_tour *tour, struct reactor *here)
 	if (here->id == 0)
 		t->uptime_s = (io_boottime_ns(here->io) - here->node->started_ns) / NS_PER_S;
 	t->clients += here->client_count;
-	t->held += here->client_held;
+	t->held += here->client_held + here->client_out;
 	t->connections += here->stats.connections_accepted;
 	t->refused += here->stats.connections_refused;
+	t->evicted += here->stats.connections_evicted;
 	t->commands += here->stats.requests_read + here->stats.requests_write + here->stats.requests_other;
 	t->errors += here->stats.request_errors;
 	for (uint32_t l = 0; l < here->lane_count; l++)
@@ -111,6 +112,7 @@ static void put_sections(struct bytes *out, const struct info_tour *t, const str
 		put_number(out, "total_connections_received", t->connections);
 		put_number(out, "total_commands_processed", t->commands);
 		put_number(out, "rejected_connections", t->refused);
+		put_number(out, "evicted_clients", t->evicted);
 		put_number(out, "total_error_replies", t->errors);
 	}
 	if (t->sections & SECTION_REPLICATION) {
