@@ -177,7 +177,8 @@ fmt: ## format the sources in place
 	$(call install_missing,$(DEPS_FMT))
 	@find daemon io tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
 
-install: all ## install the programs (DESTDIR, PREFIX=/usr/local)
+install: deps ## build and install the programs (DESTDIR, PREFIX=/usr/local)
+	@$(SUBMAKE) all
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(OUT)/holdfastd $(OUT)/holdfast $(DESTDIR)$(PREFIX)/bin
 
