@@ -15,7 +15,7 @@ typedef uint64_t raft_index;
 
 enum entry_kind {
 	ENTRY_NOOP = 1, /* a new leader's first entry: carries only a time stamp */
-	ENTRY_BUNDLE,   /* commands for the group's state machine (store/bundle.h) */
+	ENTRY_BUNDLE,   /* commands for the group's state machine (store/store.h) */
 	ENTRY_CATALOG,  /* a change of the catalog (cluster/catalog.h) */
 };
 
