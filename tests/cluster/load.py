@@ -187,6 +187,14 @@ class Load:
                 raise AssertionError("%d of %d writes acknowledged within %g s" % (self.acked() - goal + more, more, timeout))
             self.pause.wait(0.005)
 
+    def write_once(self, key):
+        """One acknowledged write, through the first node, that the verdict will look for; only once the load has stopped."""
+        connection = Connection(self.stores[0], self.timeout)
+        op, = record(connection, self.clients[0].unique, "at the end", ("set", key, key))
+        connection.close()
+        if op.outcome != OK:
+            raise AssertionError("refused: %r" % op)
+
     def run_for(self, seconds):
         self.pause.wait(seconds)
 

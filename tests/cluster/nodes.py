@@ -12,7 +12,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(ROOT, "build", os.environ.get("BUILD", "release"))
-PORT = 22000
+PORT = int(os.environ.get("CLUSTER_PORT", "22000"))
 RELAY_PORT = PORT + 60
 
 

@@ -32,6 +32,10 @@ class Batch:
         """(image offset, size) of the payloads of log entries."""
         return [(r[7], r[5]) for r in self.records if r[1] == ENTRY and r[5]]
 
+    def payload(self, which):
+        """The bytes of that log entry."""
+        return self.image(*self.payloads()[which])
+
     def flip(self, place, bit=0):
         """Flips one bit of the byte at place, counted from the start of the batch on disk."""
         with open(self.path, "r+b") as f:
