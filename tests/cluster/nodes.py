@@ -88,6 +88,9 @@ class Cluster:
     def data(self, node):
         return os.path.join(self.dir, "n%d" % node)
 
+    def log(self, node):
+        return os.path.join(self.dir, "n%d.log" % node)
+
     def get(self, node, path):
         with urllib.request.urlopen("http://%s%s" % (self.address(node, "ADMIN"), path), timeout=5) as r:
             return r.read().decode()
@@ -213,7 +216,7 @@ class HandCluster(Cluster):
             through = self.with_relay and other < node
             members.append("%d=%s" % (other, self.at(self.relay_port(node, other)) if through else env["N%d_PEER" % other]))
         os.makedirs(self.data(node), mode=0o700, exist_ok=True)
-        with open(os.path.join(self.dir, "n%d.log" % node), "ab") as log:
+        with open(self.log(node), "ab") as log:
             self.process[node] = subprocess.Popen(
                 [os.path.join(BUILD, "holdfastd"), "--node", str(node), "--members", ",".join(members), "--data", self.data(node),
                  "--store", env["N%d_STORE" % node], "--store-cluster", env["N%d_STORE_CLUSTER" % node],
