@@ -121,13 +121,18 @@ run: deps ## build, start three nodes on loopback, show a leader killed and noth
 test-build: test-deps
 	@$(SUBMAKE) BUILD=release all unit-tests test-tools
 	@$(SUBMAKE) BUILD=asan all unit-tests
+	@$(SUBMAKE) BUILD=tsan all
 	@$(SUBMAKE) BUILD=fuzz CC=clang fuzzers
+
+# Real threads are only where a node has two reactors; what they share are the messages between them and the figures of /metrics.
+TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
 SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
-	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) io_fallback=tests/io_fallback/run
+	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
+	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
 SUITES_LONG = fuzz="tests/fuzz/run 120" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 
