@@ -20,6 +20,9 @@
 #include "log.h"
 #include "node.h"
 
+#define RING_WAIT_MS 5000u
+#define RING_RETRY_MS 20u
+
 struct process {
 	struct config config;
 	struct node node;
@@ -89,11 +92,25 @@ static void raise_file_limit(void)
 	}
 }
 
+/* Rings count against RLIMIT_MEMLOCK by user, and the kernel gives back those of a killed process late ([reopen]). */
+static int make_io(struct io **ret_io)
+{
+	int r = io_new(ret_io, NULL);
+
+	if (r == -ENOMEM)
+		log_info("io: no locked memory left for an io_uring: waiting for what a dying process may hold");
+	for (unsigned waited_ms = 0; r == -ENOMEM && waited_ms < RING_WAIT_MS; waited_ms += RING_RETRY_MS) {
+		io_pause_now(NULL, RING_RETRY_MS * NS_PER_MS);
+		r = io_new(ret_io, NULL);
+	}
+	return r;
+}
+
 static int make_ios(struct process *p)
 {
 	p->ios = mem_zalloc(p->config.reactors * sizeof *p->ios);
 	for (uint32_t i = 0; i < p->config.reactors; i++) {
-		int r = io_new(&p->ios[i], NULL);
+		int r = make_io(&p->ios[i]);
 
 		if (r < 0) {
 			log_error("io: can't make an io_uring error=\"%s\": %s", strerror(-r),
