@@ -2,17 +2,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "io/uring.h"
+
+#define PIN_SHARE 32u /* a buffer is pinned if it takes at most this part of RLIMIT_MEMLOCK */
 
 static int open_mode(unsigned flags)
 {
@@ -244,6 +249,22 @@ void io_file_close(struct io *io, int file)
 		(void)close(file);
 }
 
+static bool may_lock_any_memory(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capget, &head, data) == 0 && data[0].effective & 1u << CAP_IPC_LOCK;
+}
+
+/* Rings count against the limit as well, and it is shared by all processes of a user: a node that fills it keeps others from starting. */
+static bool leaves_room_for_rings(size_t size)
+{
+	struct rlimit limit;
+
+	return may_lock_any_memory() || (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && size <= limit.rlim_cur / PIN_SHARE);
+}
+
 void io_register_buffer(struct io *io, void *buf, size_t size)
 {
 	struct iovec vec = {.iov_base = buf, .iov_len = size};
@@ -251,7 +272,8 @@ void io_register_buffer(struct io *io, void *buf, size_t size)
 
 	if (io->lacks & IO_LACK_FIXED_BUFFERS || io->fixed_count == FIXED_BUFFERS_MAX)
 		return;
-	if (io_uring_register_buffers_update_tag(&io->ring, io->fixed_count, &vec, &tag, 1) < 0) {
+	if (!leaves_room_for_rings(size) ||
+	    io_uring_register_buffers_update_tag(&io->ring, io->fixed_count, &vec, &tag, 1) < 0) {
 		io->lacks |= IO_LACK_FIXED_BUFFERS;
 		return;
 	}
