@@ -37,7 +37,13 @@ static void recover_entry(struct raft_log *log, struct entry *e)
 		return;
 	if (e->index <= log->last)
 		raft_log_truncate(log, e->index);
-	/* A hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */
+	/*
+	 * The oldest segment may begin behind its own JOURNAL_START, since what lay between went with freed segments: a
+	 * later JOURNAL_START tells that it was dead. Until then the log starts here, without knowing a term.
+	 */
+	if (e->index > log->last + 1 && log->last == log->start)
+		raft_log_reset(log, e->index - 1, 0);
+	/* Any other hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */
 	if (e->index == log->last + 1 && e->term >= raft_log_last_term(log))
 		raft_log_append(log, e);
 }
@@ -53,6 +59,12 @@ static void recover_record(void *arg, const struct journal_record *record)
 		r->vote = (uint8_t)record->index;
 		break;
 	case JOURNAL_START:
+		if (record->index >= r->start) {
+			r->start = record->index;
+			r->start_term = record->term;
+		}
+		if (record->index == log->start)
+			log->start_term = record->term;
 		if (record->index <= log->start)
 			break;
 		if (raft_log_term(log, record->index) == record->term)
@@ -82,6 +94,16 @@ bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovere
 			return true;
 		}
 	return false;
+}
+/* A log that begins behind every JOURNAL_START has lost the heads that lay between: it ends where the snapshot does. */
+static void recovered_end(struct lane *lane)
+{
+	for (uint32_t i = 0; i < lane->recovered_count; i++) {
+		struct lane_recovered *r = &lane->recovered[i];
+
+		if (r->log.start > r->start)
+			raft_log_reset(&r->log, r->start, r->start_term);
+	}
 }
 
 /* ---- the journal's callbacks ---- */
@@ -170,6 +192,7 @@ int lane_open(struct lane *lane)
 	r = journal_open(&lane->journal, lane->io, &options, &lane->found);
 	if (r < 0)
 		return r;
+	recovered_end(lane);
 	liveness_init(&lane->liveness, lane->identity.incarnation, io_boottime_ns(lane->io));
 	log_info("journal: recovered lane=%u batches=%llu segments=%u torn=%d damaged=%u heads_lost=%d", lane->id,
 		 (unsigned long long)lane->found.batch_count, lane->found.segment_count, lane->found.torn,

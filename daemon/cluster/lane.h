@@ -34,6 +34,8 @@ struct lane_recovered {
 	raft_term term;
 	uint8_t vote;
 	struct raft_log log;
+	raft_index start;      /* of the newest JOURNAL_START: what a snapshot holds */
+	raft_term start_term;
 };
 
 struct lane {
