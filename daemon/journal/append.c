@@ -294,7 +294,7 @@ int journal_open(struct journal **ret_j, struct io *io, const struct journal_opt
 	struct journal *j = mem_zalloc(sizeof *j);
 	int r;
 
-	assert(options->segment_size >= (32u << 20) && options->segment_size % (1u << 20) == 0);
+	assert(options->segment_size && options->segment_size % (1u << 20) == 0);
 	j->io = io;
 	j->options = *options;
 	j->dir = mem_strdup(options->dir);

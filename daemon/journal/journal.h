@@ -29,7 +29,7 @@ struct journal_record {
 struct journal_options {
 	const char *dir; /* made if it isn't there */
 	uint32_t lane;
-	uint32_t segment_size; /* bytes, a multiple of 1 MiB; of an existing journal, what its segments have */
+	uint32_t segment_size; /* bytes, a multiple of 1 MiB that takes the largest batch; of an existing journal, what its segments have */
 	uint8_t self;          /* this node's slot in peer_sequence */
 	bool plant_torn_accepted; /* for the simulator: an unfinished batch is taken for a whole one */
 	void *arg;

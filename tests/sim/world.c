@@ -45,7 +45,7 @@ struct world {
 	uint64_t random;
 	enum plant plant;
 	uint8_t node_count, rot_node;
-	uint32_t pipeline_max, groups, reactors, log_kb;
+	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb;
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
@@ -107,7 +107,7 @@ static void node_make_config(struct world *w, struct sim_node *n)
 		.member_count = w->node_count,
 		.reactors = w->reactors,
 		.groups = w->groups,
-		.segment_mb = 32,
+		.segment_mb = w->segment_mb,
 		.max_clients = 1000,
 		.log_kb = w->log_kb,
 		.plant = w->plant,
@@ -466,6 +466,7 @@ struct world *world_new(const struct world_options *o)
 	w->pipeline_max = 1 + (uint32_t)draw(w, 5);
 	w->log_kb = draw(w, 4) ? 1 + (uint32_t)draw(w, 20) : 65536;
 	w->rot_node = any_node(w);
+	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : 32; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
 		.delay_us_max = (uint32_t)draw_between(w, 50, draw(w, 4) ? 300 : 20000),
