@@ -36,6 +36,7 @@ struct sim_faults {
 
 struct sim_counts {
 	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps;
+	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
 
 struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);
@@ -61,6 +62,13 @@ void sim_cut(struct sim *s, uint8_t from, uint8_t to, bool cut);
 void sim_set_clock(struct sim *s, uint8_t machine, int64_t off_ms);
 /* The true time, in milliseconds since 1970. */
 uint64_t sim_true_ms(const struct sim *s);
+/*
+ * The nth file operation of the machine from now on fails with error: -EIO, -ENOSPC, or -ENODATA, a write of which only
+ * half took effect. A disk is full only for what makes a file longer; else that is -EIO. nth 0: none fails.
+ */
+void sim_fail_io(struct sim *s, uint8_t machine, uint64_t nth, int error);
+/* True from that failure until the machine crashes or its node starts anew. */
+bool sim_io_failed(const struct sim *s, uint8_t machine);
 /* Rot somewhere in what the machine's files under path_part hold beside zeros: one bit, or a whole page of garbage. False if there is nothing. */
 bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_page);
 

@@ -28,6 +28,53 @@ static bool all_zero(const uint8_t *p, size_t size)
 	return p[0] == 0 && !memcmp(p, p + 1, size - 1);
 }
 
+/* ---- operations that fail ---- */
+
+void sim_fail_io(struct sim *s, uint8_t machine, uint64_t nth, int error)
+{
+	s->machines[machine].fail_in = nth;
+	s->machines[machine].fail_error = error;
+}
+
+bool sim_io_failed(const struct sim *s, uint8_t machine)
+{
+	return s->machines[machine].io_failed;
+}
+
+/* Counts a file operation: 0, or the error with which it must end. */
+static int count_operation(const struct io *io)
+{
+	struct io_env *m = env_of(io);
+
+	if (!m->fail_in || --m->fail_in)
+		return 0;
+	m->io_failed = true;
+	io->sim->counts.io_failures++;
+	return m->fail_error;
+}
+
+/*
+ * The same of a write that ends at `end`, or of a sync (end 0). Only a write that makes the file longer can meet a full
+ * disk, and is free to be tried again when there is room; what was lost in place must not be tried again (law 6).
+ */
+static int count_change(const struct io *io, struct sim_file *f, uint64_t end, bool *ret_spoils)
+{
+	int r;
+
+	if (f->spoiled)
+		io->sim->counts.retries++;
+	r = count_operation(io);
+	if (r < 0 && (!end || (r == -ENOSPC && end <= f->size)))
+		r = -EIO;
+	*ret_spoils = r == -EIO || (r < 0 && end <= f->size);
+	return r;
+}
+
+static uint64_t size_taken(int error, uint64_t size)
+{
+	return !error ? size : error == -ENODATA ? size / 2 / SIM_SECTOR * SIM_SECTOR : 0;
+}
+
 /* ---- pages ---- */
 
 static void page_read(const struct sim_file *f, uint64_t offset, uint8_t *ret, uint64_t size)
@@ -137,11 +184,14 @@ static int open_file(struct io *io, const char *path, unsigned flags)
 {
 	struct io_env *m = env_of(io);
 	struct sim_file *f = find_file(m, path);
+	int r = count_operation(io);
 
+	if (r < 0)
+		return r;
 	if (flags & IO_DIRECTORY && !f) {
 		f = mem_zalloc(sizeof *f);
 		f->path = mem_strdup(path);
-		f->named = true;
+		f->directory = f->named = true;
 		list_add_tail(&m->files, &f->node);
 	}
 	if (!f && !(flags & IO_CREATE))
@@ -156,8 +206,10 @@ static int open_file(struct io *io, const char *path, unsigned flags)
 			return -EWOULDBLOCK;
 		f->locked_by = io->id;
 	}
-	if (flags & IO_TRUNCATE)
+	if (flags & IO_TRUNCATE) {
 		f->size = 0;
+		f->spoiled = false; /* none of the pages in question is left */
+	}
 	io->sim->handles = mem_realloc(io->sim->handles, (io->sim->handle_count + 1) * sizeof *io->sim->handles);
 	io->sim->handles[io->sim->handle_count] = f;
 	return (int)io->sim->handle_count++;
@@ -183,7 +235,10 @@ int64_t io_size_now(struct io *io, int file)
 int io_read_now(struct io *io, int file, void *buf, size_t size, uint64_t offset)
 {
 	const struct sim_file *f = file_of(io, file);
+	int r = count_operation(io);
 
+	if (r < 0)
+		return r;
 	if (offset + size > f->size)
 		return -ENODATA;
 	page_read(f, offset, buf, size);
@@ -192,16 +247,28 @@ int io_read_now(struct io *io, int file, void *buf, size_t size, uint64_t offset
 
 int io_write_now(struct io *io, int file, const void *buf, size_t size, uint64_t offset)
 {
+	struct sim_file *f = file_of(io, file);
+	bool spoils;
+	int r = count_change(io, f, offset + size, &spoils);
+
 	assert(offset + size < FILE_SIZE_MAX);
-	apply_write(file_of(io, file), offset, buf, size, false);
-	return 0;
+	if (size_taken(r, size))
+		apply_write(f, offset, buf, size_taken(r, size), false);
+	f->spoiled |= spoils;
+	return r;
 }
 
 /* Syncing a directory makes the names in it durable. */
-static void sync_file(struct io *io, struct sim_file *f)
+static int sync_file(struct io *io, struct sim_file *f)
 {
 	size_t size = strlen(f->path);
+	bool spoils;
+	int r = count_change(io, f, 0, &spoils);
 
+	/* A directory's names may be tried again: the next rename makes them anew. */
+	f->spoiled |= spoils && !f->directory;
+	if (r < 0)
+		return r;
 	make_durable(f);
 	list_for_each(pos, &env_of(io)->files) {
 		struct sim_file *other = list_entry(pos, struct sim_file, node);
@@ -209,12 +276,12 @@ static void sync_file(struct io *io, struct sim_file *f)
 		if (!strncmp(other->path, f->path, size) && other->path[size] == '/')
 			other->named = true;
 	}
+	return 0;
 }
 
 int io_sync_now(struct io *io, int file)
 {
-	sync_file(io, file_of(io, file));
-	return 0;
+	return sync_file(io, file_of(io, file));
 }
 
 /* The name goes; what is still open lives on without one. */
@@ -231,7 +298,10 @@ static void file_drop(struct sim *s, struct sim_file *f)
 static int rename_file(struct io *io, const char *from, const char *to)
 {
 	struct sim_file *f = find_file(env_of(io), from), *old = find_file(env_of(io), to);
+	int r = count_operation(io);
 
+	if (r < 0)
+		return r;
 	if (!f)
 		return -ENOENT;
 	if (old)
@@ -345,6 +415,7 @@ void io_write(struct io *io, struct io_op *op, int file, const void *buf, size_t
 	w->offset = offset;
 	w->size = size;
 	w->durable = durable;
+	w->error = count_change(io, w->file, offset + size, &w->spoils);
 	list_add_tail(&env_of(io)->writes, &w->node);
 	sim_schedule(io->sim, &(struct sim_event){.at_ns = sim_io_now(io) + disk_delay(io), .kind = EVENT_DISK, .handle = w->id, .side = io->machine});
 }
@@ -357,8 +428,10 @@ void sim_disk_write(struct sim *s, const struct sim_event *e)
 		if (w->id != e->handle)
 			continue;
 		list_del(&w->node);
-		apply_write(w->file, w->offset, w->data, w->size, w->durable);
-		sim_ready(s, w->io, w->op, (int)w->size);
+		if (size_taken(w->error, w->size))
+			apply_write(w->file, w->offset, w->data, size_taken(w->error, w->size), w->durable);
+		w->file->spoiled |= w->spoils;
+		sim_ready(s, w->io, w->op, w->error ? w->error : (int)w->size);
 		free(w->data);
 		free(w);
 		return;
@@ -369,8 +442,7 @@ void io_sync(struct io *io, struct io_op *op, int file)
 {
 	op->at.kind = SIM_PLAIN;
 	/* At once for the disk, later for the caller: nothing is promised in between. */
-	sync_file(io, file_of(io, file));
-	sim_complete(io, op, 0, disk_delay(io));
+	sim_complete(io, op, sync_file(io, file_of(io, file)), disk_delay(io));
 }
 
 void io_rename(struct io *io, struct io_op *op, const char *from, const char *to)
@@ -415,10 +487,12 @@ static void tear(struct sim *s, struct sim_write *w)
 
 void sim_disk_crash(struct sim *s, struct io_env *m)
 {
+	m->io_failed = false;
 	list_for_each_safe(pos, tmp, &m->files) {
 		struct sim_file *f = list_entry(pos, struct sim_file, node);
 
 		f->locked_by = 0;
+		f->spoiled = false;
 		for (uint32_t i = 0; i < s->handle_count; i++)
 			if (s->handles[i] == f)
 				s->handles[i] = NULL;

@@ -63,7 +63,8 @@ struct sim_file {
 	uint8_t **pages;
 	uint64_t page_count, size;
 	struct sim_undo *undo;   /* completed, not yet durable */
-	bool named;              /* the name is durable */
+	bool directory, named;   /* named: the name is durable */
+	bool spoiled;            /* a write or sync of it failed for good since the last crash */
 	uint64_t locked_by;      /* io id, 0 none */
 };
 
@@ -75,6 +76,8 @@ struct sim_write {
 	uint8_t *data;
 	uint64_t offset, size;
 	bool durable;
+	int error;               /* 0, or how it will end */
+	bool spoils;             /* and that the file is not to be written again */
 };
 
 struct io_env {
@@ -84,6 +87,9 @@ struct io_env {
 	int64_t drift_ppm;
 	int64_t realtime_skew_ms;
 	uint64_t paused_until_ns;
+	uint64_t fail_in;        /* file operations until one fails; 0: none */
+	int fail_error;
+	bool io_failed;
 	struct list files, writes;
 };
 

@@ -147,8 +147,12 @@ static void prepare_failed(struct journal *j, int error)
 {
 	struct segment *s = j->preparing;
 
-	/* Whatever it was, the segment isn't in use: no data is at stake. Try again when there may be space. */
-	(void)error;
+	if (error == -EIO) {
+		/* The disk, not its space: as for a batch ([read errors]). */
+		journal_fail(j, error);
+		return;
+	}
+	/* The segment isn't in use: no data is at stake. Try again when there may be space. */
 	j->preparing = NULL;
 	s->state = SEGMENT_FREE;
 	list_del(&s->node);

@@ -2,9 +2,9 @@
 /*
  * holdfast-sim: a cluster of real nodes, real RESP clients and a world of faults, all from one seed.
  *
- *   holdfast-sim --seed S [--ticks N] [--plant NAME] [--verbose]
+ *   holdfast-sim --seed S [--ticks N] [--plant NAME] [--fail-io N] [--verbose]
  *
- * A tick is a millisecond of virtual time under faults. After them everything heals, and the cluster must come
+ * --fail-io N: the Nth file operation of one node fails (io/sim.h). A tick is a millisecond of virtual time under faults. After them everything heals, and the cluster must come
  * together and still have every acknowledged write. Exit: 0 every checker held, 1 one didn't, 2 usage.
  */
 #include <errno.h>
@@ -22,7 +22,7 @@
 #define CONVERGE_NS (20 * NS_PER_S)
 
 struct arguments {
-	uint64_t seed, ticks;
+	uint64_t seed, ticks, fail_io;
 	const char *plant_name;
 	enum plant plant;
 	bool verbose;
@@ -39,9 +39,12 @@ static struct arguments arguments;
 
 static void print_replay(void)
 {
-	printf("replay: holdfast-sim --seed %llu --ticks %llu%s%s\n", (unsigned long long)arguments.seed,
+	printf("replay: holdfast-sim --seed %llu --ticks %llu%s%s", (unsigned long long)arguments.seed,
 	       (unsigned long long)arguments.ticks, arguments.plant_name ? " --plant " : "",
 	       arguments.plant_name ? arguments.plant_name : "");
+	if (arguments.fail_io)
+		printf(" --fail-io %llu", (unsigned long long)arguments.fail_io);
+	printf("\n");
 }
 
 /* An assertion of the daemon is a checker too. */
@@ -84,6 +87,9 @@ static bool parse(int argc, char **argv, struct arguments *a)
 				return false;
 		} else if (!strcmp(argv[i], "--ticks")) {
 			if (!parse_u64(value, &a->ticks) || a->ticks > 100000000)
+				return false;
+		} else if (!strcmp(argv[i], "--fail-io")) {
+			if (!parse_u64(value, &a->fail_io))
 				return false;
 		} else if (!strcmp(argv[i], "--plant")) {
 			a->plant_name = value;
@@ -147,7 +153,7 @@ int main(int argc, char **argv)
 	bool ok;
 
 	if (!parse(argc, argv, a)) {
-		fprintf(stderr, "usage: holdfast-sim --seed S [--ticks N] [--plant NAME] [--verbose]\nplants:");
+		fprintf(stderr, "usage: holdfast-sim --seed S [--ticks N] [--plant NAME] [--fail-io N] [--verbose]\nplants:");
 		for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++)
 			fprintf(stderr, " %s", plants[i].name);
 		fprintf(stderr, "\n");
@@ -155,7 +161,7 @@ int main(int argc, char **argv)
 	}
 	(void)signal(SIGABRT, on_abort);
 	log_set_level(a->verbose ? LOG_DEBUG : (enum log_level)0);
-	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant});
+	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io});
 	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), 4000);
 	ok = run(w, c, a->ticks, &why);
 	n = sim_counts(world_sim(w));
@@ -168,11 +174,12 @@ int main(int argc, char **argv)
 		print_replay();
 	}
 	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
-	       "restored=%llu jumps=%llu failed=%llu unknown=%llu nodes=%u %s\n",
+	       "restored=%llu jumps=%llu io_failures=%llu failed=%llu unknown=%llu nodes=%u %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
 	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
-	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)clients_stats(c)->failed,
+	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)n->io_failures,
+	       (unsigned long long)clients_stats(c)->failed,
 	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), ok ? "ok" : "FAILED");
 	bytes_free(&why);
 	clients_end(c);

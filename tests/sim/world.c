@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +89,9 @@ static void on_failed(void *arg, const char *what, int error)
 {
 	struct sim_node *n = arg;
 
-	/* The simulated disks report no errors, and all nodes run one version: no node has a reason to stop. */
-	fail(n->world, "node %u stops itself: %s: %s", n->id, what, strerror(-error));
+	/* All nodes run one version: but for a disk that fails, no node has a reason to stop. */
+	if (!sim_io_failed(n->world->sim, n->id))
+		fail(n->world, "node %u stops itself: %s: %s", n->id, what, strerror(-error));
 	n->failed = true;
 }
 
@@ -151,8 +153,10 @@ static void node_up(struct world *w, struct sim_node *n)
 	n->up = true;
 	n->failed = false;
 	r = node_start(n->node, &n->config, n->ios);
-	if (r < 0)
+	if (r < 0 && !sim_io_failed(w->sim, n->id))
 		fail(w, "node %u doesn't start: %s", n->id, strerror(-r));
+	if (r < 0)
+		node_down(w, n, false);
 }
 
 /* ---- checking the nodes ---- */
@@ -431,6 +435,8 @@ bool world_run(struct world *w, uint64_t until_ns)
 			if (machine && w->nodes[machine].up && !w->nodes[machine].failed)
 				check_node(w, &w->nodes[machine]);
 		}
+		if (sim_counts(w->sim)->retries)
+			fail(w, "node %u writes a file again after a write or sync of it has failed", w->rot_node);
 		look_after(w);
 		if (w->plant == PLANT_HEAP_FLIP)
 			flip_heap(w);
@@ -443,6 +449,7 @@ void world_heal(struct world *w)
 	w->healed = true;
 	mend_links(w);
 	sim_heal(w->sim);
+	sim_fail_io(w->sim, w->rot_node, 0, 0);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
 		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;
 		w->nodes[id].start_ns = 0;
@@ -454,6 +461,7 @@ void world_heal(struct world *w)
 
 struct world *world_new(const struct world_options *o)
 {
+	static const int errors[3] = {-EIO, -ENOSPC, -ENODATA};
 	struct world *w = mem_zalloc(sizeof *w);
 	struct sim_faults faults;
 
@@ -478,6 +486,8 @@ struct world *world_new(const struct world_options *o)
 		.drift_ppm = (uint32_t)draw(w, 500),
 	};
 	w->sim = sim_new(o->seed, &faults);
+	if (o->fail_io)
+		sim_fail_io(w->sim, w->rot_node, o->fail_io, errors[o->fail_io % 3]);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
 		w->nodes[id].id = id;
 		w->nodes[id].world = w;

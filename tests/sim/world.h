@@ -4,7 +4,8 @@
  *
  * Faults, at random times: a node crashes (most often in the middle of a journal write, which tears it), all of
  * them at once now and then; a node stands still for longer than a lease; links are cut (one node isolated, halves,
- * one direction only) and heal; on one node, always the same, a bit of the journal flips while it is down. What is
+ * one direction only) and heal; on one node, always the same, a bit of the journal flips while it is down, and one file
+ * operation fails, if that is asked for: then the node must stop, or go on without that file. What is
  * lost, delayed or torn below that is the simulator's (io/sim.h).
  */
 #ifndef HF_SIM_WORLD_H
@@ -19,6 +20,7 @@ struct world;
 struct world_options {
 	uint64_t seed;
 	enum plant plant;
+	uint64_t fail_io; /* 0, or which file operation of the node with the bad disk fails */
 };
 
 struct world *world_new(const struct world_options *o);
