@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from peers import PORT, Place, describe  # noqa: E402
+from peers import PORT, Place, argument, describe  # noqa: E402
 from load import Connection, Gone, Refused  # noqa: E402
 from nodes import poll  # noqa: E402
 
@@ -89,10 +89,6 @@ def one_kill(cluster, keys, group, name):
         cluster.start(victim)
         cluster.ready()
     return max(longest_gap(w.acks, began) for w in writers), sum(w.refused for w in writers)
-
-
-def argument(name, fallback):
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv[:-1] else fallback
 
 
 def main():

@@ -31,6 +31,11 @@ def need(*programs):
             raise Missing("%s is not installed" % p)
 
 
+def argument(name, fallback):
+    """The word behind an option of this program."""
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv[:-1] else fallback
+
+
 def describe():
     """What a result must name: commit, machine."""
     def say(*command):
@@ -38,7 +43,7 @@ def describe():
 
     with open("/proc/cpuinfo") as f:
         model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "?")
-    return "commit %s, %d cores of %s, kernel %s" % (say("git", "describe", "--always", "--dirty"), os.cpu_count(), model, os.uname().release)
+    return "commit %s, %d cores of %s, kernel %s" % (say("git", "-c", "safe.directory=" + ROOT, "describe", "--always", "--dirty"), os.cpu_count(), model, os.uname().release)
 
 
 class Place:

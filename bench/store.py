@@ -16,7 +16,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from peers import PORT, Missing, Place, build_floor, describe, device_writes, etcd_put, floor, redis_benchmark  # noqa: E402
+from peers import PORT, Missing, Place, argument, build_floor, describe, device_writes, etcd_put, floor, redis_benchmark  # noqa: E402
 from load import Connection, Refused  # noqa: E402
 
 
@@ -167,10 +167,6 @@ class Bench:
     @staticmethod
     def batches(c):
         return sum(l["batches"] for n in c.nodes for l in c.status(n)["lanes"])
-
-
-def argument(name, fallback):
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv[:-1] else fallback
 
 
 def main():
