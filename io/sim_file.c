@@ -304,8 +304,11 @@ static int rename_file(struct io *io, const char *from, const char *to)
 		return r;
 	if (!f)
 		return -ENOENT;
-	if (old)
+	if (old) {
+		/* A crash leaves one of the two under the name, never none. Here it is the new one. */
+		f->named |= old->named;
 		file_drop(io->sim, old);
+	}
 	free(f->path);
 	f->path = mem_strdup(to);
 	return 0;
