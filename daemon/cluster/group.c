@@ -217,7 +217,7 @@ bool group_receive(struct group *g, struct raft_message *m)
 	if (!raft_message_sound(&g->raft, m))
 		return false;
 	if ((m->type == RAFT_VOTE || m->type == RAFT_PREVOTE) && m->seen_sequence > journal_durable(g->lane->journal) &&
-	    !g->lane->found.heads_lost) {
+	    !g->lane->found.heads_lost && !g->lane->settled) {
 		g->lane->found.heads_lost = true;
 		lane_quarantine(g->lane, "a candidate remembers a later batch than the disk has");
 	}
@@ -439,7 +439,7 @@ void group_compact(struct group *g)
 		    match >= g->raft.log.start && match < index && raft_log_bytes(&g->raft.log, match, index) < ((uint64_t)g->lane->config->log_kb << 10) / TRAIL_PART)
 			index = match;
 	}
-	if (index <= g->raft.log.start || (g->raft.missing && index >= g->raft.missing))
+	if (index <= g->raft.log.start)
 		return;
 	group_step(g, &(struct raft_event){.type = RAFT_COMPACT, .index = index});
 	(void)journal_append(g->lane->journal, &(struct journal_record){
@@ -516,6 +516,8 @@ static void load_snapshot(struct group *g)
 		return;
 	if (raft_log_term(&g->raft.log, index) != term)
 		raft_log_reset(&g->raft.log, index, term);
+	else if (g->raft.missing && g->raft.missing <= index)
+		raft_log_compact(&g->raft.log, index); /* nobody may have the payload any more, and nobody needs it */
 	raft_recovered(&g->raft, io_boottime_ns(g->lane->io));
 	g->raft.commit = index;
 }
@@ -596,6 +598,12 @@ void group_free(struct group *g)
 	raft_fini(&g->raft);
 	store_free(g->store);
 	free(g);
+}
+
+void group_quarantine(struct group *g)
+{
+	group_step(g, &(struct raft_event){.type = RAFT_QUARANTINE});
+	group_mark(g);
 }
 
 void group_checkpoint(struct group *g)

@@ -148,6 +148,7 @@ void group_peer_lost(struct group *g, uint8_t node);
 void group_journal_idle(struct group *g);
 void group_release_held(struct group *g, uint64_t durable);
 void group_checkpoint(struct group *g);
+void group_quarantine(struct group *g);
 void group_mark(struct group *g);
 /* A snapshot of a leader takes the place of the state. store is the group's from now on. */
 void group_restore(struct group *g, struct store *store, raft_index index, raft_term term);

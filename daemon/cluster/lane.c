@@ -95,6 +95,7 @@ bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovere
 		}
 	return false;
 }
+
 /* A log that begins behind every JOURNAL_START has lost the heads that lay between: it ends where the snapshot does. */
 static void recovered_end(struct lane *lane)
 {
@@ -265,6 +266,7 @@ static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 				.epoch = journal_peer_sequence(lane->journal, node),
 				.realtime_ms = io_realtime_ms(lane->io),
 				.full = journal_out_of_space(lane->journal),
+				.settled = lane->settled,
 			});
 	}
 }
@@ -364,8 +366,9 @@ void lane_quarantine(struct lane *lane, const char *why)
 {
 	log_warning("journal: damaged lane=%u why=\"%s\": its groups neither vote nor acknowledge until a leader has brought them up to date",
 		    lane->id, why);
+	lane->settled = false;
 	for (uint32_t i = 0; i < lane->group_count; i++)
-		lane->groups[i]->raft.quarantined = true;
+		group_quarantine(lane->groups[i]);
 }
 
 void lane_complete(struct lane *lane)
@@ -383,6 +386,7 @@ void lane_quarantine_over(struct lane *lane)
 			return;
 	(void)journal_append(lane->journal, &(struct journal_record){.kind = JOURNAL_SETTLED, .index = lane->found.last_sequence});
 	lane->found.heads_lost = false;
+	lane->settled = true;
 	log_notice("journal: repaired lane=%u: all its groups are whole again", lane->id);
 }
 
@@ -489,11 +493,14 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 
 	if (!wire_get_heartbeat(body, &h))
 		return false;
-	journal_note_peer(lane->journal, p->node, h.durable);
+	if (h.settled)
+		journal_reset_peer(lane->journal, p->node, h.durable);
+	else
+		journal_note_peer(lane->journal, p->node, h.durable);
 	lane->peer_full[p->node] = h.full;
 	clock_heard(&lane->clock, p->node, h.realtime_ms, now_ns);
 	judge_clock(lane, now_ns);
-	if (h.epoch > journal_durable(lane->journal) && !lane->found.heads_lost) {
+	if (h.epoch > journal_durable(lane->journal) && !lane->found.heads_lost && !lane->settled) {
 		/* It remembers more of our journal than there is: the disk lied to us ([torn]). */
 		lane->found.heads_lost = true;
 		lane_quarantine(lane, "a peer remembers a later batch than the disk has");
@@ -501,6 +508,8 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 	h.epoch = liveness_heard(&lane->liveness, p->node, h.generation, now_ns);
 	h.durable = journal_durable(lane->journal);
 	h.realtime_ms = io_realtime_ms(lane->io);
+	h.full = journal_out_of_space(lane->journal);
+	h.settled = lane->settled;
 	out = peer_out(p);
 	if (out)
 		wire_put_heartbeat(out, WIRE_HEARTBEAT_REPLY, &h);

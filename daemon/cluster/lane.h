@@ -56,6 +56,7 @@ struct lane {
 	struct list dirty;
 	bool peers_dirty;
 	bool complete; /* every group that lives on it is there */
+	bool settled;  /* quarantine is over: what peers remember of our journal from before counts no more */
 	bool stopped;
 	struct lane_stored *stored;
 	uint32_t stored_first, stored_count, stored_cap;

@@ -137,6 +137,7 @@ void wire_put_heartbeat(struct bytes *out, enum wire_type type, const struct wir
 	bytes_put_u64(out, h->epoch);
 	bytes_put_u64(out, h->realtime_ms);
 	bytes_put_u8(out, h->full);
+	bytes_put_u8(out, h->settled);
 	wire_end(out, mark);
 }
 
@@ -148,6 +149,7 @@ bool wire_get_heartbeat(struct cursor *in, struct wire_heartbeat *ret)
 	ret->epoch = cursor_u64(in);
 	ret->realtime_ms = cursor_u64(in);
 	ret->full = cursor_u8(in);
+	ret->settled = cursor_u8(in);
 	return !in->bad;
 }
 

@@ -63,6 +63,7 @@ struct wire_heartbeat {
 	uint64_t epoch;      /* the receiver's sequence that the sender remembers; reply: under which the replier supports the receiver */
 	uint64_t realtime_ms; /* the sender's CLOCK_REALTIME */
 	bool full;           /* the sender's disk is full */
+	bool settled;        /* the sender's journal was damaged and is whole again: `durable` replaces what was remembered of it */
 };
 
 /* A frame being built: messages go in with wire_begin() .. wire_end(). */

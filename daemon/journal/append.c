@@ -99,6 +99,12 @@ void journal_note_peer(struct journal *j, uint8_t peer, uint64_t sequence)
 		j->peer_sequence[peer] = sequence;
 }
 
+void journal_reset_peer(struct journal *j, uint8_t peer, uint64_t sequence)
+{
+	assert(peer < JOURNAL_PEERS);
+	j->peer_sequence[peer] = sequence;
+}
+
 uint64_t journal_peer_sequence(const struct journal *j, uint8_t peer)
 {
 	assert(peer < JOURNAL_PEERS);

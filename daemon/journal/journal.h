@@ -87,6 +87,8 @@ uint64_t journal_backlog(const struct journal *j);
 bool journal_out_of_space(const struct journal *j);
 /* Node `peer` says that its own journal is durable up to sequence. Kept in memory, stored with the next batch. */
 void journal_note_peer(struct journal *j, uint8_t peer, uint64_t sequence);
+/* The same, though it be lower than before: that node's journal was damaged and is whole again. */
+void journal_reset_peer(struct journal *j, uint8_t peer, uint64_t sequence);
 uint64_t journal_peer_sequence(const struct journal *j, uint8_t peer);
 
 /* Frees the oldest segments for which dead(arg, group, index) holds for each group's highest entry in them. */

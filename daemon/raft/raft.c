@@ -315,6 +315,16 @@ static void stored(struct raft *r, struct raft_update *u, const struct raft_even
 	}
 }
 
+/* A leader that is idle hears of it by an answer to nothing; one that is damaged itself is none any more. */
+static void quarantine(struct raft *r, struct raft_update *u)
+{
+	if (r->role != RAFT_FOLLOWER)
+		raft_become_follower(r, u, r->term, RAFT_NO_NODE);
+	r->quarantined = true;
+	r->reply_due = true;
+	r->dirty = true;
+}
+
 void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *u)
 {
 	raft_term term = r->term;
@@ -362,10 +372,15 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 		assert(ev->index <= r->commit);
 		if (ev->index > r->log.start)
 			raft_log_compact(&r->log, ev->index);
+		if (r->missing && r->missing <= ev->index) /* the snapshot has what it did */
+			r->missing = raft_find_missing(r, ev->index + 1);
 		break;
 	case RAFT_RESTORE:
 		raft_restore(r, ev->index, ev->term);
 		r->baseless = false;
+		break;
+	case RAFT_QUARANTINE:
+		quarantine(r, u);
 		break;
 	case RAFT_FILL:
 		raft_fill(r, u, ev->entry);

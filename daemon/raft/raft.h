@@ -78,6 +78,7 @@ enum raft_event_type {
 	RAFT_TRANSFER,     /* node: hand leadership over, RAFT_NO_NODE: to whom is best */
 	RAFT_COMPACT,      /* index: a snapshot covers it */
 	RAFT_RESTORE,      /* index, term: the state was replaced by a snapshot of a leader */
+	RAFT_QUARANTINE,   /* the journal turned out to lack what it had acknowledged ([damaged]) */
 	RAFT_FILL,         /* entry: a missing payload, fetched from a peer */
 };
 

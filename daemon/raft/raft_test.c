@@ -692,6 +692,31 @@ static void test_quarantine(void **state)
 	assert_int_equal(n.box[l].r.progress[2].match, 3);
 }
 
+/* Damage may show while a group is idle: a follower then tells its leader unasked, and a leader is none any more. */
+static void test_quarantine_of_an_idle_group(void **state)
+{
+	uint8_t l, follower;
+
+	(void)state;
+	start(3);
+	l = elect();
+	run_ms(100);
+	follower = (uint8_t)(l % 3 + 1);
+	step(follower, (struct raft_event){.type = RAFT_QUARANTINE});
+	pump();
+	run_ms(200);
+	assert_false(n.box[follower].r.quarantined);
+	assert_true(n.box[follower].released_quarantine);
+	step(l, (struct raft_event){.type = RAFT_QUARANTINE});
+	pump();
+	assert_int_not_equal(leader(), l);
+	run_ms(1000);
+	assert_int_not_equal(leader(), 0);
+	propose(leader()); /* nothing of the new term is committed before */
+	run_ms(500);
+	assert_false(n.box[l].r.quarantined);
+}
+
 /* The leader alone with a quarantined one has no quorum: that one's answers confirm nothing. */
 static void test_quarantined_answers_confirm_nothing(void **state)
 {
@@ -947,6 +972,7 @@ int main(void)
 		cmocka_unit_test(test_unsound_messages),
 		cmocka_unit_test(test_missing_payload),
 		cmocka_unit_test(test_quarantine),
+		cmocka_unit_test(test_quarantine_of_an_idle_group),
 		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
