@@ -14,6 +14,7 @@
 #define REQUEST_TIMEOUT_NS NS_PER_S          /* without leader or quorum: CLUSTERDOWN, or an unknown outcome */
 #define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
 #define APPLY_BYTES (256u << 10)             /* payload that one step applies */
+#define RECLAIM_STEP 10000u                  /* keys of a cleared keyspace that a tick frees: about a millisecond */
 #define REPAIR_RETRY_NS (50 * NS_PER_MS)
 #define TRAIL_PART 8u /* of log_kb: log kept behind a snapshot for a follower that is a little behind */
 
@@ -380,6 +381,8 @@ void group_tick(struct group *g, uint64_t now_ns)
 	reads_give_up(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
+	if (g->store)
+		(void)keyspace_reclaim(store_keyspace(g->store), RECLAIM_STEP);
 	compare_tick(g, now_ns);
 	lead_where_preferred(g, now_ns);
 	leave_if_unfit(g, now_ns);

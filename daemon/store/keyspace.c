@@ -10,6 +10,7 @@
 #define TABLE_BITS_FIRST 2u
 #define MOVE_PER_CHANGE 4u   /* buckets that go to the new table with each insert or removal */
 #define WATCH_PLACES 4096u   /* a power of two; a collision aborts an EXEC for nothing, which is safe */
+#define FREED_AT_ONCE 1000u  /* keys */
 #define OBJECT_COST 64u      /* what a key is taken to cost beside its bytes: the same on every replica */
 
 struct table {
@@ -23,8 +24,16 @@ struct slot {
 	uint64_t count;
 };
 
+/* What a keyspace held before it was cleared: freeing it all at once would hold the reactor (law 4). */
+struct grave {
+	struct grave *next;
+	uint32_t at; /* slots before this are free */
+	struct slot *slots[SLOT_COUNT];
+};
+
 struct keyspace {
 	uint64_t seed;
+	struct grave *graves;
 	uint64_t count, bytes, sum;
 	struct slot *slots[SLOT_COUNT];
 	struct object **expiry; /* binary heap by (expire_ms, hash); from 1 */
@@ -467,20 +476,52 @@ static void free_chain(struct object *o)
 	}
 }
 
+/* Returns how many objects that were, and the slot itself. */
+static uint64_t slot_clear(struct slot **place)
+{
+	struct slot *s = *place;
+	uint64_t count;
+
+	if (!s)
+		return 0;
+	for (uint64_t b = 0; b < (uint64_t)1 << s->now.bits; b++)
+		free_chain(s->now.buckets[b]);
+	for (uint64_t b = s->moved; s->old.buckets && b < (uint64_t)1 << s->old.bits; b++)
+		free_chain(s->old.buckets[b]);
+	count = s->count;
+	slot_free(s);
+	*place = NULL;
+	return count;
+}
+
 static void slots_free(struct slot **slots)
 {
-	for (unsigned i = 0; i < SLOT_COUNT; i++) {
-		struct slot *s = slots[i];
+	for (unsigned i = 0; i < SLOT_COUNT; i++)
+		(void)slot_clear(&slots[i]);
+}
 
-		if (!s)
-			continue;
-		for (uint64_t b = 0; b < (uint64_t)1 << s->now.bits; b++)
-			free_chain(s->now.buckets[b]);
-		for (uint64_t b = s->moved; s->old.buckets && b < (uint64_t)1 << s->old.bits; b++)
-			free_chain(s->old.buckets[b]);
-		slot_free(s);
-		slots[i] = NULL;
+/* Takes over the slots, which nobody looks into any more, to be freed bit by bit. */
+static void bury(struct keyspace *ks, struct slot **slots)
+{
+	struct grave *g = mem_zalloc(sizeof *g);
+
+	memcpy(g->slots, slots, sizeof g->slots);
+	g->next = ks->graves;
+	ks->graves = g;
+}
+
+bool keyspace_reclaim(struct keyspace *ks, uint64_t max)
+{
+	for (uint64_t done = 0; ks->graves && done < max;) {
+		struct grave *g = ks->graves;
+
+		done += slot_clear(&g->slots[g->at++]) + 1;
+		if (g->at == SLOT_COUNT) {
+			ks->graves = g->next;
+			free(g);
+		}
 	}
+	return ks->graves != NULL;
 }
 
 static void mark_modified(void *arg, const struct object *o)
@@ -517,8 +558,11 @@ void keyspace_clear(struct keyspace *ks)
 		ks->snapshot.cleared = mem_alloc(sizeof ks->slots);
 		memcpy(ks->snapshot.cleared, ks->slots, sizeof ks->slots);
 		memset(ks->slots, 0, sizeof ks->slots);
+	} else if (ks->count > FREED_AT_ONCE) { /* what came after an earlier clearing isn't the snapshot's */
+		bury(ks, ks->slots);
+		memset(ks->slots, 0, sizeof ks->slots);
 	} else {
-		slots_free(ks->slots); /* what came after an earlier clearing isn't the snapshot's */
+		slots_free(ks->slots);
 	}
 	ks->count = ks->bytes = ks->sum = 0;
 	ks->expiry_count = 0;
@@ -539,6 +583,7 @@ void keyspace_free(struct keyspace *ks)
 	if (!ks)
 		return;
 	keyspace_snapshot_end(ks);
+	(void)keyspace_reclaim(ks, UINT64_MAX);
 	slots_free(ks->slots);
 	free(ks->expiry);
 	free(ks);
@@ -674,7 +719,7 @@ void keyspace_snapshot_end(struct keyspace *ks)
 	ks->snapshot.active = false;
 	if (!ks->snapshot.cleared)
 		return;
-	slots_free(ks->snapshot.cleared);
+	bury(ks, ks->snapshot.cleared);
 	free(ks->snapshot.cleared);
 	ks->snapshot.cleared = NULL;
 }

@@ -63,7 +63,10 @@ struct object *keyspace_set_string(struct keyspace *ks, const void *key, size_t 
 struct object *keyspace_resize_string(struct keyspace *ks, struct object *o, size_t size);
 void keyspace_remove(struct keyspace *ks, struct object *o);
 void keyspace_set_expiry(struct keyspace *ks, struct object *o, int64_t expire_ms);
+/* At once, however many keys there are: their memory is given back by keyspace_reclaim(). */
 void keyspace_clear(struct keyspace *ks);
+/* Frees about max keys of what was cleared; false once there is nothing left. */
+bool keyspace_reclaim(struct keyspace *ks, uint64_t max);
 /* Bracket a change of an object's value in place, so that the checksum follows it. */
 void keyspace_change_begin(struct keyspace *ks, struct object *o);
 void keyspace_change_end(struct keyspace *ks, const struct object *o);

@@ -293,6 +293,30 @@ static void test_clearing_modifies_what_is_there(void **state)
 	assert_true(sums[0] == sums[1]);
 }
 
+/* A large keyspace is cleared at once and freed in steps, also while a snapshot still needs it. */
+static void test_clearing_frees_in_steps(void **state)
+{
+	struct keyspace *ks = keyspace_new(3);
+	unsigned steps = 0;
+	char key[16];
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 5000; i++)
+			(void)keyspace_set_string(ks, key, (size_t)sprintf(key, "%u", i), "v", 1, false);
+		keyspace_clear(ks);
+		assert_int_equal(keyspace_count(ks), 0);
+		assert_true(keyspace_sum(ks) == 0);
+	}
+	(void)keyspace_set_string(ks, "1", 1, "new", 3, false);
+	while (keyspace_reclaim(ks, 500))
+		steps++;
+	assert_true(steps >= 20);
+	assert_int_equal(keyspace_count(ks), 1);
+	assert_non_null(keyspace_find(ks, "1", 1));
+	keyspace_free(ks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_layout_tells_nothing_of_history),
 		cmocka_unit_test(test_modified_index),
 		cmocka_unit_test(test_clearing_modifies_what_is_there),
+		cmocka_unit_test(test_clearing_frees_in_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
