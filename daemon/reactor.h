@@ -8,13 +8,17 @@
 
 #include "cluster/catalog.h"
 #include "cluster/group.h"
+#include "base/histogram.h"
 #include "cluster/lane.h"
 #include "io/io.h"
 
 struct node;
 struct client;
 
+enum request_class { REQUESTS_READ, REQUESTS_WRITE, REQUESTS_OTHER, REQUEST_CLASSES };
+
 struct reactor_stats {
+	struct histogram latency[REQUEST_CLASSES]; /* from having the request until its reply may leave */
 	uint64_t connections_accepted, connections_refused, connections_evicted;
 	uint64_t requests_read, requests_write, requests_other, request_errors;
 };

@@ -31,12 +31,27 @@ json_t *status_new(const struct node *n)
 	(void)json_object_set_new(status, "peers", json_array());
 	(void)json_object_set_new(status, "groups", json_array());
 	(void)json_object_set_new(status, "requests", json_object());
+	(void)json_object_set_new(status, "latency", json_object());
 	return status;
+}
+
+static const char *const classes[REQUEST_CLASSES] = {"read", "write", "other"};
+
+static json_t *histogram_status(const struct histogram *h)
+{
+	json_t *o = json_object(), *buckets = json_array();
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		(void)json_array_append_new(buckets, json_integer((json_int_t)h->bucket[i]));
+	(void)json_object_set_new(o, "us_buckets", buckets); /* at most 2^i microseconds, each */
+	set_int(o, "sum_ns", h->sum_ns);
+	set_int(o, "count", h->count);
+	return o;
 }
 
 static json_t *lane_status(const struct lane *lane)
 {
-	json_t *o = json_object(), *buckets = json_array();
+	json_t *o = json_object();
 	struct journal_stats s;
 
 	journal_stats(lane->journal, &s);
@@ -45,7 +60,6 @@ static json_t *lane_status(const struct lane *lane)
 	set_int(o, "batches", s.batches);
 	set_int(o, "records", s.records);
 	set_int(o, "bytes", s.bytes);
-	set_int(o, "write_ns_sum", s.write_ns_sum);
 	set_int(o, "segments", s.segments);
 	set_int(o, "segments_ready", s.segments_ready);
 	set_int(o, "backlog_bytes", journal_backlog(lane->journal));
@@ -56,9 +70,7 @@ static json_t *lane_status(const struct lane *lane)
 	set_int(o, "repaired", lane->repaired);
 	(void)json_object_set_new(o, "clock_off", json_boolean(lane->clock.off));
 	(void)json_object_set_new(o, "clock_off_ms", json_integer(lane->clock.off_ms));
-	for (unsigned i = 0; i < sizeof s.write_ns_bucket / sizeof s.write_ns_bucket[0]; i++)
-		(void)json_array_append_new(buckets, json_integer((json_int_t)s.write_ns_bucket[i]));
-	(void)json_object_set_new(o, "write_us_buckets", buckets);
+	(void)json_object_set_new(o, "write", histogram_status(&s.write));
 	return o;
 }
 
@@ -74,6 +86,25 @@ static json_t *peer_status(const struct peer *p)
 	set_int(o, "frames_in", p->frames_in);
 	set_int(o, "frames_out", p->frames_out);
 	return o;
+}
+
+/* Leading: by how many entries each other voter is behind, as far as it has acknowledged. */
+static json_t *lag_status(const struct group *g)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; g->raft.role == RAFT_LEADER && i < g->raft.voter_count; i++) {
+		uint8_t node = g->raft.voters[i];
+		json_t *o;
+
+		if (node == g->raft.self)
+			continue;
+		o = json_object();
+		set_int(o, "node", node);
+		set_int(o, "entries", g->raft.log.last - g->raft.progress[node].match);
+		(void)json_array_append_new(a, o);
+	}
+	return a;
 }
 
 /* The ids in a bitmap. */
@@ -112,6 +143,7 @@ static json_t *group_status(const struct group *g)
 		set_int(o, "keys", keyspace_count(store_keyspace(g->store)));
 		set_int(o, "bytes", keyspace_bytes(store_keyspace(g->store)));
 	}
+	(void)json_object_set_new(o, "lag", lag_status(g));
 	set_int(o, "writes_local", g->stats.writes_local);
 	set_int(o, "writes_forwarded", g->stats.writes_forwarded);
 	set_int(o, "reads_local", g->stats.reads_local);
@@ -126,6 +158,25 @@ static void add_to(json_t *o, const char *key, uint64_t more)
 	set_int(o, key, (uint64_t)json_integer_value(json_object_get(o, key)) + more);
 }
 
+static void add_latency(json_t *status, const struct reactor *r)
+{
+	json_t *all = json_object_get(status, "latency");
+
+	for (unsigned i = 0; i < REQUEST_CLASSES; i++) {
+		const struct histogram *h = &r->stats.latency[i];
+		json_t *o = json_object_get(all, classes[i]), *buckets = json_object_get(o, "us_buckets");
+
+		if (!o) {
+			(void)json_object_set_new(all, classes[i], histogram_status(h));
+			continue;
+		}
+		for (unsigned k = 0; k < HISTOGRAM_BUCKETS; k++)
+			(void)json_integer_set(json_array_get(buckets, k), json_integer_value(json_array_get(buckets, k)) + (json_int_t)h->bucket[k]);
+		add_to(o, "sum_ns", h->sum_ns);
+		add_to(o, "count", h->count);
+	}
+}
+
 void status_add_reactor(json_t *status, struct reactor *r)
 {
 	json_t *requests = json_object_get(status, "requests");
@@ -135,8 +186,10 @@ void status_add_reactor(json_t *status, struct reactor *r)
 	add_to(requests, "write", r->stats.requests_write);
 	add_to(requests, "other", r->stats.requests_other);
 	add_to(requests, "errors", r->stats.request_errors);
+	add_latency(status, r);
 	add_to(status, "connections_accepted", r->stats.connections_accepted);
 	add_to(status, "connections_refused", r->stats.connections_refused);
+	add_to(status, "connections_evicted", r->stats.connections_evicted);
 	for (uint32_t i = 0; i < r->lane_count; i++) {
 		struct lane *lane = r->lanes[i];
 
@@ -191,25 +244,57 @@ static void metrics_of(const json_t *array, const char *label, const struct metr
 	}
 }
 
-static void write_histogram(const json_t *lanes, struct bytes *out)
+static void metric_histogram(struct bytes *out, const char *name, const char *label, const json_t *h)
 {
-	json_t *lane, *bucket;
-	size_t i, k;
+	json_t *bucket;
+	long long sum = 0;
+	size_t k;
+
+	json_array_foreach(json_object_get(h, "us_buckets"), k, bucket) {
+		sum += (long long)json_integer_value(bucket);
+		if (k + 1 < HISTOGRAM_BUCKETS) /* the last has no upper end */
+			bytes_printf(out, "holdfast_%s_bucket{%s,le=\"%.9g\"} %lld\n", name, label, (double)(1u << k) / 1e6, sum);
+	}
+	bytes_printf(out, "holdfast_%s_bucket{%s,le=\"+Inf\"} %lld\nholdfast_%s_count{%s} %lld\nholdfast_%s_sum{%s} %g\n", name, label, sum,
+		     name, label, sum, name, label, (double)json_integer_value(json_object_get(h, "sum_ns")) / 1e9);
+}
+
+static void lane_histograms(const json_t *lanes, struct bytes *out)
+{
+	char label[32];
+	json_t *lane;
+	size_t i;
 
 	metric_head(out, "journal_write_seconds", "histogram", "Time from submitting a journal batch until it is durable.");
 	json_array_foreach(lanes, i, lane) {
-		long long id = (long long)json_integer_value(json_object_get(lane, "lane")), sum = 0;
-
-		json_array_foreach(json_object_get(lane, "write_us_buckets"), k, bucket) {
-			sum += (long long)json_integer_value(bucket);
-			bytes_printf(out, "holdfast_journal_write_seconds_bucket{lane=\"%lld\",le=\"%g\"} %lld\n", id,
-				     (double)(1u << k) / 1e6, sum);
-		}
-		bytes_printf(out, "holdfast_journal_write_seconds_bucket{lane=\"%lld\",le=\"+Inf\"} %lld\n", id, sum);
-		bytes_printf(out, "holdfast_journal_write_seconds_count{lane=\"%lld\"} %lld\n", id, sum);
-		bytes_printf(out, "holdfast_journal_write_seconds_sum{lane=\"%lld\"} %g\n", id,
-			     (double)json_integer_value(json_object_get(lane, "write_ns_sum")) / 1e9);
+		(void)snprintf(label, sizeof label, "lane=\"%lld\"", (long long)json_integer_value(json_object_get(lane, "lane")));
+		metric_histogram(out, "journal_write_seconds", label, json_object_get(lane, "write"));
 	}
+}
+
+static void request_histograms(const json_t *latency, struct bytes *out)
+{
+	char label[32];
+
+	metric_head(out, "request_seconds", "histogram", "Time from having a client's request until its reply may leave, by class.");
+	for (unsigned i = 0; i < REQUEST_CLASSES; i++) {
+		(void)snprintf(label, sizeof label, "class=\"%s\"", classes[i]);
+		metric_histogram(out, "request_seconds", label, json_object_get(latency, classes[i]));
+	}
+}
+
+static void lags(const json_t *groups, struct bytes *out)
+{
+	json_t *group, *lag;
+	size_t i, k;
+
+	metric_head(out, "raft_lag_entries", "gauge", "Led here: entries that a voter hasn't acknowledged yet.");
+	json_array_foreach(groups, i, group)
+		json_array_foreach(json_object_get(group, "lag"), k, lag)
+			bytes_printf(out, "holdfast_raft_lag_entries{group=\"%lld\",node=\"%lld\"} %lld\n",
+				     (long long)json_integer_value(json_object_get(group, "group")),
+				     (long long)json_integer_value(json_object_get(lag, "node")),
+				     (long long)json_integer_value(json_object_get(lag, "entries")));
 }
 
 void status_metrics(const json_t *status, struct bytes *out)
@@ -240,19 +325,22 @@ void status_metrics(const json_t *status, struct bytes *out)
 		{"writes_forwarded", "writes_forwarded", "counter", "Writes of this node's clients forwarded to a leader elsewhere."},
 	};
 	const json_t *requests = json_object_get(status, "requests");
-	static const char *const classes[] = {"read", "write", "other"};
 
 	for (size_t i = 0; i < sizeof of_lane / sizeof of_lane[0]; i++)
 		metrics_of(json_object_get(status, "lanes"), "lane", &of_lane[i], out);
-	write_histogram(json_object_get(status, "lanes"), out);
+	lane_histograms(json_object_get(status, "lanes"), out);
+	request_histograms(json_object_get(status, "latency"), out);
 	for (size_t i = 0; i < sizeof of_group / sizeof of_group[0]; i++)
 		metrics_of(json_object_get(status, "groups"), "group", &of_group[i], out);
+	lags(json_object_get(status, "groups"), out);
 	metric_head(out, "requests", "counter", "Requests of clients by class.");
 	for (size_t i = 0; i < 3; i++)
 		bytes_printf(out, "holdfast_requests_total{class=\"%s\"} %lld\n", classes[i],
 			     (long long)json_integer_value(json_object_get(requests, classes[i])));
 	metric_head(out, "request_errors", "counter", "Requests answered with an error by the node itself.");
 	bytes_printf(out, "holdfast_request_errors_total %lld\n", (long long)json_integer_value(json_object_get(requests, "errors")));
+	metric_head(out, "connections_evicted", "counter", "Connections closed because too many replies waited to be read.");
+	bytes_printf(out, "holdfast_connections_evicted_total %lld\n", (long long)json_integer_value(json_object_get(status, "connections_evicted")));
 	metric_head(out, "clients", "gauge", "Connected clients.");
 	bytes_printf(out, "holdfast_clients %lld\n", (long long)json_integer_value(json_object_get(status, "clients")));
 	metric_head(out, "uptime_seconds", "gauge", "Time since this process started.");

@@ -173,12 +173,15 @@ struct open_count *client_open_count(struct client *c, uint32_t group)
 
 static void row_shift(struct client *c)
 {
+	uint64_t now_ns = io_boottime_ns(c->reactor->io);
+
 	while (!list_empty(&c->row)) {
 		struct client_request *cr = list_entry(c->row.next, struct client_request, row);
 
 		if (!cr->done)
 			break;
 		list_del(&cr->row);
+		histogram_add(&c->reactor->stats.latency[cr->class], now_ns - cr->began_ns, 1);
 		c->row_count--;
 		c->row_bytes -= cr->counted_bytes;
 		if (cr->rq.result == REQUEST_UNKNOWN) {
@@ -249,6 +252,8 @@ struct client_request *client_open(struct client *c, enum request_kind kind)
 	struct client_request *cr = mem_zalloc(sizeof *cr);
 
 	cr->client = c;
+	cr->class = c->class;
+	cr->began_ns = c->began_ns;
 	cr->rq.kind = kind;
 	cr->rq.resp = c->resp;
 	cr->rq.bundle = BUNDLE_COMMAND;
@@ -502,12 +507,13 @@ static bool client_may_go_on(const struct client *c)
 	return c->row_count < ROW_MAX && c->row_bytes < ROW_BYTES_MAX && c->out.size < OUT_HIGH;
 }
 
-/* Works off whole requests in data; returns the bytes they took. */
-static size_t client_requests(struct client *c, const uint8_t *data, size_t size)
+/* Works off whole requests in data; returns the bytes they took, and in at_once[] how many were answered, by class. */
+static size_t work_off(struct client *c, const uint8_t *data, size_t size, uint64_t *at_once)
 {
 	size_t done = 0;
 
 	while (client_may_go_on(c)) {
+		uint32_t open = c->row_count;
 		const uint8_t *base;
 		size_t used;
 		char text[96];
@@ -523,6 +529,7 @@ static size_t client_requests(struct client *c, const uint8_t *data, size_t size
 			c->stalled = !client_dispatch(c, c->parser.argc, client_args(c, base));
 			client_drop_args(c);
 			client_count_out(c);
+			at_once[c->class] += !c->stalled && c->row_count == open;
 			if (c->stalled)
 				return done;
 			done += used;
@@ -535,6 +542,19 @@ static size_t client_requests(struct client *c, const uint8_t *data, size_t size
 		}
 	}
 	return done;
+}
+
+static size_t client_requests(struct client *c, const uint8_t *data, size_t size)
+{
+	uint64_t at_once[REQUEST_CLASSES] = {0};
+	size_t used;
+
+	c->began_ns = io_boottime_ns(c->reactor->io);
+	used = work_off(c, data, size, at_once);
+	for (unsigned i = 0; i < REQUEST_CLASSES; i++)
+		if (at_once[i])
+			histogram_add(&c->reactor->stats.latency[i], io_boottime_ns(c->reactor->io) - c->began_ns, at_once[i]);
+	return used;
 }
 
 static void client_process(struct client *c)

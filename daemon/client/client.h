@@ -24,6 +24,8 @@ struct client_request {
 	struct client *client;
 	struct list row;
 	bool done;
+	enum request_class class;
+	uint64_t began_ns;
 	bool counted_read, counted_write; /* counted as open in its group */
 	struct client_request *parent; /* this is one group's part of it */
 	uint32_t children;             /* parts still open */
@@ -104,6 +106,8 @@ struct client {
 	bool no_evict, no_touch; /* said by CLIENT; nothing is evicted, and no access is counted */
 	bool readonly;           /* reads are never answered with MOVED */
 	const struct command *last_command;
+	enum request_class class; /* of the request being dispatched */
+	uint64_t began_ns;        /* when the bytes were there that are being worked off */
 };
 
 /* Takes over an accepted socket (on the reactor's own thread). */

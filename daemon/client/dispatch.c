@@ -158,6 +158,7 @@ bool client_dispatch(struct client *c, uint32_t argc, const struct arg *argv)
 	if (!command)
 		return true;
 	c->last_command = command;
+	c->class = command->scope == SCOPE_CONNECTION ? REQUESTS_OTHER : command->flags & COMMAND_WRITE ? REQUESTS_WRITE : REQUESTS_READ;
 	if (c->in_multi && !(command->flags & COMMAND_AT_ONCE)) {
 		multi_queue(c, command, argc, argv);
 		return true;

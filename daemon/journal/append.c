@@ -232,14 +232,7 @@ void journal_flush(struct journal *j)
 
 static void count_write(struct journal *j)
 {
-	uint64_t took = io_boottime_ns(j->io) - j->write_start_ns;
-	unsigned bucket = 0;
-
-	while (bucket < 23 && took > NS_PER_US << bucket)
-		bucket++;
-	j->stats.write_ns_bucket[bucket]++;
-	j->stats.write_ns_sum += took;
-	j->stats.write_ns_last = took;
+	histogram_add(&j->stats.write, io_boottime_ns(j->io) - j->write_start_ns, 1);
 	j->stats.batches++;
 	j->stats.records += j->in_flight->count;
 	j->stats.bytes += j->write_size;

@@ -13,6 +13,7 @@
 #define HF_JOURNAL_JOURNAL_H
 
 #include "base/entry.h"
+#include "base/histogram.h"
 #include "io/io.h"
 #include "journal/format.h"
 
@@ -57,9 +58,7 @@ struct journal_recovery {
 
 struct journal_stats {
 	uint64_t batches, records, bytes;    /* written since start */
-	uint64_t write_ns_sum;               /* from submission to completion */
-	uint64_t write_ns_last;
-	uint64_t write_ns_bucket[24];        /* i: at most 2^i microseconds */
+	struct histogram write;              /* from submission to completion */
 	uint32_t segments, segments_ready;
 	uint64_t failed_preparations;        /* no space for the next segment */
 };
