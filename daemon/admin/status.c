@@ -148,6 +148,7 @@ static json_t *group_status(const struct group *g)
 	set_int(o, "writes_forwarded", g->stats.writes_forwarded);
 	set_int(o, "reads_local", g->stats.reads_local);
 	set_int(o, "reads_remote", g->stats.reads_remote);
+	set_int(o, "reads_away", g->stats.reads_away);
 	set_int(o, "bundles", g->stats.bundles);
 	set_int(o, "elections_won", g->stats.elections);
 	return o;
@@ -322,6 +323,7 @@ void status_metrics(const json_t *status, struct bytes *out)
 		{"keys", "store_keys", "gauge", "Keys."},
 		{"bytes", "store_bytes", "gauge", "Logical bytes of keys and values."},
 		{"writes_local", "writes_local", "counter", "Writes of this node's clients to a leader here."},
+		{"reads_away", "reads_forwarded", "counter", "Reads that the leader executed because the replica here was damaged, loading or behind."},
 		{"writes_forwarded", "writes_forwarded", "counter", "Writes of this node's clients forwarded to a leader elsewhere."},
 	};
 	const json_t *requests = json_object_get(status, "requests");

@@ -11,7 +11,6 @@
 #include "log.h"
 #include "store/reply.h"
 
-#define REQUEST_TIMEOUT_NS NS_PER_S          /* without leader or quorum: CLUSTERDOWN, or an unknown outcome */
 #define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
 #define APPLY_BYTES (256u << 10)             /* payload that one step applies */
 #define RECLAIM_STEP 10000u                  /* keys of a cleared keyspace that a tick frees: about a millisecond */
@@ -378,7 +377,7 @@ void group_tick(struct group *g, uint64_t now_ns)
 	g->raft.barred = !clock_fit(&g->lane->clock) && !group_planted(g, PLANT_TRUST_CLOCK);
 	group_step(g, &(struct raft_event){.type = RAFT_TICK});
 	writes_give_up(g, now_ns);
-	reads_give_up(g, now_ns);
+	reads_tick(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
 	if (g->store)
@@ -555,6 +554,7 @@ struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, stru
 	list_init(&g->writes);
 	list_init(&g->reads);
 	list_init(&g->batches);
+	list_init(&g->away);
 	raft_init(&g->raft, &options);
 	if (recovered) {
 		raft_log_fini(&g->raft.log);
@@ -583,6 +583,7 @@ void group_free(struct group *g)
 		list_del(&b->node);
 		free(b);
 	}
+	list_splice_tail(&g->reads, &g->away);
 	while (!list_empty(&g->writes)) {
 		struct request *rq = list_entry(g->writes.next, struct request, node);
 

@@ -39,6 +39,8 @@ struct request {
 	bool after_writes;      /* a read that must see all writes submitted here before it ([order]) */
 	bool is_watch;          /* a read that only wants watch_index */
 	uint64_t sequence;      /* set by the group */
+	uint64_t context;       /* of a read that the leader executes for us */
+	uint8_t ingress;        /* a read that came from this node; 0: from a client here */
 	uint64_t deadline_ns;
 	raft_index watch_index; /* set by the group: the state the read saw */
 	struct bytes body;      /* command_encode(), or an EXEC's body */
@@ -66,7 +68,7 @@ struct doubt {
 };
 
 struct group_stats {
-	uint64_t writes_local, writes_forwarded, reads_local, reads_remote, bundles, commands_applied, elections;
+	uint64_t writes_local, writes_forwarded, reads_local, reads_remote, reads_away, bundles, commands_applied, elections;
 };
 
 struct group {
@@ -90,6 +92,8 @@ struct group {
 	uint64_t write_bytes;
 	struct list reads;       /* not asked for yet */
 	struct list batches;     /* asked for */
+	struct list away;        /* the leader executes them for us, because our replica can't (reads_away.c) */
+	uint32_t remote_reads;   /* of other nodes, here */
 	uint64_t read_context;
 	bool asking_now;         /* a step runs for the batch that was just made */
 	struct bytes bundle;     /* being filled, when we lead */
@@ -138,6 +142,9 @@ bool group_receive(struct group *g, struct raft_message *m);
 void group_forwarded(struct group *g, uint8_t from, struct cursor *items);
 void group_read_asked(struct group *g, uint8_t from, uint64_t context);
 void group_read_answered(struct group *g, uint64_t context, raft_index index);
+/* Reads that this leader is to execute for others, and replies to ours; false: it can't be understood. */
+bool group_read_sent_here(struct group *g, uint8_t from, struct cursor *body);
+bool group_read_came_back(struct group *g, struct cursor *body);
 void group_repair_asked(struct group *g, struct peer *p, raft_index index, raft_term term);
 void group_repair_answered(struct group *g, struct entry *e);
 void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64_t sum, bool ask);

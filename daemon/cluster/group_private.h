@@ -10,6 +10,7 @@
 #include "config.h"
 
 #define BALANCE_NS (3 * NS_PER_S)           /* a leader stays at least so long before it hands over for balance */
+#define REQUEST_TIMEOUT_NS NS_PER_S          /* without leader or quorum: CLUSTERDOWN, or an unknown outcome */
 #define EVERYBODY (~0u)                       /* waits for the commit of this entry */
 #define ERROR_NO_QUORUM "CLUSTERDOWN The group that holds this key has no leader; nothing was executed"
 #define ERROR_BUSY "TRYAGAIN Too many writes are under way in the group that holds this key; nothing was executed"
@@ -57,7 +58,15 @@ void reads_ask_again(struct group *g);
 void reads_answer(struct group *g, uint64_t context, raft_index index);
 /* Something was applied. */
 void reads_run(struct group *g);
-void reads_give_up(struct group *g, uint64_t now_ns);
+/* Gives up what is late; what this replica can't answer soon goes to the leader. */
+void reads_tick(struct group *g, uint64_t now_ns);
+
+/* ---- reads_away.c ---- */
+
+/* This replica had better not answer a read that must see everything up to index. */
+bool reads_unfit(const struct group *g, raft_index index);
+/* The leader shall execute them; takes them out of the list. */
+void reads_send_away(struct group *g, struct list *requests);
 
 /* ---- compare.c, leadership.c: looks of the group's tick ---- */
 

@@ -605,6 +605,12 @@ bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct
 		if (g && !body->bad)
 			group_read_answered(g, context, cursor_u64(body));
 		return !body->bad;
+	case WIRE_READ_AWAY:
+		g = lane_group(lane, cursor_u32(body));
+		return !body->bad && (!g || group_read_sent_here(g, p->node, body));
+	case WIRE_READ_AWAY_REPLY:
+		g = lane_group(lane, cursor_u32(body));
+		return !body->bad && (!g || group_read_came_back(g, body));
 	case WIRE_CHECKSUM:
 		return receive_checksum(lane, p, body);
 	case WIRE_SNAPSHOT:

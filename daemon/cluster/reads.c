@@ -46,6 +46,12 @@ static void read_run(struct group *g, struct request *rq)
 	request_finish(rq, REQUEST_DONE);
 }
 
+/* What has been applied here of another node's writes. */
+static uint64_t session_of(const struct group *g, uint8_t node)
+{
+	return store_session(g->store, node, g->lane->seen_incarnation[node]);
+}
+
 /* Answers the batches whose index is applied, in order; within a batch, what waits for own writes stays. */
 void reads_run(struct group *g)
 {
@@ -62,7 +68,7 @@ void reads_run(struct group *g)
 		list_for_each_safe(at, next, &b->requests) {
 			struct request *rq = list_entry(at, struct request, node);
 
-			if (rq->after_writes && rq->sequence > own)
+			if (rq->after_writes && rq->sequence > (rq->ingress ? session_of(g, rq->ingress) : own))
 				continue;
 			list_del(&rq->node);
 			read_run(g, rq);
@@ -92,8 +98,13 @@ static void read_ready(struct group *g, uint64_t context, raft_index index)
 	if (!b)
 		return;
 	b->index = index;
-	if (!g->asking_now)
+	if (reads_unfit(g, index)) {
+		reads_send_away(g, &b->requests);
+		list_del(&b->node);
+		free(b);
+	} else if (!g->asking_now) {
 		reads_run(g);
+	}
 }
 
 static void read_lost(struct group *g, uint64_t context)
@@ -173,6 +184,10 @@ void reads_ask(struct group *g)
 
 	if (list_empty(&g->reads) || !g->raft.leader || batch_count(g) >= BATCHES_MAX)
 		return;
+	if (reads_unfit(g, 0)) {
+		reads_send_away(g, &g->reads);
+		return;
+	}
 	p = g->lane->peers[g->raft.leader];
 	if (!group_leads(g)) {
 		out = p ? peer_out(p) : NULL;
@@ -210,6 +225,7 @@ void reads_ask_again(struct group *g)
 		list_splice_tail(&g->reads, &b->requests);
 		free(b);
 	}
+	list_splice_tail(&g->reads, &g->away);
 }
 
 /* Moves the late ones at the row's head to late. */
@@ -223,12 +239,29 @@ static void take_late(struct list *row, uint64_t now_ns, struct list *late)
 	}
 }
 
-void reads_give_up(struct group *g, uint64_t now_ns)
+/* What waits for an index that this replica won't reach soon, because it is being loaded now. */
+static void send_stuck_away(struct group *g)
+{
+	list_for_each_safe(pos, tmp, &g->batches) {
+		struct read_batch *b = list_entry(pos, struct read_batch, node);
+
+		if (!b->index || !reads_unfit(g, b->index))
+			continue;
+		reads_send_away(g, &b->requests);
+		list_del(&b->node);
+		free(b);
+	}
+}
+
+void reads_tick(struct group *g, uint64_t now_ns)
 {
 	struct list late;
 
+	if (g->raft.leader)
+		send_stuck_away(g);
 	list_init(&late);
 	take_late(&g->reads, now_ns, &late);
+	take_late(&g->away, now_ns, &late);
 	list_for_each(at, &g->batches)
 		take_late(&list_entry(at, struct read_batch, node)->requests, now_ns, &late);
 	while (!list_empty(&late)) {

@@ -31,6 +31,8 @@ enum wire_type {
 	WIRE_FORWARD,       /* group (4), then bundle items (store.h) of the sending node's session */
 	WIRE_READ,          /* group (4), context (8): what is the read index? */
 	WIRE_READ_REPLY,    /* group (4), context (8), index (8); index 0: ask again later */
+	WIRE_READ_AWAY,     /* group (4), context (8), sequence (8) of the sender's last write to be seen, resp (1), only a watch (1), command: execute this read */
+	WIRE_READ_AWAY_REPLY, /* group (4), context (8), enum request_result (1; unknown: ask again), applied index (8), the reply */
 	WIRE_STATUS,        /* struct wire_hello again: the sender's identity changed (first start) */
 	WIRE_REPAIR,        /* group (4), index (8), term (8): send me this entry */
 	WIRE_REPAIR_REPLY,  /* group (4), entry */
