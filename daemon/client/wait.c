@@ -3,8 +3,8 @@
  * WAIT: on how many other replicas this connection's last write in every group is durable.
  *
  * A write is answered only when a majority has it durably (law 1): half of the voters beside one of them, and that
- * is known without asking. More is known only where this node leads: from what the followers acknowledged. So the
- * answer is never more than the truth, and may be less where another node leads.
+ * is known without asking. More is known to the group's leader, which is asked while WAIT waits (cluster/copies.c).
+ * The answer is never more than the truth.
  */
 #include <string.h>
 
@@ -28,20 +28,6 @@ struct wait_tour {
 	raft_index last_write[]; /* by group */
 };
 
-/* Acknowledged by followers of a group that is led here, less one copy, which stands for the primary. */
-static uint32_t durable_copies(const struct group *g, raft_index index)
-{
-	const struct raft *r = &g->raft;
-	uint32_t copies = r->stored >= index, majority = r->voter_count / 2;
-
-	if (!group_leads(g))
-		return majority;
-	for (unsigned i = 0; i < r->voter_count; i++)
-		if (r->voters[i] != r->self && r->progress[r->voters[i]].match >= index)
-			copies++;
-	return copies > majority + 1 ? copies - 1 : majority;
-}
-
 static void wait_visit(struct client_tour *tour, struct reactor *here)
 {
 	struct wait_tour *t = container_of(tour, struct wait_tour, tour);
@@ -50,13 +36,13 @@ static void wait_visit(struct client_tour *tour, struct reactor *here)
 		t->known = UINT32_MAX;
 	for (uint32_t l = 0; t->ready && l < here->lane_count; l++)
 		for (uint32_t i = 0; i < here->lanes[l]->group_count; i++) {
-			const struct group *g = here->lanes[l]->groups[i];
-			uint32_t copies;
+			struct group *g = here->lanes[l]->groups[i];
+			uint32_t others;
 
 			if (!g->store || g->id >= t->groups || !t->last_write[g->id])
 				continue;
-			copies = durable_copies(g, t->last_write[g->id]);
-			t->known = copies < t->known ? copies : t->known;
+			others = group_copies(g, t->last_write[g->id]) - 1; /* one stands for the primary */
+			t->known = others < t->known ? others : t->known;
 		}
 }
 

@@ -101,6 +101,11 @@ struct group {
 	uint64_t last_stamp;
 	uint64_t repair_ns;      /* when the last request for a missing payload left */
 	uint8_t repair_peer;
+	struct {
+		raft_index index; /* durable on count voters, as a leader told */
+		uint32_t count;
+		uint64_t ask_ns;
+	} copies;
 	struct divergence divergence;
 	struct doubt doubt;
 	struct snapshot_writer *writer;     /* a snapshot is being taken */
@@ -134,6 +139,9 @@ bool group_leads(const struct group *g);
 uint8_t group_leader(const struct group *g);
 void group_transfer(struct group *g, uint8_t node);
 
+/* On how many voters an index that is applied here is durable, as far as is known: never more. Asks the leader for later calls. */
+uint32_t group_copies(struct group *g, raft_index index);
+
 /* ---- for lane.c ---- */
 void group_turn(struct group *g);
 void group_tick(struct group *g, uint64_t now_ns);
@@ -142,6 +150,8 @@ bool group_receive(struct group *g, struct raft_message *m);
 void group_forwarded(struct group *g, uint8_t from, struct cursor *items);
 void group_read_asked(struct group *g, uint8_t from, uint64_t context);
 void group_read_answered(struct group *g, uint64_t context, raft_index index);
+void group_copies_asked(struct group *g, struct peer *p, raft_index index);
+void group_copies_told(struct group *g, raft_index index, uint32_t count);
 /* Reads that this leader is to execute for others, and replies to ours; false: it can't be understood. */
 bool group_read_sent_here(struct group *g, uint8_t from, struct cursor *body);
 bool group_read_came_back(struct group *g, struct cursor *body);

@@ -575,6 +575,19 @@ static bool receive_checksum(struct lane *lane, struct peer *p, struct cursor *b
 	return !body->bad;
 }
 
+static bool receive_copies(struct lane *lane, struct peer *p, enum wire_type type, struct cursor *body)
+{
+	struct group *g = lane_group(lane, cursor_u32(body));
+	raft_index index = cursor_u64(body);
+	uint32_t count = type == WIRE_COPIES ? 0 : cursor_u32(body);
+
+	if (g && !body->bad && type == WIRE_COPIES)
+		group_copies_asked(g, p, index);
+	else if (g && !body->bad && g->raft.leader == p->node)
+		group_copies_told(g, index, count);
+	return !body->bad;
+}
+
 bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct cursor *body)
 {
 	struct wire_hello h;
@@ -611,6 +624,9 @@ bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct
 	case WIRE_READ_AWAY_REPLY:
 		g = lane_group(lane, cursor_u32(body));
 		return !body->bad && (!g || group_read_came_back(g, body));
+	case WIRE_COPIES:
+	case WIRE_COPIES_REPLY:
+		return receive_copies(lane, p, type, body);
 	case WIRE_CHECKSUM:
 		return receive_checksum(lane, p, body);
 	case WIRE_SNAPSHOT:

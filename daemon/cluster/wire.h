@@ -33,6 +33,8 @@ enum wire_type {
 	WIRE_READ_REPLY,    /* group (4), context (8), index (8); index 0: ask again later */
 	WIRE_READ_AWAY,     /* group (4), context (8), sequence (8) of the sender's last write to be seen, resp (1), only a watch (1), command: execute this read */
 	WIRE_READ_AWAY_REPLY, /* group (4), context (8), enum request_result (1; unknown: ask again), applied index (8), the reply */
+	WIRE_COPIES,        /* group (4), index (8): on how many voters is this durable? */
+	WIRE_COPIES_REPLY,  /* group (4), index (8), count (4) */
 	WIRE_STATUS,        /* struct wire_hello again: the sender's identity changed (first start) */
 	WIRE_REPAIR,        /* group (4), index (8), term (8): send me this entry */
 	WIRE_REPAIR_REPLY,  /* group (4), entry */
