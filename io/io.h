@@ -119,6 +119,15 @@ void io_pause_now(struct io *io, uint64_t ns);
 int64_t io_space_now(struct io *io, const char *dir);
 bool io_file_direct(struct io *io, int file);
 
+/* How durable writes get to the disk: as RWF_DSYNC, or followed by an fdatasync ([write path]). */
+struct io_durable {
+	bool flush;
+	uint64_t dsync_ns, flush_ns; /* what a small and a large write took together, either way */
+};
+/* Measures both ways on a file of its own in dir, and uses the faster one from now on. */
+int io_choose_durable_now(struct io *io, const char *dir, struct io_durable *ret);
+void io_set_durable(struct io *io, bool flush);
+
 void io_open(struct io *io, struct io_op *op, const char *path, unsigned flags); /* path must live until done */
 void io_read(struct io *io, struct io_op *op, int file, void *buf, size_t size, uint64_t offset);
 /* durable: on stable storage when done (FUA or flush). Partial writes are errors. */

@@ -264,6 +264,9 @@ static void complete(struct io *io, struct io_op *op, int res, unsigned flags)
 			res = -ENODATA;
 		op->done(op, res);
 		return;
+	case URING_SYNCED:
+		op->done(op, res < 0 ? res : (int)op->at.size);
+		return;
 	case URING_SEND:
 		if (res >= 0 && (uint64_t)res != op->at.size)
 			res = -EPIPE;
@@ -283,6 +286,12 @@ static void complete(struct io *io, struct io_op *op, int res, unsigned flags)
 		return;
 	}
 	assert(!"a completion of no known kind");
+}
+
+/* A write that failed or was short, so that the fdatasync behind it never began. */
+static void unsynced(struct io_op *op, int res)
+{
+	op->done(op, res < 0 ? res : -ENODATA);
 }
 
 static void wait_for_work(struct io *io)
@@ -331,7 +340,9 @@ void io_run(struct io *io)
 
 			/* Give the slot back first: the callback may submit. */
 			io_uring_cqe_seen(&io->ring, cqe);
-			if (op)
+			if ((uintptr_t)op & URING_UNSYNCED)
+				unsynced((struct io_op *)((uintptr_t)op & ~(uintptr_t)URING_UNSYNCED), res);
+			else if (op)
 				complete(io, op, res, flags);
 		}
 		timers_run(io);

@@ -18,12 +18,15 @@
 enum uring_kind {
 	URING_PLAIN = 1,  /* done(op, res) */
 	URING_WHOLE,      /* done(op, res == size ? size : error): reads and writes are whole or fail */
+	URING_SYNCED,     /* the fdatasync behind a write of at.size bytes: done(op, size or error) */
 	URING_SEND,
 	URING_CONNECT,    /* at.buf holds the address and the time-out, freed here */
 	URING_ACCEPT,
 	URING_RECV,
 	URING_WAKE,       /* the eventfd that threads without a ring post through */
 };
+
+#define URING_UNSYNCED 1u /* set in the completion's pointer to the op: the write before an fdatasync has failed */
 
 struct io {
 	struct io_op wake_op;
@@ -34,6 +37,7 @@ struct io {
 	void (*turn)(void *arg);
 	void *turn_arg;
 	unsigned lacks;
+	bool flush; /* durable writes are followed by an fdatasync instead of being RWF_DSYNC */
 	bool stopping;
 	struct io_uring_buf_ring *recv_ring;
 	uint8_t *recv_buffers;
@@ -44,6 +48,8 @@ struct io {
 
 /* Never NULL: a full queue is submitted first. */
 struct io_uring_sqe *uring_sqe(struct io *io);
+/* Finishes a prepared write to file so that it is durable when done. */
+void uring_write_durable(struct io *io, struct io_op *op, struct io_uring_sqe *sqe, int file);
 void uring_recv_arm(struct io *io, struct io_recv *recv);
 void uring_recv_complete(struct io *io, struct io_recv *recv, int res, unsigned flags);
 void uring_accept_complete(struct io *io, struct io_accept *accept, int res, unsigned flags);

@@ -201,9 +201,12 @@ static int fixed_slot(const struct io *io, const void *buf, size_t size)
 
 void io_write(struct io *io, struct io_op *op, int file, const void *buf, size_t size, uint64_t offset, bool durable)
 {
-	struct io_uring_sqe *sqe = uring_sqe(io);
 	int slot = fixed_slot(io, buf, size);
+	struct io_uring_sqe *sqe;
 
+	if (durable && io->flush && io_uring_sq_space_left(&io->ring) < 2)
+		(void)io_uring_submit(&io->ring); /* a link must not be torn over two submissions */
+	sqe = uring_sqe(io);
 	op->at.kind = URING_WHOLE;
 	op->at.size = size;
 	if (slot >= 0)
@@ -211,8 +214,9 @@ void io_write(struct io *io, struct io_op *op, int file, const void *buf, size_t
 	else
 		io_uring_prep_write(sqe, file, buf, (unsigned)size, offset);
 	if (durable)
-		sqe->rw_flags = RWF_DSYNC;
-	io_uring_sqe_set_data(sqe, op);
+		uring_write_durable(io, op, sqe, file);
+	else
+		io_uring_sqe_set_data(sqe, op);
 }
 
 void io_sync(struct io *io, struct io_op *op, int file)

@@ -171,6 +171,18 @@ static void lane_journal_failed(void *arg, int error)
 
 /* ---- life ---- */
 
+static void choose_durable(struct lane *lane, const char *dir)
+{
+	struct io_durable d;
+	int r = io_choose_durable_now(lane->io, dir, &d);
+
+	if (r < 0)
+		log_warning("journal: can't measure how writes become durable lane=%u error=\"%s\": using RWF_DSYNC, ignoring", lane->id, strerror(-r));
+	else
+		log_info("journal: durable writes lane=%u by=%s dsync_us=%llu fdatasync_us=%llu", lane->id, d.flush ? "fdatasync" : "dsync",
+			 (unsigned long long)d.dsync_ns / 1000, (unsigned long long)d.flush_ns / 1000);
+}
+
 int lane_open(struct lane *lane)
 {
 	char dir[512];
@@ -194,6 +206,7 @@ int lane_open(struct lane *lane)
 	if (r < 0)
 		return r;
 	recovered_end(lane);
+	choose_durable(lane, dir);
 	liveness_init(&lane->liveness, lane->identity.incarnation, io_boottime_ns(lane->io));
 	log_info("journal: recovered lane=%u batches=%llu segments=%u torn=%d damaged=%u heads_lost=%d", lane->id,
 		 (unsigned long long)lane->found.batch_count, lane->found.segment_count, lane->found.torn,
