@@ -16,6 +16,7 @@ static void reactor_turn(void *arg)
 	for (uint32_t i = 0; i < r->lane_count; i++)
 		lane_turn(r->lanes[i]);
 	clients_turn(r); /* replies of this very turn */
+	r->turn_bytes = 0;
 }
 
 struct reactor *reactor_new(struct node *node, struct io *io, uint32_t id)

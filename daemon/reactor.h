@@ -35,6 +35,7 @@ struct reactor {
 	uint32_t client_count;
 	size_t client_held; /* bytes of unfinished requests and queued transactions of all clients */
 	size_t client_out;  /* bytes of replies of all clients that haven't left */
+	size_t turn_bytes;  /* of replies to reads that were answered at once, in this turn */
 	struct list dirty_clients; /* those with output to send */
 	struct reactor_stats stats;
 };

@@ -6,6 +6,8 @@
 #include "node.h"
 #include "store/reply.h"
 
+#define TURN_BYTES (4u << 20) /* of replies at once in a turn; more wait, so that heartbeats don't */
+
 /* An error that also spoils an open transaction. */
 static void refuse(struct client *c, const char *text)
 {
@@ -88,11 +90,14 @@ static bool read_at_once(struct client *c, const struct command *command, uint32
 	const struct open_count *open = client_open_count(c, group);
 	struct client_request *place;
 	struct bytes *out;
+	size_t before;
 
-	if (!g || open->reads || open->writes || !group_readable(g))
+	if (!g || open->reads || open->writes || c->reactor->turn_bytes > TURN_BYTES || !group_readable(g))
 		return false;
 	out = client_reply_begin(c, &place);
+	before = out->size;
 	store_read(g->store, command, argc, argv, c->resp, out);
+	c->reactor->turn_bytes += out->size - before;
 	client_reply_end(c, place);
 	g->stats.reads_local++;
 	return true;

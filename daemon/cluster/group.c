@@ -397,6 +397,7 @@ void group_turn(struct group *g)
 {
 	writes_turn(g);
 	group_apply(g);
+	reads_run(g);
 	reads_ask(g);
 	if (raft_dirty(&g->raft))
 		group_step(g, &(struct raft_event){.type = RAFT_FLUSH});

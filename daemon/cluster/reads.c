@@ -9,6 +9,7 @@
 
 #define BATCHES_MAX 8u                       /* read batches under way */
 #define READ_ARGS_MAX 64u
+#define TURN_BYTES (4u << 20)                /* of replies that one group makes in a turn */
 
 bool group_readable(struct group *g)
 {
@@ -20,19 +21,21 @@ bool group_readable(struct group *g)
 	       raft_lease(&g->raft, group_planted(g, PLANT_LEASE_OVER_PAUSE) ? g->lane->turn_ns : io_boottime_ns(g->lane->io));
 }
 
-static void read_run(struct group *g, struct request *rq)
+/* Returns the size of the reply; the request is finished. */
+static size_t read_run(struct group *g, struct request *rq)
 {
 	struct arg inline_argv[READ_ARGS_MAX], *argv = inline_argv;
 	struct cursor in = cursor_of(rq->body.data, rq->body.size);
 	const struct command *command;
 	uint32_t argc = cursor_u16(&in) ? cursor_u32(&in) + 1 : 1;
+	size_t size;
 	int r;
 
 	rq->watch_index = g->applied;
 	rq->reply.size = 0;
 	if (rq->is_watch) {
 		request_finish(rq, REQUEST_DONE);
-		return;
+		return 0;
 	}
 	in = cursor_of(rq->body.data, rq->body.size);
 	if (argc > READ_ARGS_MAX)
@@ -43,7 +46,9 @@ static void read_run(struct group *g, struct request *rq)
 	assert(r == 0); /* we encoded it ourselves */
 	if (argv != inline_argv)
 		free(argv);
+	size = rq->reply.size;
 	request_finish(rq, REQUEST_DONE);
+	return size;
 }
 
 /* What has been applied here of another node's writes. */
@@ -55,7 +60,7 @@ static uint64_t session_of(const struct group *g, uint8_t node)
 /* Answers the batches whose index is applied, in order; within a batch, what waits for own writes stays. */
 void reads_run(struct group *g)
 {
-	uint64_t own;
+	uint64_t own, bytes = 0;
 
 	if (!g->store || g->doubt.index)
 		return;
@@ -70,8 +75,12 @@ void reads_run(struct group *g)
 
 			if (rq->after_writes && rq->sequence > (rq->ingress ? session_of(g, rq->ingress) : own))
 				continue;
+			if (bytes > TURN_BYTES) { /* the rest in later turns: heartbeats don't wait for large replies */
+				group_mark(g);
+				return;
+			}
 			list_del(&rq->node);
-			read_run(g, rq);
+			bytes += read_run(g, rq);
 		}
 		if (!list_empty(&b->requests))
 			continue;
