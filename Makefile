@@ -15,7 +15,8 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual -Wwrite-strings \
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
-INCLUDES := -I. -Idaemon
+# Skeletons of BPF programs are generated, and not to our warnings.
+INCLUDES := -I. -Idaemon -isystem build/bpf
 CFLAGS_COMMON := -std=gnu17 -g -D_GNU_SOURCE $(WARNINGS) -fno-omit-frame-pointer -fno-common -fstack-protector-strong \
 	$(INCLUDES) -MMD -MP
 CFLAGS_release := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -39,6 +40,7 @@ SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c
 UNIT_SRC := $(wildcard daemon/*_test.c daemon/*/*_test.c io/*_test.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
+BPF_TEST_SRC := $(filter-out %.bpf.c,$(wildcard tests/bpf/*.c))
 
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 
@@ -46,7 +48,12 @@ PROGRAMS := $(OUT)/holdfastd $(OUT)/holdfast $(if $(SIM_SRC),$(OUT)/holdfast-sim
 UNIT_TESTS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRC))
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SRC))
 
-all: $(PROGRAMS) ## build every program that can be built here (default)
+# BPF objects depend on no BUILD. They are built where clang, bpftool and libbpf's headers are.
+BPF_TOOLS := $(and $(shell command -v clang),$(shell command -v bpftool),$(wildcard /usr/include/bpf/bpf_helpers.h))
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BPF_OBJ := $(if $(BPF_TOOLS),$(patsubst %.c,build/bpf/%.o,$(BPF_SRC)))
+
+all: $(PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) ## build every program that can be built here (default)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -86,16 +93,36 @@ $(FUZZERS): $(OUT)/%: $(OUT)/%.o $(OUT)/tests/fuzz/memory_io.o $(OUT)/tests/fuzz
 $(OUT)/tests/io_fallback/no_uring: $(OUT)/tests/io_fallback/no_uring.o
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 
+# -mcpu=v3 has compare-and-exchange. No other BPF instruction set is newer than the kernels that we support.
+build/bpf/%.bpf.o: %.bpf.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  BPF $<")
+	$(Q)clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra $(if $(CI),-Werror) -I. -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c -o $@ $<
+
+build/bpf/%.skel.h: build/bpf/%.bpf.o
+	$(Q)bpftool gen skeleton $< name $(notdir $*) >$@
+
+bpf-absent:
+	@echo "  The BPF programs are skipped: they take clang, bpftool and libbpf-dev (make deps)"
+
+.PRECIOUS: build/bpf/%.bpf.o
+$(OUT)/tests/bpf/xdp.o: build/bpf/tests/bpf/lb_clock.skel.h
+$(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
+
+bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets)
 unit-tests: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
 test-tools: $(OUT)/tests/io_fallback/no_uring
 
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) build/bpf -name '*.d' 2>/dev/null)
 
 # ---- what it takes ----
 
-DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev
-DEPS_TEST := clang libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux
+DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
+	clang libbpf-dev bpftool
+DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
 # A package is missing when dpkg doesn't list it as installed; only then is apt asked, as root or through sudo.
@@ -120,7 +147,7 @@ run: deps ## build, start three nodes on loopback, show a leader killed and noth
 
 test-build: test-deps
 	@$(SUBMAKE) BUILD=release all unit-tests test-tools
-	@$(SUBMAKE) BUILD=asan all unit-tests
+	@$(SUBMAKE) BUILD=asan all unit-tests bpf-tests
 	@$(SUBMAKE) BUILD=tsan all
 	@$(SUBMAKE) BUILD=fuzz CC=clang fuzzers
 
@@ -129,7 +156,7 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf="tests/bpf/run build/asan" seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
@@ -180,7 +207,7 @@ lint: seam ## clang-tidy, cppcheck, gcc -fanalyzer and the seam
 
 fmt: ## format the sources in place
 	$(call install_missing,$(DEPS_FMT))
-	@find daemon io tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
+	@find bpf daemon io tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
 
 install: deps ## build and install the programs (DESTDIR, PREFIX=/usr/local)
 	@$(SUBMAKE) all
@@ -193,4 +220,4 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps test-deps run test-build test test-long sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
+.PHONY: all bpf-absent bpf-tests deps test-deps run test-build test test-long sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the data planes and the daemon that feeds them share: keys and values of the maps, limits, verdicts.
+ *
+ * Maps are pinned and outlive every program ([maps]), so each struct here is an ABI: a change of one raises LB_ABI.
+ * Addresses and ports are in network order, everything else in the host's. An IPv4 address is word[0] of an address,
+ * the other words are zero; the family stands beside it, so that ::ffff:10.0.0.1 never meets 10.0.0.1.
+ *
+ * Times are ticks of 2^30 ns (1.07 s) of the monotonic clock: a shift where seconds would take a division.
+ */
+#ifndef HF_BPF_LB_ABI_H
+#define HF_BPF_LB_ABI_H
+
+#include <linux/types.h>
+
+#ifndef __bpf__
+#include <assert.h>
+#else
+#define static_assert _Static_assert
+#endif
+
+#define LB_ABI 1
+#define LB_TICK_SHIFT 30
+
+enum lb_family {
+	LB_IP4 = 4,
+	LB_IP6 = 6,
+};
+
+/* What becomes of a packet. */
+enum lb_verdict {
+	LB_PASS,  /* not ours: to the host, unchanged */
+	LB_LOCAL, /* ours, and this host is the backend ([local]): to the host, unchanged */
+	LB_SEND,  /* rewritten: out of the interface it came in by */
+	LB_DROP,  /* for the reason named */
+};
+
+/* Every drop has a name; `holdfast lb top` and the metrics print it. */
+#define LB_REASONS(X)                                                                                                                      \
+	X(NONE, "none")                                                                                                                    \
+	X(NO_BACKEND, "no_backend")   /* no live backend in the slot */                                                                    \
+	X(NO_HEADROOM, "no_headroom") /* the driver left no room for the outer header */
+
+enum lb_reason {
+#define LB_REASON_ENUM(name, text) LB_REASON_##name,
+	LB_REASONS(LB_REASON_ENUM)
+#undef LB_REASON_ENUM
+		LB_REASON_COUNT
+};
+
+struct lb_address {
+	__be32 word[4];
+};
+
+/* Half-words, because BPF would copy six bytes one by one. */
+struct lb_mac {
+	__be16 half[3];
+};
+
+/* lb_vips: hash, to the number of the service. Port 0 is every port that has no service of its own. */
+struct lb_vip {
+	struct lb_address addr;
+	__be16 port;
+	__u8 proto;
+	__u8 family;
+};
+static_assert(sizeof(struct lb_vip) == 20, "map key");
+
+/*
+ * lb_slots: array, memory-mapped. A slot is one word, stored and loaded whole ([slot]). Backends are counted from the
+ * service's first. Unmoved: current answers. Moved: previous is the oldest live owner that is not retired.
+ */
+struct lb_slot {
+	__u16 current;
+	__u16 previous;
+	__u16 between; /* the owner between the two, for chain mode; current where there is none */
+	__u16 flags;
+};
+static_assert(sizeof(struct lb_slot) == 8, "a slot is one word");
+
+#define LB_SLOT_MOVED 1
+
+enum lb_scheduler {
+	LB_MAGLEV, /* also latency: its weights are in the table */
+	LB_SOURCE,
+};
+
+enum lb_delivery {
+	LB_IPIP,
+};
+
+/* Where a service's slots are. Two of them: the daemon fills one while the other is read. */
+struct lb_table {
+	__u32 base;        /* first slot in lb_slots */
+	__u32 count;       /* 0: the service has no table yet */
+	__u32 moved_ticks; /* when a slot was last moved, for [udp] */
+};
+
+/* lb_services: array, memory-mapped. */
+struct lb_service {
+	__u32 generation; /* the table in use is table[generation & 1]; one store flips it */
+	struct lb_table table[2];
+	__u32 backend_base; /* first backend in lb_backends */
+	__u32 backend_count;
+	__u8 scheduler;
+	__u8 delivery;
+	__u16 flags;
+	__u8 unused[24];
+};
+static_assert(sizeof(struct lb_service) == 64, "one cache line");
+
+#define LB_SERVICE_NO_AFFINITY 1 /* [udp]: datagrams go by slot alone */
+
+/* lb_backends: array, memory-mapped. */
+struct lb_backend {
+	struct lb_address addr;
+	__u8 family;
+	__u8 flags;
+	struct lb_mac mac; /* next hop on the interface that the packet came in by */
+	__u8 unused[40];
+};
+static_assert(sizeof(struct lb_backend) == 64, "one cache line");
+
+#define LB_BACKEND_ALIVE 1
+#define LB_BACKEND_LOCAL 2 /* this host ([local]) */
+
+/*
+ * lb_flows: array of buckets, a power of two of them, one look-up touches one bucket. An entry's state is one word,
+ * exchanged whole; its key is written only while the word says LB_FLOW_BUSY. The destination address is the service's.
+ */
+enum lb_flow_stage {
+	LB_FLOW_FREE,
+	LB_FLOW_BUSY,      /* its key is being written by another core */
+	LB_FLOW_EMBRYONIC, /* one packet seen */
+	LB_FLOW_CONFIRMED,
+	LB_FLOW_DATAGRAM,
+	LB_FLOW_STAGES = 8, /* a power of two: the verifier takes a mask for a bound */
+};
+
+struct lb_flow_state {
+	__u16 backend; /* counted from the service's first */
+	__u8 stage;
+	__u8 turn; /* how often the entry was taken, so that a reader notices a change under its eyes */
+	__u32 seen_ticks;
+};
+static_assert(sizeof(struct lb_flow_state) == 8, "exchanged as one word");
+
+struct lb_flow_key {
+	struct lb_address src;
+	__u32 service;
+	__be16 sport;
+	__be16 dport;
+};
+static_assert(sizeof(struct lb_flow_key) == 24, "three words, compared as such");
+
+struct lb_flow_entry {
+	__u64 state; /* struct lb_flow_state */
+	struct lb_flow_key key;
+};
+
+#define LB_FLOW_WAYS 4
+
+struct lb_flow_bucket {
+	struct lb_flow_entry entry[LB_FLOW_WAYS];
+};
+static_assert(sizeof(struct lb_flow_bucket) == 128, "two cache lines that are fetched as a pair");
+
+/* lb_config: array of one. */
+struct lb_config {
+	__u32 abi;
+	__u32 flow_mask; /* buckets of lb_flows less one */
+	__u64 secret[2]; /* of the cluster, from the catalog: all balancers hash alike, outsiders can't */
+	__u32 wildcards; /* VIPs with port 0; none saves a look-up */
+	__u32 idle_ticks[LB_FLOW_STAGES];
+	struct lb_address source6; /* this balancer's own addresses: the outer source */
+	__be32 source4;
+	__u32 unused[4];
+};
+static_assert(sizeof(struct lb_config) == 96, "map value");
+
+/* lb_service_counts, lb_backend_counts: per core. Bytes are those of the IP packet as it came. */
+struct lb_count {
+	__u64 packets;
+	__u64 bytes;
+	__u64 flows; /* SYNs; for datagrams nobody can tell */
+};
+static_assert(sizeof(struct lb_count) == 24, "map value");
+
+/* lb_drop_counts: array of one, per core. */
+struct lb_drops {
+	__u64 count[LB_REASON_COUNT];
+};
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The flow table ([flow table]): which backend a flow through a moved slot was given. Buckets of four entries, one
+ * bucket a look-up, whole keys compared. Cores share it without a lock:
+ *
+ *   FREE, expired or EMBRYONIC --compare-and-swap--> BUSY --key written, then one store--> EMBRYONIC or DATAGRAM
+ *   EMBRYONIC --a later packet, compare-and-swap--> CONFIRMED
+ *
+ * A reader loads the state, compares the key and loads the state again; `turn` differs if the entry was taken in
+ * between. Whoever loses an exchange does without: the packet goes where a miss would send it, which is where the
+ * flow's other packets go as long as nothing is recorded.
+ *
+ * A confirmed flow is never evicted, only expires; embryonic entries and datagrams make room for each other, oldest
+ * first. So a flood of SYNs or of spoofed datagrams costs no established connection its backend.
+ */
+#ifndef HF_BPF_LB_FLOW_H
+#define HF_BPF_LB_FLOW_H
+
+#include "bpf/lb_hash.h"
+
+/* The bucket of this number, or NULL. Defined by the includer. */
+LB_INLINE struct lb_flow_bucket *lb_flow_bucket_at(__u32 index);
+
+union lb_flow_word {
+	__u64 whole;
+	struct lb_flow_state s;
+};
+
+LB_INLINE __u64 lb_flow_load(const struct lb_flow_entry *e)
+{
+	return *(const volatile __u64 *)&e->state;
+}
+
+LB_INLINE _Bool lb_flow_key_equal(const struct lb_flow_key *a, const struct lb_flow_key *b)
+{
+	__u64 differ = (__u64)(a->service ^ b->service) | (__u64)(a->sport ^ b->sport) | (__u64)(a->dport ^ b->dport);
+
+	for (int i = 0; i < 4; i++)
+		differ |= a->src.word[i] ^ b->src.word[i];
+	return !differ;
+}
+
+LB_INLINE __u32 lb_flow_idle(const struct lb_config *cfg, struct lb_flow_state s)
+{
+	return cfg->idle_ticks[s.stage & (LB_FLOW_STAGES - 1)];
+}
+
+LB_INLINE _Bool lb_flow_live(const struct lb_config *cfg, struct lb_flow_state s, __u32 now)
+{
+	return s.stage >= LB_FLOW_EMBRYONIC && now - s.seen_ticks <= lb_flow_idle(cfg, s);
+}
+
+/* The entry of a key, its state in *ret_word; NULL if there is none or it has expired. */
+LB_INLINE struct lb_flow_entry *lb_flow_find(const struct lb_config *cfg, struct lb_flow_bucket *b, const struct lb_flow_key *key,
+					     __u32 now, union lb_flow_word *ret_word)
+{
+	for (int i = 0; i < LB_FLOW_WAYS; i++) {
+		struct lb_flow_entry *e = &b->entry[i];
+		union lb_flow_word w = {.whole = lb_flow_load(e)};
+
+		if (lb_flow_key_equal(&e->key, key) && lb_flow_live(cfg, w.s, now) && lb_flow_load(e) == w.whole) {
+			*ret_word = w;
+			return e;
+		}
+	}
+	return (void *)0;
+}
+
+/* A packet of a known flow: a packet behind the first confirms it. The time is stored when it is a 64th of the idle time old,
+ * so that a busy flow doesn't make its cache line travel with every packet. */
+LB_INLINE void lb_flow_touch(const struct lb_config *cfg, struct lb_flow_entry *e, union lb_flow_word w, _Bool syn, __u32 now)
+{
+	union lb_flow_word next = w;
+
+	if (w.s.stage == LB_FLOW_EMBRYONIC && !syn)
+		next.s.stage = LB_FLOW_CONFIRMED;
+	else if (now - w.s.seen_ticks <= lb_flow_idle(cfg, w.s) >> 6)
+		return;
+	next.s.seen_ticks = now;
+	__sync_val_compare_and_swap(&e->state, w.whole, next.whole);
+}
+
+/* How willingly an entry is given up: 0 never, more the better. */
+LB_INLINE __u64 lb_flow_rank(const struct lb_config *cfg, const struct lb_flow_entry *e, union lb_flow_word w,
+			     const struct lb_flow_key *key, __u32 now)
+{
+	if (w.s.stage == LB_FLOW_BUSY)
+		return 0;
+	if (w.s.stage != LB_FLOW_FREE && lb_flow_key_equal(&e->key, key))
+		return ~0ULL; /* its own, expired or with a dead backend: never two entries of one key */
+	if (!lb_flow_live(cfg, w.s, now))
+		return 1ULL << 33;
+	return w.s.stage == LB_FLOW_CONFIRMED ? 0 : 1 + (__u64)(now - w.s.seen_ticks);
+}
+
+/* Records that a flow went to a backend. Without room, or when another core takes the entry first, nothing is. */
+LB_INLINE void lb_flow_put(const struct lb_config *cfg, struct lb_flow_bucket *b, const struct lb_flow_key *key, __u16 backend, __u8 stage,
+			   __u32 now)
+{
+	union lb_flow_word best = {0}, next = {0};
+	__u64 best_rank = 0;
+	__u32 way = 0;
+
+	for (int i = 0; i < LB_FLOW_WAYS; i++) {
+		union lb_flow_word w = {.whole = lb_flow_load(&b->entry[i])};
+		__u64 rank = lb_flow_rank(cfg, &b->entry[i], w, key, now);
+
+		if (rank > best_rank) {
+			best_rank = rank;
+			best = w;
+			way = i;
+		}
+	}
+	if (!best_rank)
+		return;
+	next.s = (struct lb_flow_state){.stage = LB_FLOW_BUSY, .turn = best.s.turn + 1};
+	way &= LB_FLOW_WAYS - 1;
+	if (__sync_val_compare_and_swap(&b->entry[way].state, best.whole, next.whole) != best.whole)
+		return;
+	b->entry[way].key = *key;
+	next.s.backend = backend;
+	next.s.stage = stage;
+	next.s.seen_ticks = now;
+	*(volatile __u64 *)&b->entry[way].state = next.whole;
+}
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * From a frame to the flow it belongs to: Ethernet, at most two VLAN tags, IPv4 with options or IPv6 with extension
+ * headers, the ports of TCP and UDP. What can't be understood is reported as such and is passed on by the caller:
+ * a packet that isn't known to be for a VIP is never dropped here.
+ */
+#ifndef HF_BPF_LB_PARSE_H
+#define HF_BPF_LB_PARSE_H
+
+#include "bpf/lb_packet.h"
+
+/* More extension headers than this in front of TCP or UDP are nothing that a client sends. */
+#define LB_EXTENSIONS_MAX 6
+
+struct lb_flow {
+	struct lb_address src;
+	struct lb_address dst;
+	__be16 sport;
+	__be16 dport;
+	__u8 proto;
+	__u8 family;
+	__u8 tos; /* DSCP and ECN, for the outer header */
+	__u8 flags;
+	__u32 l3;   /* offset of the IP header */
+	__u32 l4;   /* offset of what is behind it and its extensions */
+	__u32 size; /* of the IP packet */
+};
+
+#define LB_FLOW_IS_SYN 1 /* SYN without ACK: begins a connection */
+
+/* Offset and EtherType of what lies behind Ethernet and the VLAN tags; 0 if it isn't there. */
+LB_INLINE __u32 lb_parse_link(const struct lb_packet *p, __be16 *ret_type)
+{
+	const struct lb_eth *eth = lb_at(p, 0, sizeof *eth);
+	__u32 offset = sizeof *eth;
+	__be16 type;
+
+	if (!eth)
+		return 0;
+	type = eth->type;
+	for (int i = 0; i < 2 && (type == LB_HTONS(LB_ETH_VLAN) || type == LB_HTONS(LB_ETH_QINQ)); i++) {
+		const struct lb_vlan *vlan = lb_at(p, offset, sizeof *vlan);
+
+		if (!vlan)
+			return 0;
+		type = vlan->type;
+		offset += sizeof *vlan;
+	}
+	*ret_type = type;
+	return offset;
+}
+
+LB_INLINE int lb_parse_ports(const struct lb_packet *p, struct lb_flow *f)
+{
+	if (f->proto == LB_PROTO_TCP) {
+		const struct lb_tcp *tcp = lb_at(p, f->l4, sizeof *tcp);
+
+		if (!tcp)
+			return -1;
+		f->sport = tcp->sport;
+		f->dport = tcp->dport;
+		if ((tcp->flags & (LB_TCP_SYN | LB_TCP_ACK)) == LB_TCP_SYN)
+			f->flags |= LB_FLOW_IS_SYN;
+		return 0;
+	}
+	if (f->proto == LB_PROTO_UDP) {
+		const struct lb_udp *udp = lb_at(p, f->l4, sizeof *udp);
+
+		if (!udp)
+			return -1;
+		f->sport = udp->sport;
+		f->dport = udp->dport;
+		return 0;
+	}
+	return -1;
+}
+
+LB_INLINE int lb_parse_ip4(const struct lb_packet *p, struct lb_flow *f)
+{
+	const struct lb_ip4 *ip = lb_at(p, f->l3, sizeof *ip);
+	__u32 header;
+
+	if (!ip || ip->version_words >> 4 != 4)
+		return -1;
+	header = (ip->version_words & 15) * 4;
+	f->size = LB_NTOHS(ip->length);
+	if (header < sizeof *ip || f->size < header || f->size > (__u32)(p->end - p->data) - f->l3)
+		return -1;
+	f->src.word[0] = ip->src;
+	f->dst.word[0] = ip->dst;
+	f->proto = ip->proto;
+	f->family = LB_IP4;
+	f->tos = ip->tos;
+	f->l4 = f->l3 + header;
+	if (ip->fragment & LB_HTONS(LB_IP4_MF | LB_IP4_OFFSET))
+		return -1;
+	return 0;
+}
+
+/* Steps over the extension headers (RFC 8200); -1 if there are too many or one is cut off. */
+LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
+{
+	for (int i = 0; i < LB_EXTENSIONS_MAX; i++) {
+		const struct lb_ip6_extension *extension;
+
+		switch (f->proto) {
+		case LB_PROTO_HOP_BY_HOP:
+		case LB_PROTO_ROUTING:
+		case LB_PROTO_DESTINATION:
+			extension = lb_at(p, f->l4, sizeof *extension);
+			if (!extension)
+				return -1;
+			f->proto = extension->next;
+			f->l4 += (extension->size + 1) * 8;
+			break;
+		case LB_PROTO_AUTHENTICATION:
+			extension = lb_at(p, f->l4, sizeof *extension);
+			if (!extension)
+				return -1;
+			f->proto = extension->next;
+			f->l4 += (extension->size + 2) * 4;
+			break;
+		default:
+			return 0;
+		}
+	}
+	return -1;
+}
+
+LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f)
+{
+	const struct lb_ip6 *ip = lb_at(p, f->l3, sizeof *ip);
+	__u32 word;
+
+	if (!ip)
+		return -1;
+	word = LB_NTOHL(ip->version_class_label);
+	f->size = sizeof *ip + LB_NTOHS(ip->length);
+	if (word >> 28 != 6 || f->size > (__u32)(p->end - p->data) - f->l3)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		f->src.word[i] = ip->src[i];
+		f->dst.word[i] = ip->dst[i];
+	}
+	f->proto = ip->next;
+	f->family = LB_IP6;
+	f->tos = (__u8)(word >> 20);
+	f->l4 = f->l3 + sizeof *ip;
+	if (f->proto == LB_PROTO_TCP || f->proto == LB_PROTO_UDP)
+		return 0;
+	return lb_parse_extensions(p, f);
+}
+
+/* Fills *f, which the caller has zeroed. 0, or -1 if this is no packet that a service could be meant by. */
+LB_INLINE int lb_parse(const struct lb_packet *p, struct lb_flow *f)
+{
+	__be16 type = 0;
+	int r = -1;
+
+	f->l3 = lb_parse_link(p, &type);
+	if (!f->l3)
+		return -1;
+	if (type == LB_HTONS(LB_ETH_IP4))
+		r = lb_parse_ip4(p, f);
+	else if (type == LB_HTONS(LB_ETH_IP6))
+		r = lb_parse_ip6(p, f);
+	return r < 0 ? r : lb_parse_ports(p, f);
+}
+
+#endif

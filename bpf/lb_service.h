@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Which service a packet is for: its VIP, exact port first, then port 0. */
+#ifndef HF_BPF_LB_SERVICE_H
+#define HF_BPF_LB_SERVICE_H
+
+#include "bpf/lb_parse.h"
+
+/* Defined by the includer: what the maps hold under these keys, or NULL. */
+LB_INLINE const __u32 *lb_vip_lookup(const struct lb_vip *vip);
+LB_INLINE const struct lb_service *lb_service_at(__u32 index);
+
+/* The number of the service that a flow is for, or NULL. */
+LB_INLINE const __u32 *lb_service_find(const struct lb_config *cfg, const struct lb_flow *f)
+{
+	struct lb_vip vip = {.addr = f->dst, .port = f->dport, .proto = f->proto, .family = f->family};
+	const __u32 *index = lb_vip_lookup(&vip);
+
+	if (index || !cfg->wildcards)
+		return index;
+	vip.port = 0;
+	return lb_vip_lookup(&vip);
+}
+
+#endif

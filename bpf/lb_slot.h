@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which backend answers: the slot's word, and for a slot that moved lately the flow table ([slot]).
+ *
+ *   unmoved                         current; no table is touched
+ *   moved, flow known, owner lives  that owner
+ *   moved, SYN                      current, recorded
+ *   moved, anything else            previous, recorded: the flow began before the move
+ *   moved, datagram                 previous for udp_idle after the move, then current; recorded ([udp])
+ *
+ * An owner that died since the word was written counts as not there: the other one answers.
+ */
+#ifndef HF_BPF_LB_SLOT_H
+#define HF_BPF_LB_SLOT_H
+
+#include "bpf/lb_flow.h"
+#include "bpf/lb_service.h"
+
+/* Defined by the includer: array elements, or NULL; the monotonic clock. */
+LB_INLINE const __u64 *lb_slot_at(__u32 index);
+LB_INLINE const struct lb_backend *lb_backend_at(__u32 index);
+LB_INLINE __u64 lb_now_ns(void);
+
+/* Defined by the includer. */
+LB_INLINE const struct lb_config *lb_config_get(void);
+
+/* Why a backend was chosen: what `holdfast lb explain` prints. */
+enum lb_choice {
+	LB_BY_NOTHING,
+	LB_BY_SLOT,
+	LB_BY_TABLE,
+	LB_BY_CURRENT,
+	LB_BY_PREVIOUS,
+};
+
+/* What was decided. Numbers, no pointers: it goes through functions that the verifier proves apart. */
+struct lb_decision {
+	__u32 service; /* in lb_services */
+	__u32 backend; /* in lb_backends */
+	__u32 slot;    /* in lb_slots */
+	__u8 choice;
+	__u8 reason;
+};
+
+/* A flow through a moved slot, and the backend that it gets. */
+struct lb_moved {
+	struct lb_flow_key key;
+	struct lb_slot slot;
+	__u32 hash;
+	__u8 udp;
+	__u8 syn;
+	__u8 choice;
+	__u8 unused;
+	__u32 backend; /* counted from the service's first */
+};
+
+/* The backend of this number if it is there and alive. */
+LB_INLINE const struct lb_backend *lb_backend_alive(const struct lb_service *s, __u32 backend)
+{
+	const struct lb_backend *b;
+
+	if (backend >= s->backend_count)
+		return (void *)0;
+	b = lb_backend_at(s->backend_base + backend);
+	return b && b->flags & LB_BACKEND_ALIVE ? b : (void *)0;
+}
+
+LB_INLINE _Bool lb_moved_to(const struct lb_service *s, struct lb_moved *m, __u16 backend, __u8 choice)
+{
+	if (!lb_backend_alive(s, backend))
+		return 0;
+	m->backend = backend;
+	m->choice = choice;
+	return 1;
+}
+
+/* Without the table. */
+LB_INLINE _Bool lb_moved_first(const struct lb_service *s, struct lb_moved *m, _Bool previous_first)
+{
+	if (previous_first && lb_moved_to(s, m, m->slot.previous, LB_BY_PREVIOUS))
+		return 1;
+	return lb_moved_to(s, m, m->slot.current, LB_BY_CURRENT) || lb_moved_to(s, m, m->slot.previous, LB_BY_PREVIOUS);
+}
+
+/* Whether a flow that the table doesn't know began before its slot moved, as far as can be told. */
+LB_INLINE _Bool lb_began_before(const struct lb_config *cfg, const struct lb_service *s, const struct lb_moved *m, __u32 now)
+{
+	if (m->udp)
+		return now - s->table[s->generation & 1].moved_ticks <= cfg->idle_ticks[LB_FLOW_DATAGRAM];
+	return !m->syn;
+}
+
+LB_APART int lb_choose_moved(struct lb_moved *m)
+{
+	const struct lb_config *cfg = lb_config_get();
+	__u32 now = (__u32)(lb_now_ns() >> LB_TICK_SHIFT);
+	const struct lb_service *s;
+	struct lb_flow_bucket *bucket;
+	struct lb_flow_entry *e;
+	union lb_flow_word w;
+
+	if (!m || !cfg)
+		return 0;
+	s = lb_service_at(m->key.service);
+	bucket = lb_flow_bucket_at(m->hash & cfg->flow_mask);
+	if (!s || !bucket)
+		return 0;
+	if (m->udp && s->flags & LB_SERVICE_NO_AFFINITY)
+		return lb_moved_first(s, m, 0);
+	e = lb_flow_find(cfg, bucket, &m->key, now, &w);
+	if (e && lb_moved_to(s, m, w.s.backend, LB_BY_TABLE)) {
+		lb_flow_touch(cfg, e, w, m->syn, now);
+		return 1;
+	}
+	if (!lb_moved_first(s, m, lb_began_before(cfg, s, m, now)))
+		return 0;
+	lb_flow_put(cfg, bucket, &m->key, (__u16)m->backend, m->udp ? LB_FLOW_DATAGRAM : LB_FLOW_EMBRYONIC, now);
+	return 1;
+}
+
+/* The backend, its number and the reason for it in *d; NULL if there is none. */
+LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f,
+						     struct lb_decision *d)
+{
+	const struct lb_table *t = &s->table[s->generation & 1];
+	__u64 hash = lb_hash_flow(cfg, f);
+	union {
+		__u64 word;
+		struct lb_slot s;
+	} slot;
+	struct lb_moved m;
+	const __u64 *word;
+
+	if (!t->count)
+		return (void *)0;
+	d->slot = t->base + lb_hash_slot(s->scheduler == LB_SOURCE ? lb_hash_source(cfg, f) : hash, t->count);
+	word = lb_slot_at(d->slot);
+	if (!word)
+		return (void *)0;
+	slot.word = *(const volatile __u64 *)word;
+	if (!(slot.s.flags & LB_SLOT_MOVED)) {
+		d->backend = s->backend_base + slot.s.current;
+		d->choice = LB_BY_SLOT;
+		return lb_backend_alive(s, slot.s.current);
+	}
+	m = (struct lb_moved){
+		.key = {.src = f->src, .service = d->service, .sport = f->sport, .dport = f->dport},
+		.slot = slot.s,
+		.hash = (__u32)hash,
+		.udp = f->proto == LB_PROTO_UDP,
+		.syn = f->flags & LB_FLOW_IS_SYN,
+	};
+	if (!lb_choose_moved(&m))
+		return (void *)0;
+	d->backend = s->backend_base + m.backend;
+	d->choice = m.choice;
+	return lb_backend_alive(s, m.backend);
+}
+
+#endif

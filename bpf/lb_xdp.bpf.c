@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The XDP data plane: maps around the forwarding decision. All state is in maps, none in globals, and the daemon pins
+ * them ([maps]); it sets their sizes before it loads the program. Sizes here suit a small host.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/lb_fwd.h"
+
+#ifndef LB_CLOCK /* the tests bring a clock that they can set */
+#define LB_CLOCK bpf_ktime_get_coarse_ns
+#endif
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_config);
+} lb_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct lb_vip);
+	__type(value, __u32);
+} lb_vips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, struct lb_service);
+} lb_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 20);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct lb_backend);
+} lb_backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, struct lb_flow_bucket);
+} lb_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, struct lb_count);
+} lb_service_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct lb_count);
+} lb_backend_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_drops);
+} lb_drop_counts SEC(".maps");
+
+static const struct lb_config *lb_config_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_config, &zero);
+}
+
+static const __u32 *lb_vip_lookup(const struct lb_vip *vip)
+{
+	return bpf_map_lookup_elem(&lb_vips, vip);
+}
+
+static const struct lb_service *lb_service_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_services, &index);
+}
+
+static const __u64 *lb_slot_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_slots, &index);
+}
+
+static const struct lb_backend *lb_backend_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_backends, &index);
+}
+
+static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_flows, &index);
+}
+
+static __u64 lb_now_ns(void)
+{
+	return LB_CLOCK();
+}
+
+LB_INLINE void lb_count(void *map, __u32 index, const struct lb_flow *f)
+{
+	struct lb_count *c = bpf_map_lookup_elem(map, &index);
+
+	if (!c)
+		return;
+	c->packets++;
+	c->bytes += f->size;
+	c->flows += f->flags & LB_FLOW_IS_SYN;
+}
+
+static void lb_count_forwarded(const struct lb_decision *d, const struct lb_flow *f)
+{
+	lb_count(&lb_service_counts, d->service, f);
+	lb_count(&lb_backend_counts, d->backend, f);
+}
+
+static void lb_count_dropped(__u8 reason)
+{
+	__u32 zero = 0;
+	struct lb_drops *drops = bpf_map_lookup_elem(&lb_drop_counts, &zero);
+
+	if (drops && reason < LB_REASON_COUNT)
+		drops->count[reason]++;
+}
+
+LB_INLINE void lb_bounds(struct lb_packet *p)
+{
+	struct xdp_md *ctx = p->frame;
+
+	p->data = (void *)(long)ctx->data;
+	p->end = (void *)(long)ctx->data_end;
+}
+
+static int lb_head_grow(struct lb_packet *p, int by)
+{
+	int r = bpf_xdp_adjust_head(p->frame, -by);
+
+	lb_bounds(p);
+	return r;
+}
+
+SEC("xdp")
+int lb_xdp(struct xdp_md *ctx)
+{
+	struct lb_packet p = {.frame = ctx};
+
+	lb_bounds(&p);
+	switch (lb_forward(&p)) {
+	case LB_SEND:
+		return XDP_TX;
+	case LB_DROP:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

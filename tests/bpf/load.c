@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/bpf/load.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+const char *load_reason(unsigned reason)
+{
+	static const char *const names[] = {
+#define NAME(name, text) [LB_REASON_##name] = text,
+		LB_REASONS(NAME)
+#undef NAME
+	};
+
+	return reason < LB_REASON_COUNT ? names[reason] : "?";
+}
+
+static struct lb_address address(const struct world_address *a)
+{
+	struct lb_address to = {0};
+
+	memcpy(&to, a->byte, a->version == 4 ? 4 : 16);
+	return to;
+}
+
+static void load_backend(struct lb_backend *to, const struct world_backend *b)
+{
+	memset(to, 0, sizeof *to);
+	to->addr = address(&b->addr);
+	to->family = (__u8)b->addr.version;
+	to->flags = (b->alive ? LB_BACKEND_ALIVE : 0) | (b->local ? LB_BACKEND_LOCAL : 0);
+	to->mac = (struct lb_mac){{htons(0x0200), 0, htons(b->mac)}};
+}
+
+static __u64 slot_word(const struct world_slot *s)
+{
+	struct lb_slot slot = {
+		.current = (__u16)s->current,
+		.previous = (__u16)s->previous,
+		.between = (__u16)s->between,
+		.flags = s->moved ? LB_SLOT_MOVED : 0,
+	};
+	__u64 word;
+
+	memcpy(&word, &slot, sizeof word);
+	return word;
+}
+
+static void load_service(const struct load *l, const struct world_service *s, unsigned i)
+{
+	static const __u8 scheduler[] = {[WORLD_MAGLEV] = LB_MAGLEV, [WORLD_SOURCE] = LB_SOURCE};
+	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP};
+	struct lb_vip vip = {.addr = address(&s->vip), .port = htons(s->port), .proto = (__u8)s->proto, .family = (__u8)s->vip.version};
+
+	l->service[i] = (struct lb_service){
+		.generation = 1, /* the second table, so that who forgets the generation finds none */
+		.table[1] = {.base = i * WORLD_SLOTS, .count = s->slot_count, .moved_ticks = s->moved_ticks},
+		.backend_base = i * WORLD_BACKENDS,
+		.backend_count = s->backend_count,
+		.scheduler = scheduler[s->scheduler],
+		.delivery = delivery[s->delivery],
+		.flags = s->no_affinity ? LB_SERVICE_NO_AFFINITY : 0,
+	};
+	for (unsigned b = 0; b < s->backend_count; b++)
+		load_backend(&l->backend[i * WORLD_BACKENDS + b], &s->backend[b]);
+	for (unsigned n = 0; n < s->slot_count; n++)
+		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
+	l->put_vip(l->ctx, &vip, i);
+}
+
+void load_world(const struct load *l, const struct world *w)
+{
+	*l->config = (struct lb_config){
+		.abi = LB_ABI,
+		.flow_mask = WORLD_BUCKETS - 1,
+		.secret = {w->secret[0], w->secret[1]},
+		.idle_ticks =
+			{[LB_FLOW_EMBRYONIC] = w->embryonic_idle, [LB_FLOW_CONFIRMED] = w->flow_idle, [LB_FLOW_DATAGRAM] = w->udp_idle},
+		.source4 = address(&w->source4).word[0],
+		.source6 = address(&w->source6),
+	};
+	for (unsigned i = 0; i < w->service_count; i++) {
+		l->config->wildcards += w->service[i].port == 0;
+		load_service(l, &w->service[i], i);
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a world to the values of a data plane's maps. */
+#ifndef HF_TESTS_BPF_LOAD_H
+#define HF_TESTS_BPF_LOAD_H
+
+#include "bpf/lb_abi.h"
+#include "tests/bpf/world.h"
+
+/* Sizes that hold any world; the services' backends and slots lie one service after the other. */
+#define LOAD_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
+#define LOAD_SLOTS (WORLD_SERVICES * WORLD_SLOTS)
+
+/* The maps in memory: the host plane's own, or the kernel's mapped ones. */
+struct load {
+	struct lb_config *config;
+	struct lb_service *service;
+	struct lb_backend *backend;
+	__u64 *slot;
+	void (*put_vip)(void *ctx, const struct lb_vip *vip, __u32 service);
+	void *ctx;
+};
+
+/* The name of a reason to drop. */
+const char *load_reason(unsigned reason);
+void load_world(const struct load *l, const struct world *w);
+
+#endif

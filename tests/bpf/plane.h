@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the table of packets and the generator run packets through: the host build of bpf/lb_fwd.h, the XDP program in
+ * the kernel, and the model. Each starts from a world and keeps state from packet to packet.
+ */
+#ifndef HF_TESTS_BPF_PLANE_H
+#define HF_TESTS_BPF_PLANE_H
+
+#include "tests/bpf/frame.h"
+#include "tests/bpf/world.h"
+
+enum outcome {
+	OUT_PASS,
+	OUT_LOCAL,
+	OUT_SEND,
+	OUT_DROP,
+};
+
+struct result {
+	enum outcome outcome;
+	const char *reason; /* of a drop; NULL otherwise */
+	struct frame frame; /* as it leaves; after a drop unspecified */
+};
+
+struct plane {
+	const char *name;
+	bool coarse;                  /* it can't tell LOCAL from PASS */
+	int (*open)(struct plane *p); /* 0, or negative errno with why it can't run here in *error */
+	void (*close)(struct plane *p);
+	void (*load)(struct plane *p, const struct world *w);   /* forgets all flows */
+	void (*reload)(struct plane *p, const struct world *w); /* keeps them */
+	void (*clock)(struct plane *p, uint64_t ticks);
+	void (*run)(struct plane *p, const struct frame *f, struct result *ret);
+	char error[160];
+};
+
+extern struct plane plane_host, plane_xdp, plane_model;
+
+const char *outcome_name(enum outcome o);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of packets: each case a world, then packets one after the other with what must become of each, byte for byte. */
+#ifndef HF_TESTS_BPF_TABLE_H
+#define HF_TESTS_BPF_TABLE_H
+
+#include "tests/bpf/plane.h"
+
+#define STEPS_MAX 8
+
+struct step {
+	const char *in; /* a frame, see frame.h; NULL ends the case */
+	enum outcome outcome;
+	const char *out;                 /* SEND: the frame; DROP: the reason */
+	unsigned wait;                   /* ticks that pass before */
+	void (*change)(struct world *w); /* what the daemon changes before */
+};
+
+/* One step; .wait and .change may follow. */
+#define SEND(frame, sent, ...)                                                                                                             \
+	{                                                                                                                                  \
+		.in = (frame), .outcome = OUT_SEND, .out = (sent), ##__VA_ARGS__                                                           \
+	}
+#define DROP(frame, reason, ...)                                                                                                           \
+	{                                                                                                                                  \
+		.in = (frame), .outcome = OUT_DROP, .out = (reason), ##__VA_ARGS__                                                         \
+	}
+#define PASS(frame, ...)                                                                                                                   \
+	{                                                                                                                                  \
+		.in = (frame), .outcome = OUT_PASS, ##__VA_ARGS__                                                                          \
+	}
+#define LOCAL(frame, ...)                                                                                                                  \
+	{                                                                                                                                  \
+		.in = (frame), .outcome = OUT_LOCAL, ##__VA_ARGS__                                                                         \
+	}
+
+struct table_case {
+	const char *name; /* begins with the decision that it proves */
+	void (*set)(struct world *w);
+	struct step steps[STEPS_MAX];
+};
+
+extern const struct table_case table_forward[];
+extern const unsigned table_forward_count;
+
+/* Runs a case; false and a report on standard error if a step differs. */
+bool table_run(struct plane *p, const struct table_case *c);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision itself: which packets are for a service, which backend gets them, and how they look outside. */
+#include "tests/bpf/table.h"
+
+#define CLIENT "eth 1 2 / ip4 10.0.0.9 10.1.1.1 / "
+#define CLIENT6 "eth 1 2 / ip6 fd00::9 fd01::1 / "
+#define DATAGRAM CLIENT "udp 4242 53 / data 8"
+/* Outer headers to backend N, of which number 1 owns every slot unless the case says otherwise. */
+#define TO_B0 "eth 2 17 / ip4 10.9.0.1 10.2.0.1 df / "
+#define TO_B1 "eth 2 18 / ip4 10.9.0.1 10.2.0.2 df / "
+#define TO_B2 "eth 2 19 / ip4 10.9.0.1 10.2.0.3 df / "
+#define TO6_B1 "eth 2 34 / ip6 fd09::1 fd02::2 / "
+#define INNER "ip4 10.0.0.9 10.1.1.1 / "
+#define INNER6 "ip6 fd00::9 fd01::1 / "
+#define SYN "tcp 4242 80 S"
+#define ACK "tcp 4242 80 A / data 8"
+
+static void move_0_to_1(struct world *w)
+{
+	for (unsigned i = 0; i < w->service_count; i++)
+		world_move(&w->service[i], 0, 1);
+}
+
+static void move_0_to_1_now(struct world *w)
+{
+	move_0_to_1(w);
+	for (unsigned i = 0; i < w->service_count; i++)
+		w->service[i].moved_ticks = 1000;
+}
+
+static void move_0_to_2(struct world *w)
+{
+	world_move(&w->service[0], 0, 2);
+}
+
+static void settle_on_1(struct world *w)
+{
+	world_own(&w->service[0], 1);
+}
+
+static void kill_backend(struct world *w, unsigned n)
+{
+	for (unsigned i = 0; i < w->service_count; i++)
+		w->service[i].backend[n].alive = false;
+}
+
+static void kill_0(struct world *w)
+{
+	kill_backend(w, 0);
+}
+
+static void kill_1(struct world *w)
+{
+	kill_backend(w, 1);
+}
+
+static void kill_0_and_1(struct world *w)
+{
+	kill_0(w);
+	kill_1(w);
+}
+
+static void no_affinity(struct world *w)
+{
+	move_0_to_1_now(w);
+	w->service[2].no_affinity = true;
+}
+
+static void no_table(struct world *w)
+{
+	w->service[0].slot_count = 0;
+}
+
+static void backend_1_is_local(struct world *w)
+{
+	for (unsigned i = 0; i < w->service_count; i++)
+		w->service[i].backend[1].local = true;
+}
+
+const struct table_case table_forward[] = {
+	{"a TCP packet to a VIP goes to its slot's backend in IPIP",
+	 NULL,
+	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B1 INNER ACK)}},
+	{"golden bytes, written out by hand",
+	 NULL,
+	 {SEND("hex 02000000000202000000000108004500002800004000400624c30a0000090a0101011092005000000001000000005002ffffa0dc0000",
+	       "hex 0200000000120200000000020800"
+	       "4500003c000040004004"
+	       "26b10a0900010a020002"
+	       "4500002800004000400624c30a0000090a0101011092005000000001000000005002ffffa0dc0000")}},
+	{"IPv6 in IPv6", NULL, {SEND(CLIENT6 SYN, TO6_B1 INNER6 SYN)}},
+	{"IPv4 in IPv6; a VIP with all ports",
+	 NULL,
+	 {SEND("eth 1 2 / ip4 10.0.0.9 10.1.1.2 / tcp 4242 8443 S", TO6_B1 "ip4 10.0.0.9 10.1.1.2 / tcp 4242 8443 S")}},
+	{"a datagram", NULL, {SEND(DATAGRAM, TO_B1 INNER "udp 4242 53 / data 8")}},
+	{"traffic class and ECN are copied outward",
+	 NULL,
+	 {SEND("eth 1 2 / ip4 10.0.0.9 10.1.1.1 tos=187 / tcp 1 80 A",
+	       "eth 2 18 / ip4 10.9.0.1 10.2.0.2 df tos=187 / ip4 10.0.0.9 10.1.1.1 tos=187 / tcp 1 80 A"),
+	  SEND("eth 1 2 / ip6 fd00::9 fd01::1 tos=187 / tcp 1 80 A",
+	       "eth 2 34 / ip6 fd09::1 fd02::2 tos=187 / ip6 fd00::9 fd01::1 tos=187 / tcp 1 80 A")}},
+	{"VLAN and QinQ tags stay outside",
+	 NULL,
+	 {SEND("eth 1 2 / vlan 100 / " INNER SYN, "eth 2 18 / vlan 100 / ip4 10.9.0.1 10.2.0.2 df / " INNER SYN),
+	  SEND("eth 1 2 / qinq 7 / vlan 100 / " INNER SYN, "eth 2 18 / qinq 7 / vlan 100 / ip4 10.9.0.1 10.2.0.2 df / " INNER SYN),
+	  SEND("eth 1 2 / vlan 100 / " INNER6 SYN, "eth 2 34 / vlan 100 / ip6 fd09::1 fd02::2 / " INNER6 SYN),
+	  PASS("eth 1 2 / vlan 1 / vlan 2 / vlan 3 / " INNER SYN)}},
+	{"IPv4 options are no obstacle",
+	 NULL,
+	 {SEND("eth 1 2 / ip4 10.0.0.9 10.1.1.1 opt=1 / " SYN, TO_B1 "ip4 10.0.0.9 10.1.1.1 opt=1 / " SYN),
+	  SEND("eth 1 2 / ip4 10.0.0.9 10.1.1.1 opt=10 / " SYN, TO_B1 "ip4 10.0.0.9 10.1.1.1 opt=10 / " SYN),
+	  PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.9 opt=10 / " SYN)}},
+	{"IPv6 extension headers are no obstacle",
+	 NULL,
+	 {SEND(CLIENT6 "hop 0 / route 2 / dest 1 / auth 4 / " SYN, TO6_B1 INNER6 "hop 0 / route 2 / dest 1 / auth 4 / " SYN),
+	  SEND(CLIENT6 "hop 255 / " SYN, TO6_B1 INNER6 "hop 255 / " SYN),
+	  PASS(CLIENT6 "dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / " SYN)}},
+	{"a frame longer than its packet keeps its padding",
+	 NULL,
+	 {SEND("eth 1 2 / ip4 10.0.0.9 10.1.1.1 len=40 / tcp 1 80 S / data 6",
+	       "eth 2 18 / ip4 10.9.0.1 10.2.0.2 df len=60 / ip4 10.0.0.9 10.1.1.1 len=40 / tcp 1 80 S / data 6")}},
+	{"what isn't for a VIP passes unchanged",
+	 NULL,
+	 {PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.9 / " SYN), PASS(CLIENT "tcp 4242 81 S"), PASS(CLIENT "udp 4242 80 / data 8"),
+	  PASS("eth 1 2 / ip6 fd00::9 fd01::2 / " SYN), PASS("eth 1 2 / ip6 fd00::9 ::ffff:10.1.1.1 / " SYN),
+	  PASS("eth 1 2 / ip6 fd00::9 a01:101:: / " SYN), PASS(CLIENT "hex 00")}},
+	{"garbage passes unchanged",
+	 NULL,
+	 {PASS("hex 0200000000020200000000010800"), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 len=400 / " SYN),
+	  PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ihl=4 / " SYN), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ihl=15 / " SYN),
+	  PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ver=6 / " SYN), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 proto=6 / hex 109200500000000000"),
+	  PASS("eth 1 2 / ip6 fd00::9 fd01::1 len=2000 / " SYN)}},
+	{"[slot] unmoved: the slot answers whatever the packet is", NULL, {SEND(CLIENT ACK, TO_B1 INNER ACK)}},
+	{"[slot] moved: a SYN goes to current and stays there",
+	 move_0_to_1,
+	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B1 INNER ACK), SEND(CLIENT ACK, TO_B1 INNER ACK)}},
+	{"[slot] moved: a flow that began before goes to previous and stays there through the next move",
+	 move_0_to_1,
+	 {SEND(CLIENT ACK, TO_B0 INNER ACK), SEND(CLIENT ACK, TO_B0 INNER ACK, .change = move_0_to_2),
+	  SEND(CLIENT "tcp 4243 80 S", TO_B2 INNER "tcp 4243 80 S")}},
+	{"[slot] moved: a flow begun under an owner in between is in the table",
+	 move_0_to_1,
+	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B1 INNER ACK, .change = move_0_to_2)}},
+	{"[slot] a retired generation: unmoved again, the table isn't asked",
+	 move_0_to_1,
+	 {SEND(CLIENT ACK, TO_B0 INNER ACK), SEND(CLIENT ACK, TO_B1 INNER ACK, .change = settle_on_1)}},
+	{"[slot] a table hit on a dead backend counts as a miss",
+	 move_0_to_1,
+	 {SEND(CLIENT ACK, TO_B0 INNER ACK), SEND(CLIENT ACK, TO_B1 INNER ACK, .change = kill_0)}},
+	{"[slot] previous is dead: current", move_0_to_1, {SEND(CLIENT ACK, TO_B1 INNER ACK, .change = kill_0)}},
+	{"[slot] current is dead: previous", move_0_to_1, {SEND(CLIENT SYN, TO_B0 INNER SYN, .change = kill_1)}},
+	{"no live backend is a named drop",
+	 kill_0_and_1,
+	 {DROP(CLIENT SYN, "no_backend"), DROP(CLIENT SYN, "no_backend", .change = move_0_to_1)}},
+	{"no table yet is a named drop", no_table, {DROP(CLIENT SYN, "no_backend")}},
+	{"[udp] moved: previous for udp_idle after the move",
+	 move_0_to_1_now,
+	 {SEND(DATAGRAM, TO_B0 INNER "udp 4242 53 / data 8", .wait = 28),
+	  SEND(CLIENT "udp 4243 53 / data 8", TO_B1 INNER "udp 4243 53 / data 8", .wait = 1),
+	  SEND(DATAGRAM, TO_B0 INNER "udp 4242 53 / data 8", .wait = 20), SEND(DATAGRAM, TO_B1 INNER "udp 4242 53 / data 8", .wait = 29)}},
+	{"[udp] affinity=none: current at once, nothing is remembered", no_affinity, {SEND(DATAGRAM, TO_B1 INNER "udp 4242 53 / data 8")}},
+	{"[flow table] a SYN that hits a live entry keeps its backend",
+	 move_0_to_1,
+	 {SEND(CLIENT ACK, TO_B0 INNER ACK), SEND(CLIENT SYN, TO_B0 INNER SYN)}},
+	{"[flow table] an embryonic entry expires, a confirmed one lives for flow_idle",
+	 move_0_to_1,
+	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B0 INNER ACK, .wait = 57), SEND(CLIENT ACK, TO_B0 INNER ACK),
+	  SEND(CLIENT SYN, TO_B0 INNER SYN, .wait = 7200), SEND(CLIENT SYN, TO_B1 INNER SYN, .wait = 7201)}},
+	{"[local] the host itself is the backend: the packet passes as it is", backend_1_is_local, {LOCAL(CLIENT SYN)}},
+};
+
+const unsigned table_forward_count = sizeof table_forward / sizeof *table_forward;

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a balancer is told, in the tests' own words: the model reads it as it is, load.c turns it into the maps of a data
+ * plane. Like the model it includes nothing from bpf/, so that a mistake there isn't taken over.
+ */
+#ifndef HF_TESTS_BPF_WORLD_H
+#define HF_TESTS_BPF_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WORLD_SERVICES 16
+#define WORLD_BACKENDS 8 /* of a service */
+#define WORLD_SLOTS 64   /* of a service, at most */
+#define WORLD_BUCKETS 64
+
+struct world_address {
+	int version; /* 4 or 6 */
+	uint8_t byte[16];
+};
+
+struct world_backend {
+	struct world_address addr;
+	unsigned mac; /* the last byte of 02:00:00:00:00:xx */
+	bool alive;
+	bool local;
+};
+
+struct world_slot {
+	unsigned current, previous, between;
+	bool moved;
+};
+
+enum world_scheduler {
+	WORLD_MAGLEV,
+	WORLD_SOURCE,
+};
+
+enum world_delivery {
+	WORLD_IPIP,
+};
+
+struct world_service {
+	struct world_address vip;
+	unsigned proto, port;
+	enum world_scheduler scheduler;
+	enum world_delivery delivery;
+	bool no_affinity;
+	unsigned moved_ticks;
+	unsigned backend_count, slot_count;
+	struct world_backend backend[WORLD_BACKENDS];
+	struct world_slot slot[WORLD_SLOTS];
+};
+
+struct world {
+	uint64_t secret[2];
+	unsigned flow_idle, udp_idle, embryonic_idle; /* ticks */
+	struct world_address source4, source6;
+	unsigned service_count;
+	struct world_service service[WORLD_SERVICES];
+};
+
+/*
+ * Services every test starts from; each has four backends, of which number 1 owns all slots, unmoved:
+ *   0 tcp 10.1.1.1:80        backends 10.2.0.1 .. 10.2.0.4, next hops 02:00:00:00:00:11 .. 14
+ *   1 tcp [fd01::1]:80       backends fd02::1 .. fd02::4, next hops :21 .. :24
+ *   2 udp 10.1.1.1:53        backends as 0
+ *   3 tcp 10.1.1.2, all ports; backends fd02::1 .. fd02::4
+ */
+void world_init(struct world *w);
+/* All slots of a service. */
+void world_own(struct world_service *s, unsigned current);
+void world_move(struct world_service *s, unsigned previous, unsigned current);
+struct world_address world_address(const char *text);
+
+#endif

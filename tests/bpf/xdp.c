@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The XDP program in the kernel, through BPF_PROG_TEST_RUN: the real verifier, compiler and maps. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "tests/bpf/lb_clock.skel.h"
+#include "tests/bpf/load.h"
+#include "tests/bpf/plane.h"
+
+static struct lb_clock *skel;
+static struct lb_config config;
+static struct lb_service *services;
+static struct lb_backend *backends;
+static __u64 *slots;
+static struct lb_flow_bucket *flows;
+static struct lb_drops drops, *drops_of_core; /* sum so far; room for one value a core */
+static int cores;
+
+__attribute__((format(printf, 2, 0))) static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+static void *mapped(struct bpf_map *map)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *p = mmap(NULL, (size + page - 1) / page * page, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void set_sizes(void)
+{
+	bpf_map__set_max_entries(skel->maps.lb_services, WORLD_SERVICES);
+	bpf_map__set_max_entries(skel->maps.lb_backends, LOAD_BACKENDS);
+	bpf_map__set_max_entries(skel->maps.lb_slots, LOAD_SLOTS);
+	bpf_map__set_max_entries(skel->maps.lb_flows, WORLD_BUCKETS);
+}
+
+static int xdp_open(struct plane *p)
+{
+	int r;
+
+	libbpf_set_print(quiet);
+	if (geteuid() != 0) {
+		snprintf(p->error, sizeof p->error, "loading BPF programs takes root");
+		return -EPERM;
+	}
+	skel = lb_clock__open();
+	if (!skel)
+		return -errno;
+	set_sizes();
+	r = lb_clock__load(skel);
+	if (r < 0) {
+		snprintf(p->error, sizeof p->error, "the kernel doesn't load the program: %s", strerror(-r));
+		return r;
+	}
+	services = mapped(skel->maps.lb_services);
+	backends = mapped(skel->maps.lb_backends);
+	slots = mapped(skel->maps.lb_slots);
+	flows = mapped(skel->maps.lb_flows);
+	cores = libbpf_num_possible_cpus();
+	drops_of_core = calloc((size_t)cores, sizeof *drops_of_core);
+	return services && backends && slots && flows && drops_of_core ? 0 : -ENOMEM;
+}
+
+static void xdp_close(struct plane *p)
+{
+	(void)p;
+	free(drops_of_core);
+	drops_of_core = NULL;
+	lb_clock__destroy(skel);
+	skel = NULL;
+}
+
+static void put_vip(void *ctx, const struct lb_vip *vip, __u32 service)
+{
+	(void)ctx;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_vips), vip, &service, BPF_ANY) < 0)
+		abort();
+}
+
+static void clear_vips(void)
+{
+	int fd = bpf_map__fd(skel->maps.lb_vips);
+	struct lb_vip key;
+
+	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
+		bpf_map_delete_elem(fd, &key);
+}
+
+static void xdp_reload(struct plane *p, const struct world *w)
+{
+	struct load l = {.config = &config, .service = services, .backend = backends, .slot = slots, .put_vip = put_vip};
+	__u32 zero = 0;
+
+	(void)p;
+	clear_vips();
+	load_world(&l, w);
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_config), &zero, &config, BPF_ANY) < 0)
+		abort();
+}
+
+static void xdp_load(struct plane *p, const struct world *w)
+{
+	memset(flows, 0, WORLD_BUCKETS * sizeof *flows);
+	xdp_reload(p, w);
+}
+
+static void xdp_clock(struct plane *p, uint64_t ticks)
+{
+	(void)p;
+	skel->bss->lb_clock_ns = ticks << LB_TICK_SHIFT;
+}
+
+/* The reason whose count went up. */
+static const char *reason_of_drop(void)
+{
+	const char *found = "?";
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.lb_drop_counts), &zero, drops_of_core) < 0)
+		abort();
+	for (unsigned reason = 0; reason < LB_REASON_COUNT; reason++) {
+		__u64 total = 0;
+
+		for (int core = 0; core < cores; core++)
+			total += drops_of_core[core].count[reason];
+		if (total != drops.count[reason])
+			found = load_reason(reason);
+		drops.count[reason] = total;
+	}
+	return found;
+}
+
+static void xdp_run(struct plane *p, const struct frame *f, struct result *ret)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = (__u32)f->size, .data_out = ret->frame.bytes,
+		    .data_size_out = FRAME_MAX, .repeat = 1);
+	int r = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.lb_xdp), &opts);
+
+	if (r < 0) {
+		fprintf(stderr, "%s: test run of %zu bytes: %s\n", p->name, f->size, strerror(-r));
+		abort();
+	}
+	ret->frame.size = opts.data_size_out;
+	ret->outcome = opts.retval == XDP_TX ? OUT_SEND : opts.retval == XDP_DROP ? OUT_DROP : OUT_PASS;
+	ret->reason = ret->outcome == OUT_DROP ? reason_of_drop() : NULL;
+}
+
+struct plane plane_xdp = {
+	.name = "xdp",
+	.coarse = true,
+	.open = xdp_open,
+	.close = xdp_close,
+	.load = xdp_load,
+	.reload = xdp_reload,
+	.clock = xdp_clock,
+	.run = xdp_run,
+};
