@@ -38,8 +38,14 @@ enum lb_verdict {
 /* Every drop has a name; `holdfast lb top` and the metrics print it. */
 #define LB_REASONS(X)                                                                                                                      \
 	X(NONE, "none")                                                                                                                    \
-	X(NO_BACKEND, "no_backend")   /* no live backend in the slot */                                                                    \
-	X(NO_HEADROOM, "no_headroom") /* the driver left no room for the outer header */
+	X(NO_BACKEND, "no_backend")             /* no live backend in the slot */                                                          \
+	X(NO_HEADROOM, "no_headroom")           /* the driver left no room for the outer header */                                         \
+	X(FRAGMENT_UNKNOWN, "fragment_unknown") /* a later fragment of a datagram whose first one didn't come by */                        \
+	X(TOO_BIG, "too_big")                   /* won't fit, and the rate of answers is used up or it can't be answered */                \
+	X(TOO_BIG_ANSWERED, "too_big_answered") /* won't fit, and its sender was told */                                                   \
+	X(PREFIX_DENIED, "prefix_denied")       /* by the service's prefixes */                                                            \
+	X(SERVICE_LIMIT, "service_limit")       /* more new flows than the service takes */                                                \
+	X(SOURCE_LIMIT, "source_limit")         /* more new flows than one source prefix may begin */
 
 enum lb_reason {
 #define LB_REASON_ENUM(name, text) LB_REASON_##name,
@@ -47,6 +53,9 @@ enum lb_reason {
 #undef LB_REASON_ENUM
 		LB_REASON_COUNT
 };
+
+#define LB_REASON_SLOTS 32 /* a power of two: the verifier takes a mask for a bound */
+static_assert(LB_REASON_COUNT <= LB_REASON_SLOTS, "every reason is counted");
 
 struct lb_address {
 	__be32 word[4];
@@ -57,7 +66,8 @@ struct lb_mac {
 	__be16 half[3];
 };
 
-/* lb_vips: hash, to the number of the service. Port 0 is every port that has no service of its own. */
+/* lb_vips: hash, to the number of the service. Port 0 is every port that has no service of its own; protocol 0 and port 0
+ * say that the address is a VIP at all, for fragments, which have no ports. */
 struct lb_vip {
 	struct lb_address addr;
 	__be16 port;
@@ -87,6 +97,8 @@ enum lb_scheduler {
 
 enum lb_delivery {
 	LB_IPIP,
+	LB_GUE,
+	LB_DSR, /* the same packet to the backend's MAC address */
 };
 
 /* Where a service's slots are. Two of them: the daemon fills one while the other is read. */
@@ -110,6 +122,10 @@ struct lb_service {
 static_assert(sizeof(struct lb_service) == 64, "one cache line");
 
 #define LB_SERVICE_NO_AFFINITY 1 /* [udp]: datagrams go by slot alone */
+#define LB_SERVICE_CHAIN 2       /* GUE carries the earlier owners of a moved slot ([chain]) */
+#define LB_SERVICE_PREFIXES 4    /* lb_prefixes has some of it */
+#define LB_SERVICE_DENY 8        /* what matches no prefix is denied */
+#define LB_SERVICE_LIMITS 16     /* lb_rules has a limit of it */
 
 /* lb_backends: array, memory-mapped. */
 struct lb_backend {
@@ -117,7 +133,8 @@ struct lb_backend {
 	__u8 family;
 	__u8 flags;
 	struct lb_mac mac; /* next hop on the interface that the packet came in by */
-	__u8 unused[40];
+	__u32 mtu;         /* largest IP packet, outer header and all, that reaches it */
+	__u8 unused[36];
 };
 static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
@@ -165,6 +182,66 @@ struct lb_flow_bucket {
 };
 static_assert(sizeof(struct lb_flow_bucket) == 128, "two cache lines that are fetched as a pair");
 
+/* lb_prefixes: LPM trie, to LB_PREFIX_ALLOW or LB_PREFIX_DENY. */
+struct lb_prefix {
+	__u32 bits; /* 32 of the service, then those of the address */
+	__u32 service;
+	struct lb_address addr;
+};
+static_assert(sizeof(struct lb_prefix) == 24, "map key");
+
+enum lb_prefix_rule {
+	LB_PREFIX_ALLOW,
+	LB_PREFIX_DENY,
+};
+
+/* A token bucket: a token each interval, as many at once as fit into burst. Interval 0: no limit. */
+struct lb_limit {
+	__u64 interval_ns;
+	__u64 burst_ns;
+};
+
+/* lb_rules: array, one for each service; read only if the service's flags say so. */
+struct lb_rules {
+	struct lb_limit service; /* new flows: SYNs, and every datagram, because nobody can tell which is the first */
+	struct lb_limit source;  /* the same, of one source prefix */
+	__u8 source_bits;        /* its length */
+	__u8 unused[31];
+};
+static_assert(sizeof(struct lb_rules) == 64, "one cache line");
+
+/*
+ * lb_buckets: array of words, memory-mapped. A bucket's word is the time up to which its tokens are spent. First those
+ * with a fixed number, then one for each service, then the sources' ones: two rows, a source has one in each, chosen by keyed
+ * hash, and is refused only when both are spent, so that a neighbour in one row does no harm.
+ */
+enum lb_bucket {
+	LB_BUCKET_ANSWERS, /* all packet-too-big */
+	LB_BUCKET_SERVICES = 8,
+};
+
+/* lb_fragments: LRU hash, from a datagram to the ports in its first fragment. */
+struct lb_fragment_key {
+	struct lb_address src;
+	struct lb_address dst;
+	__be32 id;
+	__u8 proto;
+	__u8 family;
+	__u8 unused[2];
+};
+static_assert(sizeof(struct lb_fragment_key) == 40, "map key");
+
+struct lb_fragment {
+	__be16 sport;
+	__be16 dport;
+	__u32 seen_ticks;
+	__u8 flags; /* of struct lb_flow */
+	__u8 unused[3];
+};
+static_assert(sizeof(struct lb_fragment) == 12, "map value");
+
+#define LB_FRAGMENT_TICKS 28 /* how long a datagram may take to arrive: half a minute */
+
 /* lb_config: array of one. */
 struct lb_config {
 	__u32 abi;
@@ -174,9 +251,13 @@ struct lb_config {
 	__u32 idle_ticks[LB_FLOW_STAGES];
 	struct lb_address source6; /* this balancer's own addresses: the outer source */
 	__be32 source4;
-	__u32 unused[4];
+	__u32 bucket_sources; /* first of the sources' buckets */
+	__u32 bucket_mask;    /* how many there are in a row, less one */
+	__u32 unused[2];
+	struct lb_limit answers; /* packet-too-big, in all and to one address */
+	struct lb_limit answers_source;
 };
-static_assert(sizeof(struct lb_config) == 96, "map value");
+static_assert(sizeof(struct lb_config) == 128, "map value");
 
 /* lb_service_counts, lb_backend_counts: per core. Bytes are those of the IP packet as it came. */
 struct lb_count {
@@ -188,7 +269,7 @@ static_assert(sizeof(struct lb_count) == 24, "map value");
 
 /* lb_drop_counts: array of one, per core. */
 struct lb_drops {
-	__u64 count[LB_REASON_COUNT];
+	__u64 count[LB_REASON_SLOTS];
 };
 
 #endif

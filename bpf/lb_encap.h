@@ -117,4 +117,82 @@ LB_INLINE _Bool lb_send_ipip(const struct lb_config *cfg, struct lb_packet *p, c
 	return lb_encapsulate(cfg, p, f, b, 0, f->family == LB_IP4 ? LB_PROTO_IP4 : LB_PROTO_IP6);
 }
 
+LB_INLINE __u32 lb_hop_size(const struct lb_backend *b)
+{
+	return b->family == LB_IP4 ? 4 : 16;
+}
+
+/* UDP and GUE. The entropy is in the source port, of the dynamic range; no checksum, as RFC 6935 lets tunnels do. */
+LB_INLINE _Bool lb_gue_write(struct lb_packet *p, __u32 at, const struct lb_flow *f, __u32 hash, __u32 private_size)
+{
+	struct {
+		struct lb_udp udp;
+		struct lb_gue gue;
+	} *h = lb_at(p, at, sizeof *h);
+
+	if (!h)
+		return 0;
+	h->udp = (struct lb_udp){
+		.sport = LB_HTONS(0xc000 | (hash & 0x3fff)),
+		.dport = LB_HTONS(LB_GUE_PORT),
+		.length = LB_HTONS(sizeof *h + private_size + f->size),
+	};
+	h->gue = (struct lb_gue){.words = (__u8)(private_size / 4), .proto = f->family == LB_IP4 ? LB_PROTO_IP4 : LB_PROTO_IP6};
+	return 1;
+}
+
+LB_INLINE _Bool lb_hop_write(struct lb_packet *p, __u32 at, const struct lb_backend *hop, __u32 words)
+{
+	for (__u32 i = 0; i < words; i++) {
+		__be32 *word = lb_at(p, at + 4 * i, sizeof *word);
+
+		if (!word)
+			return 0;
+		__builtin_memcpy(word, &hop->addr.word[i], sizeof *word);
+	}
+	return 1;
+}
+
+LB_INLINE _Bool lb_chain_write(struct lb_packet *p, __u32 at, const struct lb_decision *d, const struct lb_backend *b)
+{
+	struct lb_chain *chain = lb_at(p, at, sizeof *chain);
+
+	if (!chain)
+		return 0;
+	*chain = (struct lb_chain){.type = LB_CHAIN_TYPE, .count = d->hop_count};
+	at += sizeof *chain;
+	for (__u32 i = 0; i < LB_HOPS_MAX && i < d->hop_count; i++) {
+		const struct lb_backend *hop = lb_backend_at(d->hop[i]);
+
+		if (!hop || !lb_hop_write(p, at, hop, b->family == LB_IP4 ? 1 : 4))
+			return 0;
+		at += lb_hop_size(b);
+	}
+	return 1;
+}
+
+LB_INLINE _Bool lb_send_gue(const struct lb_config *cfg, struct lb_packet *p, const struct lb_flow *f, const struct lb_backend *b,
+			    const struct lb_decision *d)
+{
+	__u32 private_size = d->hop_count ? sizeof(struct lb_chain) + d->hop_count * lb_hop_size(b) : 0;
+	__u32 at = f->l3 + (b->family == LB_IP4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6));
+	__u32 shim = sizeof(struct lb_udp) + sizeof(struct lb_gue);
+
+	if (!lb_encapsulate(cfg, p, f, b, shim + private_size, LB_PROTO_UDP) || !lb_gue_write(p, at, f, d->hash, private_size))
+		return 0;
+	return !d->hop_count || lb_chain_write(p, at + shim, d, b);
+}
+
+/* To the backend's own MAC address, on the network that the packet came by. */
+LB_INLINE _Bool lb_send_dsr(struct lb_packet *p, const struct lb_backend *b)
+{
+	struct lb_eth *eth = lb_at(p, 0, sizeof *eth);
+
+	if (!eth)
+		return 0;
+	eth->src = eth->dst;
+	eth->dst = b->mac;
+	return 1;
+}
+
 #endif

@@ -4,52 +4,85 @@
  * worker, `holdfast lb explain`, the host tests - defines what is only declared here and below: the maps, the clock, the
  * moving of a packet's head. One table of packets (tests/bpf) proves them equal.
  *
- *   frame --lb_parse--> flow --lb_service_find--> service --lb_choose_backend--> backend --deliver--> bytes
+ *   frame --lb_recognise--> flow, service --lb_decide--> backend --lb_deliver--> bytes
  *
- * lb_decide() reads the packet and decides, lb_deliver() changes it. What isn't for a VIP is passed on unchanged.
+ * Only lb_deliver() changes the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer to the
+ * sender in place of its packet, which is counted as dropped for that reason.
  */
 #ifndef HF_BPF_LB_FWD_H
 #define HF_BPF_LB_FWD_H
 
-#include "bpf/lb_encap.h"
+#include "bpf/lb_fragment.h"
+#include "bpf/lb_mtu.h"
 
 /* Defined by the includer. */
 LB_INLINE void lb_count_forwarded(const struct lb_decision *d, const struct lb_flow *f);
 LB_INLINE void lb_count_dropped(__u8 reason);
 
-/* What to do with a packet, and with which backend. *f and *d are zeroed by the caller; *ret_b is set unless it passes. */
-LB_INLINE enum lb_verdict lb_decide(const struct lb_config *cfg, const struct lb_packet *p, struct lb_flow *f, struct lb_decision *d,
-				    const struct lb_backend **ret_b)
+LB_INLINE enum lb_verdict lb_drop(struct lb_decision *d, __u8 reason)
 {
-	const struct lb_service *s;
-	const struct lb_backend *b;
+	d->reason = reason;
+	return LB_DROP;
+}
+
+/* The flow of a packet, and the service it is for: LB_SEND if there is one. */
+LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct lb_packet *p, struct lb_flow *f, struct lb_decision *d)
+{
 	const __u32 *index;
 
 	if (lb_parse(p, f) < 0)
 		return LB_PASS;
+	if (f->flags & LB_FLOW_IS_FRAGMENT && !(f->flags & LB_FLOW_IS_ERROR)) {
+		int verdict = lb_fragment_resolve(f);
+
+		if (verdict == LB_DROP)
+			return lb_drop(d, LB_REASON_FRAGMENT_UNKNOWN);
+		if (verdict != LB_SEND)
+			return LB_PASS;
+	}
 	index = lb_service_find(cfg, f);
 	if (!index)
 		return LB_PASS;
 	d->service = *index;
-	s = lb_service_at(d->service);
-	if (!s)
-		return LB_PASS;
-	b = lb_choose_backend(cfg, s, f, d);
-	if (!b) {
-		d->reason = LB_REASON_NO_BACKEND;
+	return LB_SEND;
+}
+
+/* What to do with a packet of a service, and with which backend; *ret_b is set unless it is dropped. */
+LB_INLINE enum lb_verdict lb_decide(const struct lb_config *cfg, const struct lb_service *s, struct lb_flow *f, struct lb_decision *d,
+				    const struct lb_backend **ret_b)
+{
+	const struct lb_backend *b;
+
+	d->reason = lb_refuse(s, f, d->service);
+	if (d->reason)
 		return LB_DROP;
-	}
+	b = lb_choose_backend(cfg, s, f, d);
+	if (!b)
+		return lb_drop(d, LB_REASON_NO_BACKEND);
 	*ret_b = b;
 	return b->flags & LB_BACKEND_LOCAL ? LB_LOCAL : LB_SEND;
 }
 
-LB_INLINE enum lb_verdict lb_deliver(const struct lb_config *cfg, struct lb_packet *p, const struct lb_flow *f, const struct lb_backend *b,
-				     struct lb_decision *d)
+LB_INLINE enum lb_verdict lb_deliver(const struct lb_config *cfg, struct lb_packet *p, const struct lb_service *s, const struct lb_flow *f,
+				     const struct lb_backend *b, struct lb_decision *d)
 {
-	if (lb_send_ipip(cfg, p, f, b))
-		return LB_SEND;
-	d->reason = LB_REASON_NO_HEADROOM;
-	return LB_DROP;
+	__u32 overhead = lb_overhead(s, b);
+	_Bool sent;
+
+	if (f->size + overhead > b->mtu)
+		return lb_too_big(p, f, b->mtu - overhead, d);
+	switch (s->delivery) {
+	case LB_GUE:
+		sent = lb_send_gue(cfg, p, f, b, d);
+		break;
+	case LB_DSR:
+		sent = lb_send_dsr(p, b);
+		break;
+	default:
+		sent = lb_send_ipip(cfg, p, f, b);
+		break;
+	}
+	return sent ? LB_SEND : lb_drop(d, LB_REASON_NO_HEADROOM);
 }
 
 /* Decides on a packet, changes it, counts it. */
@@ -57,16 +90,23 @@ LB_INLINE enum lb_verdict lb_forward(struct lb_packet *p)
 {
 	const struct lb_config *cfg = lb_config_get();
 	const struct lb_backend *b = (void *)0;
+	const struct lb_service *s;
 	struct lb_decision d = {0};
 	struct lb_flow f = {0};
 	enum lb_verdict verdict;
 
 	if (!cfg)
 		return LB_PASS;
-	verdict = lb_decide(cfg, p, &f, &d, &b);
-	if (verdict == LB_SEND && b)
-		verdict = lb_deliver(cfg, p, &f, b, &d);
-	if (verdict == LB_DROP)
+	verdict = lb_recognise(cfg, p, &f, &d);
+	if (verdict == LB_SEND) {
+		s = lb_service_at(d.service);
+		if (!s)
+			return LB_PASS;
+		verdict = lb_decide(cfg, s, &f, &d, &b);
+		if (verdict == LB_SEND && b)
+			verdict = lb_deliver(cfg, p, s, &f, b, &d);
+	}
+	if (d.reason)
 		lb_count_dropped(d.reason);
 	else if (verdict != LB_PASS)
 		lb_count_forwarded(&d, &f);

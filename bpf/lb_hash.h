@@ -51,6 +51,14 @@ LB_INLINE __u64 lb_hash_source(const struct lb_config *cfg, const struct lb_flow
 	return lb_hash_end(lb_hash_pair(hash, f->src.word[2], f->src.word[3]), cfg->secret[1]);
 }
 
+/* Of an address for some other purpose than to choose a slot. */
+LB_INLINE __u64 lb_hash_address(const struct lb_config *cfg, const struct lb_address *a, __u32 purpose)
+{
+	__u64 hash = lb_hash_pair(lb_hash_word(cfg->secret[0], purpose), a->word[0], a->word[1]);
+
+	return lb_hash_end(lb_hash_pair(hash, a->word[2], a->word[3]), cfg->secret[1]);
+}
+
 /* Where the hash falls among count slots, without a division. */
 LB_INLINE __u32 lb_hash_slot(__u64 hash, __u32 count)
 {

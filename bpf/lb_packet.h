@@ -39,6 +39,7 @@ enum lb_ethertype {
 
 enum lb_protocol {
 	LB_PROTO_HOP_BY_HOP = 0,
+	LB_PROTO_ICMP = 1,
 	LB_PROTO_IP4 = 4,
 	LB_PROTO_TCP = 6,
 	LB_PROTO_UDP = 17,
@@ -46,6 +47,7 @@ enum lb_protocol {
 	LB_PROTO_ROUTING = 43,
 	LB_PROTO_FRAGMENT = 44,
 	LB_PROTO_AUTHENTICATION = 51,
+	LB_PROTO_ICMP6 = 58,
 	LB_PROTO_DESTINATION = 60,
 };
 
@@ -122,6 +124,57 @@ struct lb_udp {
 } LB_WIRE;
 static_assert(sizeof(struct lb_udp) == 8, "wire");
 
+struct lb_ip6_fragment {
+	__u8 next;
+	__u8 reserved;
+	__be16 offset; /* in bytes, a multiple of 8, and the more-to-come bit */
+	__be32 id;
+} LB_WIRE;
+static_assert(sizeof(struct lb_ip6_fragment) == 8, "wire");
+
+#define LB_IP6_OFFSET 0xfff8
+
+struct lb_icmp {
+	__u8 type;
+	__u8 code;
+	__be16 sum;
+	__be32 word; /* next-hop MTU in packet-too-big */
+} LB_WIRE;
+static_assert(sizeof(struct lb_icmp) == 8, "wire");
+
+enum lb_icmp_type {
+	LB_ICMP_UNREACHABLE = 3,
+	LB_ICMP_TIME_EXCEEDED = 11,
+	LB_ICMP_PARAMETER = 12,
+	LB_ICMP6_UNREACHABLE = 1,
+	LB_ICMP6_TOO_BIG = 2,
+	LB_ICMP6_PARAMETER = 4,
+};
+
+#define LB_ICMP_FRAGMENTATION_NEEDED 4
+
+/* GUE variant 0 (draft-ietf-intarea-gue), without flags. */
+struct lb_gue {
+	__u8 words; /* of private data */
+	__u8 proto;
+	__be16 flags;
+} LB_WIRE;
+static_assert(sizeof(struct lb_gue) == 4, "wire");
+
+#define LB_GUE_PORT 6080
+
+/* The private data of GUE that hands a packet from backend to backend ([chain]); addresses of the outer header's family follow. */
+struct lb_chain {
+	__u8 type;
+	__u8 next; /* the hop to try if this host doesn't know the connection */
+	__u8 count;
+	__u8 reserved;
+} LB_WIRE;
+static_assert(sizeof(struct lb_chain) == 4, "wire");
+
+#define LB_CHAIN_TYPE 1
+#define LB_HOPS_MAX 2
+
 struct lb_packet {
 	void *frame; /* the includer's: what lb_head_grow() and lb_tail_trim() move */
 	__u8 *data;
@@ -131,6 +184,8 @@ struct lb_packet {
 /* Moves the start of the packet by so many bytes outward (inward if negative) and sets data and end anew; what was
  * found in the packet before is void. 0, or negative errno and nothing moved. Defined by the includer. */
 LB_INLINE int lb_head_grow(struct lb_packet *p, int by);
+/* Cuts the packet to so many bytes, fewer than it has; as lb_head_grow(). */
+LB_INLINE int lb_tail_trim(struct lb_packet *p, __u32 size);
 
 /*
  * Where size bytes at this offset start, or NULL if they aren't all there. Test the result before the next call: the
@@ -146,9 +201,15 @@ LB_INLINE void *lb_at(const struct lb_packet *p, __u32 offset, __u32 size)
 	return at + size > p->end ? (void *)0 : at;
 }
 
-LB_INLINE struct lb_address lb_address4(__be32 addr)
+/* How many bytes there are. */
+LB_INLINE __u64 lb_size(const struct lb_packet *p)
 {
-	return (struct lb_address){.word = {addr}};
+	__u64 size = (__u64)(p->end - p->data);
+
+#ifdef __bpf__
+	asm volatile("" : "+r"(size)); /* else the pointers are narrowed before they are subtracted */
+#endif
+	return size;
 }
 
 /* The Internet checksum of a sum of words (RFC 1071), folded and complemented. */

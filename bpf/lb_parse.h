@@ -21,12 +21,16 @@ struct lb_flow {
 	__u8 family;
 	__u8 tos; /* DSCP and ECN, for the outer header */
 	__u8 flags;
+	__be32 id;  /* of the datagram, if this is a fragment */
 	__u32 l3;   /* offset of the IP header */
 	__u32 l4;   /* offset of what is behind it and its extensions */
 	__u32 size; /* of the IP packet */
 };
 
-#define LB_FLOW_IS_SYN 1 /* SYN without ACK: begins a connection */
+#define LB_FLOW_IS_SYN 1      /* SYN without ACK: begins a connection */
+#define LB_FLOW_IS_FRAGMENT 2 /* of a larger datagram */
+#define LB_FLOW_IS_LATER 4    /* not the first fragment: it has no ports */
+#define LB_FLOW_IS_ERROR 8    /* an ICMP error about a packet of this flow */
 
 /* Offset and EtherType of what lies behind Ethernet and the VLAN tags; 0 if it isn't there. */
 LB_INLINE __u32 lb_parse_link(const struct lb_packet *p, __be16 *ret_type)
@@ -50,32 +54,32 @@ LB_INLINE __u32 lb_parse_link(const struct lb_packet *p, __be16 *ret_type)
 	return offset;
 }
 
-LB_INLINE int lb_parse_ports(const struct lb_packet *p, struct lb_flow *f)
+LB_INLINE int lb_parse_tcp(const struct lb_packet *p, struct lb_flow *f)
 {
-	if (f->proto == LB_PROTO_TCP) {
-		const struct lb_tcp *tcp = lb_at(p, f->l4, sizeof *tcp);
+	const struct lb_tcp *tcp = lb_at(p, f->l4, sizeof *tcp);
 
-		if (!tcp)
-			return -1;
-		f->sport = tcp->sport;
-		f->dport = tcp->dport;
-		if ((tcp->flags & (LB_TCP_SYN | LB_TCP_ACK)) == LB_TCP_SYN)
-			f->flags |= LB_FLOW_IS_SYN;
-		return 0;
-	}
-	if (f->proto == LB_PROTO_UDP) {
-		const struct lb_udp *udp = lb_at(p, f->l4, sizeof *udp);
-
-		if (!udp)
-			return -1;
-		f->sport = udp->sport;
-		f->dport = udp->dport;
-		return 0;
-	}
-	return -1;
+	if (!tcp)
+		return -1;
+	f->sport = tcp->sport;
+	f->dport = tcp->dport;
+	if ((tcp->flags & (LB_TCP_SYN | LB_TCP_ACK)) == LB_TCP_SYN)
+		f->flags |= LB_FLOW_IS_SYN;
+	return 0;
 }
 
-LB_INLINE int lb_parse_ip4(const struct lb_packet *p, struct lb_flow *f)
+LB_INLINE int lb_parse_udp(const struct lb_packet *p, struct lb_flow *f)
+{
+	const struct lb_udp *udp = lb_at(p, f->l4, sizeof *udp);
+
+	if (!udp)
+		return -1;
+	f->sport = udp->sport;
+	f->dport = udp->dport;
+	return 0;
+}
+
+/* The packet quoted in an ICMP error may be cut off anywhere, so its length isn't held against it. */
+LB_INLINE int lb_parse_ip4(const struct lb_packet *p, struct lb_flow *f, _Bool quoted)
 {
 	const struct lb_ip4 *ip = lb_at(p, f->l3, sizeof *ip);
 	__u32 header;
@@ -84,7 +88,7 @@ LB_INLINE int lb_parse_ip4(const struct lb_packet *p, struct lb_flow *f)
 		return -1;
 	header = (ip->version_words & 15) * 4;
 	f->size = LB_NTOHS(ip->length);
-	if (header < sizeof *ip || f->size < header || f->size > (__u32)(p->end - p->data) - f->l3)
+	if (header < sizeof *ip || f->size < header || (!quoted && f->size > lb_size(p) - f->l3))
 		return -1;
 	f->src.word[0] = ip->src;
 	f->dst.word[0] = ip->dst;
@@ -92,12 +96,27 @@ LB_INLINE int lb_parse_ip4(const struct lb_packet *p, struct lb_flow *f)
 	f->family = LB_IP4;
 	f->tos = ip->tos;
 	f->l4 = f->l3 + header;
-	if (ip->fragment & LB_HTONS(LB_IP4_MF | LB_IP4_OFFSET))
-		return -1;
+	if (ip->fragment & LB_HTONS(LB_IP4_MF | LB_IP4_OFFSET)) {
+		f->id = ip->id;
+		f->flags |= LB_FLOW_IS_FRAGMENT | (ip->fragment & LB_HTONS(LB_IP4_OFFSET) ? LB_FLOW_IS_LATER : 0);
+	}
 	return 0;
 }
 
-/* Steps over the extension headers (RFC 8200); -1 if there are too many or one is cut off. */
+LB_INLINE int lb_parse_fragment(const struct lb_packet *p, struct lb_flow *f)
+{
+	const struct lb_ip6_fragment *fragment = lb_at(p, f->l4, sizeof *fragment);
+
+	if (!fragment)
+		return -1;
+	f->id = fragment->id;
+	f->flags |= LB_FLOW_IS_FRAGMENT | (fragment->offset & LB_HTONS(LB_IP6_OFFSET) ? LB_FLOW_IS_LATER : 0);
+	f->proto = fragment->next;
+	f->l4 += sizeof *fragment;
+	return 0;
+}
+
+/* Steps over the extension headers (RFC 8200); -1 if there are too many, one is cut off, or it is a fragment of a fragment. */
 LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
 {
 	for (int i = 0; i < LB_EXTENSIONS_MAX; i++) {
@@ -120,6 +139,12 @@ LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
 			f->proto = extension->next;
 			f->l4 += (extension->size + 2) * 4;
 			break;
+		case LB_PROTO_FRAGMENT:
+			if (f->flags & LB_FLOW_IS_FRAGMENT || lb_parse_fragment(p, f) < 0)
+				return -1;
+			if (f->flags & LB_FLOW_IS_LATER)
+				return 0; /* what follows is no header */
+			break;
 		default:
 			return 0;
 		}
@@ -127,7 +152,7 @@ LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
 	return -1;
 }
 
-LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f)
+LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f, _Bool quoted)
 {
 	const struct lb_ip6 *ip = lb_at(p, f->l3, sizeof *ip);
 	__u32 word;
@@ -136,7 +161,7 @@ LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f)
 		return -1;
 	word = LB_NTOHL(ip->version_class_label);
 	f->size = sizeof *ip + LB_NTOHS(ip->length);
-	if (word >> 28 != 6 || f->size > (__u32)(p->end - p->data) - f->l3)
+	if (word >> 28 != 6 || (!quoted && f->size > lb_size(p) - f->l3))
 		return -1;
 	for (int i = 0; i < 4; i++) {
 		f->src.word[i] = ip->src[i];
@@ -151,6 +176,43 @@ LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f)
 	return lb_parse_extensions(p, f);
 }
 
+LB_INLINE _Bool lb_icmp_is_error(const struct lb_flow *f, __u8 type)
+{
+	if (f->family == LB_IP4)
+		return type == LB_ICMP_UNREACHABLE || type == LB_ICMP_TIME_EXCEEDED || type == LB_ICMP_PARAMETER;
+	return type >= LB_ICMP6_UNREACHABLE && type <= LB_ICMP6_PARAMETER;
+}
+
+/*
+ * An ICMP error is about a packet that a backend sent: the flow is the quoted one, turned round ([fragments, icmp]). It must have
+ * come to the address that the quoted packet came from. The quote need hold no more than the ports (RFC 792).
+ */
+LB_INLINE int lb_parse_error(const struct lb_packet *p, struct lb_flow *f)
+{
+	const struct lb_icmp *icmp = lb_at(p, f->l4, sizeof *icmp);
+	struct lb_flow quoted = {.l3 = f->l4 + sizeof *icmp};
+	const __be16 *ports;
+
+	if (!icmp || !lb_icmp_is_error(f, icmp->type))
+		return -1;
+	if ((f->family == LB_IP4 ? lb_parse_ip4(p, &quoted, 1) : lb_parse_ip6(p, &quoted, 1)) < 0)
+		return -1;
+	if (quoted.flags & LB_FLOW_IS_LATER || (quoted.proto != LB_PROTO_TCP && quoted.proto != LB_PROTO_UDP))
+		return -1;
+	for (int i = 0; i < 4; i++)
+		if (quoted.src.word[i] != f->dst.word[i])
+			return -1;
+	ports = lb_at(p, quoted.l4, 2 * sizeof *ports);
+	if (!ports)
+		return -1;
+	f->src = quoted.dst;
+	f->proto = quoted.proto;
+	f->sport = ports[1];
+	f->dport = ports[0];
+	f->flags |= LB_FLOW_IS_ERROR;
+	return 0;
+}
+
 /* Fills *f, which the caller has zeroed. 0, or -1 if this is no packet that a service could be meant by. */
 LB_INLINE int lb_parse(const struct lb_packet *p, struct lb_flow *f)
 {
@@ -161,10 +223,23 @@ LB_INLINE int lb_parse(const struct lb_packet *p, struct lb_flow *f)
 	if (!f->l3)
 		return -1;
 	if (type == LB_HTONS(LB_ETH_IP4))
-		r = lb_parse_ip4(p, f);
+		r = lb_parse_ip4(p, f, 0);
 	else if (type == LB_HTONS(LB_ETH_IP6))
-		r = lb_parse_ip6(p, f);
-	return r < 0 ? r : lb_parse_ports(p, f);
+		r = lb_parse_ip6(p, f, 0);
+	if (r < 0 || f->flags & LB_FLOW_IS_LATER)
+		return r;
+	switch (f->proto) {
+	case LB_PROTO_TCP:
+		return lb_parse_tcp(p, f);
+	case LB_PROTO_UDP:
+		return lb_parse_udp(p, f);
+	case LB_PROTO_ICMP:
+		return f->family == LB_IP4 && !(f->flags & LB_FLOW_IS_FRAGMENT) ? lb_parse_error(p, f) : -1;
+	case LB_PROTO_ICMP6:
+		return f->family == LB_IP6 && !(f->flags & LB_FLOW_IS_FRAGMENT) ? lb_parse_error(p, f) : -1;
+	default:
+		return -1;
+	}
 }
 
 #endif

@@ -8,6 +8,9 @@
  *   moved, anything else            previous, recorded: the flow began before the move
  *   moved, datagram                 previous for udp_idle after the move, then current; recorded ([udp])
  *
+ *   moved, chain mode, SYN          current
+ *   moved, chain mode, else         current, with the earlier live owners as hops ([chain]): nothing is recorded
+ *
  * An owner that died since the word was written counts as not there: the other one answers.
  */
 #ifndef HF_BPF_LB_SLOT_H
@@ -16,13 +19,11 @@
 #include "bpf/lb_flow.h"
 #include "bpf/lb_service.h"
 
-/* Defined by the includer: array elements, or NULL; the monotonic clock. */
+/* Defined by the includer: what the maps hold, or NULL; the monotonic clock. */
+LB_INLINE const struct lb_config *lb_config_get(void);
 LB_INLINE const __u64 *lb_slot_at(__u32 index);
 LB_INLINE const struct lb_backend *lb_backend_at(__u32 index);
 LB_INLINE __u64 lb_now_ns(void);
-
-/* Defined by the includer. */
-LB_INLINE const struct lb_config *lb_config_get(void);
 
 /* Why a backend was chosen: what `holdfast lb explain` prints. */
 enum lb_choice {
@@ -35,9 +36,12 @@ enum lb_choice {
 
 /* What was decided. Numbers, no pointers: it goes through functions that the verifier proves apart. */
 struct lb_decision {
-	__u32 service; /* in lb_services */
-	__u32 backend; /* in lb_backends */
-	__u32 slot;    /* in lb_slots */
+	__u32 service;          /* in lb_services */
+	__u32 backend;          /* in lb_backends */
+	__u32 slot;             /* in lb_slots */
+	__u32 hash;             /* of the flow, for what wants to spread by it */
+	__u32 hop[LB_HOPS_MAX]; /* in lb_backends, to try after the backend */
+	__u8 hop_count;
 	__u8 choice;
 	__u8 reason;
 };
@@ -50,8 +54,9 @@ struct lb_moved {
 	__u8 udp;
 	__u8 syn;
 	__u8 choice;
-	__u8 unused;
-	__u32 backend; /* counted from the service's first */
+	__u8 hop_count;
+	__u32 hop[LB_HOPS_MAX];
+	__u32 backend; /* this and the hops are counted from the service's first */
 };
 
 /* The backend of this number if it is there and alive. */
@@ -82,6 +87,26 @@ LB_INLINE _Bool lb_moved_first(const struct lb_service *s, struct lb_moved *m, _
 	return lb_moved_to(s, m, m->slot.current, LB_BY_CURRENT) || lb_moved_to(s, m, m->slot.previous, LB_BY_PREVIOUS);
 }
 
+LB_INLINE void lb_add_hop(const struct lb_service *s, struct lb_moved *m, __u16 backend)
+{
+	if (backend == m->backend || (m->hop_count && backend == m->hop[0]) || !lb_backend_alive(s, backend))
+		return;
+	m->hop[m->hop_count++ & (LB_HOPS_MAX - 1)] = backend;
+}
+
+/* Chain mode: the backends themselves find whose connection it is, the latest owner first. */
+LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m)
+{
+	if (!lb_moved_first(s, m, 0))
+		return 0;
+	m->hop_count = 0;
+	if (!m->syn) {
+		lb_add_hop(s, m, m->slot.between);
+		lb_add_hop(s, m, m->slot.previous);
+	}
+	return 1;
+}
+
 /* Whether a flow that the table doesn't know began before its slot moved, as far as can be told. */
 LB_INLINE _Bool lb_began_before(const struct lb_config *cfg, const struct lb_service *s, const struct lb_moved *m, __u32 now)
 {
@@ -105,6 +130,8 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	bucket = lb_flow_bucket_at(m->hash & cfg->flow_mask);
 	if (!s || !bucket)
 		return 0;
+	if (!m->udp && s->flags & LB_SERVICE_CHAIN)
+		return lb_moved_chained(s, m);
 	if (m->udp && s->flags & LB_SERVICE_NO_AFFINITY)
 		return lb_moved_first(s, m, 0);
 	e = lb_flow_find(cfg, bucket, &m->key, now, &w);
@@ -133,6 +160,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 
 	if (!t->count)
 		return (void *)0;
+	d->hash = (__u32)hash;
 	d->slot = t->base + lb_hash_slot(s->scheduler == LB_SOURCE ? lb_hash_source(cfg, f) : hash, t->count);
 	word = lb_slot_at(d->slot);
 	if (!word)
@@ -148,12 +176,15 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		.slot = slot.s,
 		.hash = (__u32)hash,
 		.udp = f->proto == LB_PROTO_UDP,
-		.syn = f->flags & LB_FLOW_IS_SYN,
+		.syn = (f->flags & LB_FLOW_IS_SYN) != 0,
 	};
 	if (!lb_choose_moved(&m))
 		return (void *)0;
 	d->backend = s->backend_base + m.backend;
 	d->choice = m.choice;
+	d->hop_count = m.hop_count;
+	for (int i = 0; i < LB_HOPS_MAX; i++)
+		d->hop[i] = s->backend_base + m.hop[i];
 	return lb_backend_alive(s, m.backend);
 }
 

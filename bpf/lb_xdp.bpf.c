@@ -80,6 +80,37 @@ struct {
 	__type(value, struct lb_drops);
 } lb_drop_counts SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct lb_prefix);
+	__type(value, __u32);
+} lb_prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, struct lb_rules);
+} lb_rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, struct lb_fragment_key);
+	__type(value, struct lb_fragment);
+} lb_fragments SEC(".maps");
+
 static const struct lb_config *lb_config_get(void)
 {
 	__u32 zero = 0;
@@ -112,6 +143,31 @@ static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 	return bpf_map_lookup_elem(&lb_flows, &index);
 }
 
+static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
+{
+	return bpf_map_lookup_elem(&lb_prefixes, prefix);
+}
+
+static const struct lb_rules *lb_rules_at(__u32 service)
+{
+	return bpf_map_lookup_elem(&lb_rules, &service);
+}
+
+static __u64 *lb_bucket_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_buckets, &index);
+}
+
+static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
+{
+	return bpf_map_lookup_elem(&lb_fragments, key);
+}
+
+static void lb_fragment_put(const struct lb_fragment_key *key, const struct lb_fragment *value)
+{
+	bpf_map_update_elem(&lb_fragments, key, value, BPF_ANY);
+}
+
 static __u64 lb_now_ns(void)
 {
 	return LB_CLOCK();
@@ -139,8 +195,8 @@ static void lb_count_dropped(__u8 reason)
 	__u32 zero = 0;
 	struct lb_drops *drops = bpf_map_lookup_elem(&lb_drop_counts, &zero);
 
-	if (drops && reason < LB_REASON_COUNT)
-		drops->count[reason]++;
+	if (drops)
+		drops->count[reason & (LB_REASON_SLOTS - 1)]++;
 }
 
 LB_INLINE void lb_bounds(struct lb_packet *p)
@@ -154,6 +210,14 @@ LB_INLINE void lb_bounds(struct lb_packet *p)
 static int lb_head_grow(struct lb_packet *p, int by)
 {
 	int r = bpf_xdp_adjust_head(p->frame, -by);
+
+	lb_bounds(p);
+	return r;
+}
+
+static int lb_tail_trim(struct lb_packet *p, __u32 size)
+{
+	int r = bpf_xdp_adjust_tail(p->frame, (int)(size - lb_size(p)));
 
 	lb_bounds(p);
 	return r;

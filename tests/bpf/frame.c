@@ -268,6 +268,18 @@ static void build_gue(struct build *b, const struct layer *l, unsigned at)
 	b->next = 255; /* what is in front is UDP */
 }
 
+/* Moves what is kept to the end. */
+static void build_cut(struct build *b, const struct layer *l, unsigned at)
+{
+	size_t size = word(l, 1), all = built(b);
+
+	(void)at;
+	if (size > all)
+		unknown(l, "more to keep than there is");
+	memmove(b->bytes + sizeof b->bytes - size, b->bytes + b->start, size);
+	b->start = sizeof b->bytes - size;
+}
+
 static void build_data(struct build *b, const struct layer *l, unsigned at)
 {
 	size_t size = word(l, 1);
@@ -295,10 +307,10 @@ static const struct {
 	const char *name;
 	void (*build)(struct build *b, const struct layer *l, unsigned at);
 } layers[] = {
-	{"eth", build_eth},        {"vlan", build_vlan},     {"qinq", build_vlan},       {"ip4", build_ip4},
-	{"ip6", build_ip6},        {"hop", build_extension}, {"route", build_extension}, {"dest", build_extension},
-	{"auth", build_extension}, {"frag", build_frag},     {"tcp", build_tcp},         {"udp", build_udp},
-	{"icmp", build_icmp},      {"gue", build_gue},       {"data", build_data},       {"hex", build_hex},
+	{"eth", build_eth},       {"vlan", build_vlan},       {"qinq", build_vlan},      {"ip4", build_ip4},        {"ip6", build_ip6},
+	{"hop", build_extension}, {"route", build_extension}, {"dest", build_extension}, {"auth", build_extension}, {"frag", build_frag},
+	{"tcp", build_tcp},       {"udp", build_udp},         {"icmp", build_icmp},      {"gue", build_gue},        {"data", build_data},
+	{"hex", build_hex},       {"cut", build_cut},
 };
 
 static void build_layer(struct build *b, unsigned at)

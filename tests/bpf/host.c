@@ -14,11 +14,21 @@ static struct lb_service services[WORLD_SERVICES];
 static struct lb_backend backends[LOAD_BACKENDS];
 static __u64 slots[LOAD_SLOTS];
 static struct lb_flow_bucket flows[WORLD_BUCKETS];
+static struct lb_rules rules[WORLD_SERVICES];
+static __u64 buckets[LOAD_BUCKETS];
 static struct {
 	struct lb_vip key;
 	__u32 service;
-} vips[WORLD_SERVICES];
-static unsigned vip_count;
+} vips[2 * WORLD_SERVICES];
+static struct {
+	struct lb_prefix key;
+	__u32 rule;
+} prefixes[LOAD_PREFIXES];
+static struct {
+	struct lb_fragment_key key;
+	struct lb_fragment value;
+} fragments[LOAD_FRAGMENTS];
+static unsigned vip_count, prefix_count, fragment_count;
 static __u64 now_ns;
 static __u8 dropped;
 
@@ -55,6 +65,68 @@ static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 	return index < WORLD_BUCKETS ? &flows[index] : NULL;
 }
 
+static _Bool prefix_covers(const struct lb_prefix *p, const struct lb_prefix *addr)
+{
+	const __u8 *a = (const __u8 *)&p->addr, *b = (const __u8 *)&addr->addr;
+
+	if (p->service != addr->service)
+		return 0;
+	for (unsigned bit = 0; bit < p->bits - 32; bit++)
+		if ((a[bit / 8] ^ b[bit / 8]) & 0x80 >> bit % 8)
+			return 0;
+	return 1;
+}
+
+static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
+{
+	const __u32 *best = NULL;
+	__u32 bits = 0;
+
+	for (unsigned i = 0; i < prefix_count; i++)
+		if (prefixes[i].key.bits >= bits && prefix_covers(&prefixes[i].key, prefix)) {
+			best = &prefixes[i].rule;
+			bits = prefixes[i].key.bits;
+		}
+	return best;
+}
+
+static const struct lb_rules *lb_rules_at(__u32 service)
+{
+	return service < WORLD_SERVICES ? &rules[service] : NULL;
+}
+
+static __u64 *lb_bucket_at(__u32 index)
+{
+	return index < LOAD_BUCKETS ? &buckets[index] : NULL;
+}
+
+static unsigned fragment_find(const struct lb_fragment_key *key)
+{
+	unsigned i = 0;
+
+	while (i < fragment_count && memcmp(&fragments[i].key, key, sizeof *key))
+		i++;
+	return i;
+}
+
+static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
+{
+	unsigned i = fragment_find(key);
+
+	return i < fragment_count ? &fragments[i].value : NULL;
+}
+
+static void lb_fragment_put(const struct lb_fragment_key *key, const struct lb_fragment *value)
+{
+	unsigned i = fragment_find(key);
+
+	if (i == LOAD_FRAGMENTS)
+		return;
+	fragment_count += i == fragment_count;
+	fragments[i].key = *key;
+	fragments[i].value = *value;
+}
+
 static __u64 lb_now_ns(void)
 {
 	return now_ns;
@@ -79,11 +151,24 @@ static int lb_head_grow(struct lb_packet *p, int by)
 	return 0;
 }
 
-static void put_vip(void *ctx, const struct lb_vip *vip, __u32 service)
+static int lb_tail_trim(struct lb_packet *p, __u32 size)
 {
-	(void)ctx;
+	if (size > lb_size(p))
+		return -1;
+	p->end = p->data + size;
+	return 0;
+}
+
+static void put_vip(const struct lb_vip *vip, __u32 service)
+{
 	vips[vip_count].key = *vip;
 	vips[vip_count++].service = service;
+}
+
+static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
+{
+	prefixes[prefix_count].key = *prefix;
+	prefixes[prefix_count++].rule = rule;
 }
 
 static int host_open(struct plane *p)
@@ -99,16 +184,24 @@ static void host_close(struct plane *p)
 
 static void host_reload(struct plane *p, const struct world *w)
 {
-	struct load l = {.config = &config, .service = services, .backend = backends, .slot = slots, .put_vip = put_vip};
+	struct load l = {.config = &config,
+			 .service = services,
+			 .backend = backends,
+			 .slot = slots,
+			 .rules = rules,
+			 .put_vip = put_vip,
+			 .put_prefix = put_prefix};
 
 	(void)p;
-	vip_count = 0;
+	vip_count = prefix_count = 0;
 	load_world(&l, w);
 }
 
 static void host_load(struct plane *p, const struct world *w)
 {
 	memset(flows, 0, sizeof flows);
+	memset(buckets, 0, sizeof buckets);
+	fragment_count = 0;
 	host_reload(p, w);
 }
 

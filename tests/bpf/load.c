@@ -29,6 +29,7 @@ static void load_backend(struct lb_backend *to, const struct world_backend *b)
 	to->addr = address(&b->addr);
 	to->family = (__u8)b->addr.version;
 	to->flags = (b->alive ? LB_BACKEND_ALIVE : 0) | (b->local ? LB_BACKEND_LOCAL : 0);
+	to->mtu = b->mtu;
 	to->mac = (struct lb_mac){{htons(0x0200), 0, htons(b->mac)}};
 }
 
@@ -46,10 +47,37 @@ static __u64 slot_word(const struct world_slot *s)
 	return word;
 }
 
+static struct lb_limit limit(const struct world_limit *l)
+{
+	return (struct lb_limit){l->interval_ns, l->interval_ns * (l->burst ? l->burst - 1 : 0)};
+}
+
+static __u16 service_flags(const struct world_service *s)
+{
+	return (s->no_affinity ? LB_SERVICE_NO_AFFINITY : 0) | (s->chain ? LB_SERVICE_CHAIN : 0) | (s->deny ? LB_SERVICE_DENY : 0) |
+	       (s->prefix_count || s->deny ? LB_SERVICE_PREFIXES : 0) |
+	       (s->limit.interval_ns || s->source_limit.interval_ns ? LB_SERVICE_LIMITS : 0);
+}
+
+static void load_rules(const struct load *l, const struct world_service *s, unsigned i)
+{
+	l->rules[i] = (struct lb_rules){
+		.service = limit(&s->limit),
+		.source = limit(&s->source_limit),
+		.source_bits = (__u8)s->source_bits,
+	};
+	for (unsigned n = 0; n < s->prefix_count; n++) {
+		const struct world_prefix *p = &s->prefix[n];
+		struct lb_prefix prefix = {.bits = 32 + p->bits, .service = i, .addr = address(&p->addr)};
+
+		l->put_prefix(&prefix, p->deny ? LB_PREFIX_DENY : LB_PREFIX_ALLOW);
+	}
+}
+
 static void load_service(const struct load *l, const struct world_service *s, unsigned i)
 {
 	static const __u8 scheduler[] = {[WORLD_MAGLEV] = LB_MAGLEV, [WORLD_SOURCE] = LB_SOURCE};
-	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP};
+	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP, [WORLD_GUE] = LB_GUE, [WORLD_DSR] = LB_DSR};
 	struct lb_vip vip = {.addr = address(&s->vip), .port = htons(s->port), .proto = (__u8)s->proto, .family = (__u8)s->vip.version};
 
 	l->service[i] = (struct lb_service){
@@ -59,13 +87,17 @@ static void load_service(const struct load *l, const struct world_service *s, un
 		.backend_count = s->backend_count,
 		.scheduler = scheduler[s->scheduler],
 		.delivery = delivery[s->delivery],
-		.flags = s->no_affinity ? LB_SERVICE_NO_AFFINITY : 0,
+		.flags = service_flags(s),
 	};
 	for (unsigned b = 0; b < s->backend_count; b++)
 		load_backend(&l->backend[i * WORLD_BACKENDS + b], &s->backend[b]);
 	for (unsigned n = 0; n < s->slot_count; n++)
 		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
-	l->put_vip(l->ctx, &vip, i);
+	load_rules(l, s, i);
+	l->put_vip(&vip, i);
+	vip.port = 0;
+	vip.proto = 0; /* the address is a VIP at all */
+	l->put_vip(&vip, i);
 }
 
 void load_world(const struct load *l, const struct world *w)
@@ -78,6 +110,10 @@ void load_world(const struct load *l, const struct world *w)
 			{[LB_FLOW_EMBRYONIC] = w->embryonic_idle, [LB_FLOW_CONFIRMED] = w->flow_idle, [LB_FLOW_DATAGRAM] = w->udp_idle},
 		.source4 = address(&w->source4).word[0],
 		.source6 = address(&w->source6),
+		.bucket_sources = LB_BUCKET_SERVICES + WORLD_SERVICES,
+		.bucket_mask = WORLD_SOURCE_BUCKETS - 1,
+		.answers = limit(&w->answers),
+		.answers_source = limit(&w->answers_source),
 	};
 	for (unsigned i = 0; i < w->service_count; i++) {
 		l->config->wildcards += w->service[i].port == 0;

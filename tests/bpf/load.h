@@ -9,6 +9,9 @@
 /* Sizes that hold any world; the services' backends and slots lie one service after the other. */
 #define LOAD_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
 #define LOAD_SLOTS (WORLD_SERVICES * WORLD_SLOTS)
+#define LOAD_BUCKETS (LB_BUCKET_SERVICES + WORLD_SERVICES + 2 * WORLD_SOURCE_BUCKETS)
+#define LOAD_FRAGMENTS 1024
+#define LOAD_PREFIXES (WORLD_SERVICES * WORLD_PREFIXES)
 
 /* The maps in memory: the host plane's own, or the kernel's mapped ones. */
 struct load {
@@ -16,8 +19,9 @@ struct load {
 	struct lb_service *service;
 	struct lb_backend *backend;
 	__u64 *slot;
-	void (*put_vip)(void *ctx, const struct lb_vip *vip, __u32 service);
-	void *ctx;
+	struct lb_rules *rules;
+	void (*put_vip)(const struct lb_vip *vip, __u32 service);
+	void (*put_prefix)(const struct lb_prefix *prefix, __u32 rule);
 };
 
 /* The name of a reason to drop. */

@@ -113,7 +113,7 @@ const struct table_case table_forward[] = {
 	{"IPv6 extension headers are no obstacle",
 	 NULL,
 	 {SEND(CLIENT6 "hop 0 / route 2 / dest 1 / auth 4 / " SYN, TO6_B1 INNER6 "hop 0 / route 2 / dest 1 / auth 4 / " SYN),
-	  SEND(CLIENT6 "hop 255 / " SYN, TO6_B1 INNER6 "hop 255 / " SYN),
+	  SEND(CLIENT6 "hop 100 / " SYN, TO6_B1 INNER6 "hop 100 / " SYN),
 	  PASS(CLIENT6 "dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / " SYN)}},
 	{"a frame longer than its packet keeps its padding",
 	 NULL,

@@ -36,7 +36,7 @@ static void serve(struct world *w, const char *vip, unsigned proto, unsigned por
 	*s = (struct world_service){.vip = world_address(vip), .proto = proto, .port = port, .backend_count = 4, .slot_count = 61};
 	for (unsigned i = 0; i < s->backend_count; i++) {
 		snprintf(text, sizeof text, "%s%u", prefix, i + 1);
-		s->backend[i] = (struct world_backend){.addr = world_address(text), .mac = mac + i + 1, .alive = true};
+		s->backend[i] = (struct world_backend){.addr = world_address(text), .mac = mac + i + 1, .alive = true, .mtu = 1500};
 	}
 	world_own(s, 1);
 }

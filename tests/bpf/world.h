@@ -13,6 +13,8 @@
 #define WORLD_BACKENDS 8 /* of a service */
 #define WORLD_SLOTS 64   /* of a service, at most */
 #define WORLD_BUCKETS 64
+#define WORLD_PREFIXES 4        /* of a service */
+#define WORLD_SOURCE_BUCKETS 64 /* in each of two rows */
 
 struct world_address {
 	int version; /* 4 or 6 */
@@ -24,6 +26,19 @@ struct world_backend {
 	unsigned mac; /* the last byte of 02:00:00:00:00:xx */
 	bool alive;
 	bool local;
+	unsigned mtu;
+};
+
+struct world_prefix {
+	struct world_address addr;
+	unsigned bits;
+	bool deny;
+};
+
+/* A token each so many ns, at most burst at once; 0 is no limit. */
+struct world_limit {
+	uint64_t interval_ns;
+	unsigned burst;
 };
 
 struct world_slot {
@@ -38,6 +53,8 @@ enum world_scheduler {
 
 enum world_delivery {
 	WORLD_IPIP,
+	WORLD_GUE,
+	WORLD_DSR,
 };
 
 struct world_service {
@@ -45,7 +62,12 @@ struct world_service {
 	unsigned proto, port;
 	enum world_scheduler scheduler;
 	enum world_delivery delivery;
-	bool no_affinity;
+	bool no_affinity, chain;
+	bool deny; /* what matches no prefix */
+	struct world_prefix prefix[WORLD_PREFIXES];
+	unsigned prefix_count;
+	struct world_limit limit, source_limit;
+	unsigned source_bits;
 	unsigned moved_ticks;
 	unsigned backend_count, slot_count;
 	struct world_backend backend[WORLD_BACKENDS];
@@ -56,6 +78,7 @@ struct world {
 	uint64_t secret[2];
 	unsigned flow_idle, udp_idle, embryonic_idle; /* ticks */
 	struct world_address source4, source6;
+	struct world_limit answers, answers_source; /* packet-too-big */
 	unsigned service_count;
 	struct world_service service[WORLD_SERVICES];
 };

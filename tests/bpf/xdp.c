@@ -20,6 +20,8 @@ static struct lb_service *services;
 static struct lb_backend *backends;
 static __u64 *slots;
 static struct lb_flow_bucket *flows;
+static struct lb_rules *rules;
+static __u64 *buckets;
 static struct lb_drops drops, *drops_of_core; /* sum so far; room for one value a core */
 static int cores;
 
@@ -42,6 +44,8 @@ static void set_sizes(void)
 	bpf_map__set_max_entries(skel->maps.lb_backends, LOAD_BACKENDS);
 	bpf_map__set_max_entries(skel->maps.lb_slots, LOAD_SLOTS);
 	bpf_map__set_max_entries(skel->maps.lb_flows, WORLD_BUCKETS);
+	bpf_map__set_max_entries(skel->maps.lb_rules, WORLD_SERVICES);
+	bpf_map__set_max_entries(skel->maps.lb_buckets, LOAD_BUCKETS);
 }
 
 static int xdp_open(struct plane *p)
@@ -66,9 +70,11 @@ static int xdp_open(struct plane *p)
 	backends = mapped(skel->maps.lb_backends);
 	slots = mapped(skel->maps.lb_slots);
 	flows = mapped(skel->maps.lb_flows);
+	rules = mapped(skel->maps.lb_rules);
+	buckets = mapped(skel->maps.lb_buckets);
 	cores = libbpf_num_possible_cpus();
 	drops_of_core = calloc((size_t)cores, sizeof *drops_of_core);
-	return services && backends && slots && flows && drops_of_core ? 0 : -ENOMEM;
+	return services && backends && slots && flows && rules && buckets && drops_of_core ? 0 : -ENOMEM;
 }
 
 static void xdp_close(struct plane *p)
@@ -80,29 +86,41 @@ static void xdp_close(struct plane *p)
 	skel = NULL;
 }
 
-static void put_vip(void *ctx, const struct lb_vip *vip, __u32 service)
+static void put_vip(const struct lb_vip *vip, __u32 service)
 {
-	(void)ctx;
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_vips), vip, &service, BPF_ANY) < 0)
 		abort();
 }
 
-static void clear_vips(void)
+static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
 {
-	int fd = bpf_map__fd(skel->maps.lb_vips);
-	struct lb_vip key;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_prefixes), prefix, &rule, BPF_ANY) < 0)
+		abort();
+}
 
-	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
-		bpf_map_delete_elem(fd, &key);
+static void clear(struct bpf_map *map)
+{
+	int fd = bpf_map__fd(map);
+	__u8 key[64];
+
+	while (bpf_map_get_next_key(fd, NULL, key) == 0)
+		bpf_map_delete_elem(fd, key);
 }
 
 static void xdp_reload(struct plane *p, const struct world *w)
 {
-	struct load l = {.config = &config, .service = services, .backend = backends, .slot = slots, .put_vip = put_vip};
+	struct load l = {.config = &config,
+			 .service = services,
+			 .backend = backends,
+			 .slot = slots,
+			 .rules = rules,
+			 .put_vip = put_vip,
+			 .put_prefix = put_prefix};
 	__u32 zero = 0;
 
 	(void)p;
-	clear_vips();
+	clear(skel->maps.lb_vips);
+	clear(skel->maps.lb_prefixes);
 	load_world(&l, w);
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_config), &zero, &config, BPF_ANY) < 0)
 		abort();
@@ -111,6 +129,8 @@ static void xdp_reload(struct plane *p, const struct world *w)
 static void xdp_load(struct plane *p, const struct world *w)
 {
 	memset(flows, 0, WORLD_BUCKETS * sizeof *flows);
+	memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
+	clear(skel->maps.lb_fragments);
 	xdp_reload(p, w);
 }
 
@@ -120,7 +140,7 @@ static void xdp_clock(struct plane *p, uint64_t ticks)
 	skel->bss->lb_clock_ns = ticks << LB_TICK_SHIFT;
 }
 
-/* The reason whose count went up. */
+/* The reason whose count went up. An answer in place of a packet counts too, but is no drop. */
 static const char *reason_of_drop(void)
 {
 	const char *found = "?";
@@ -133,7 +153,7 @@ static const char *reason_of_drop(void)
 
 		for (int core = 0; core < cores; core++)
 			total += drops_of_core[core].count[reason];
-		if (total != drops.count[reason])
+		if (total != drops.count[reason] && reason != LB_REASON_TOO_BIG_ANSWERED)
 			found = load_reason(reason);
 		drops.count[reason] = total;
 	}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Fragments ([fragments, icmp]). Only the first has ports: it is remembered, and the later ones take the same way through
+ * the decision. A later one to a VIP whose first didn't come by is dropped by name, because to guess would spread a
+ * datagram over backends. Fragments to addresses that are no VIP pass. Routers must keep a datagram on one balancer.
+ */
+#ifndef HF_BPF_LB_FRAGMENT_H
+#define HF_BPF_LB_FRAGMENT_H
+
+#include "bpf/lb_service.h"
+
+/* Defined by the includer: the table, and the monotonic clock. */
+LB_INLINE const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key);
+LB_INLINE void lb_fragment_put(const struct lb_fragment_key *key, const struct lb_fragment *value);
+LB_INLINE __u64 lb_now_ns(void);
+
+/* A fragment; of a later one, ports and flags are filled in. */
+struct lb_piece {
+	struct lb_fragment_key key;
+	struct lb_fragment first;
+};
+
+/* Whether the flow is known now: LB_SEND if so. */
+LB_APART int lb_fragment_join(struct lb_piece *piece)
+{
+	__u32 now = (__u32)(lb_now_ns() >> LB_TICK_SHIFT);
+	const struct lb_fragment *first;
+	struct lb_vip vip = {0};
+
+	if (!piece)
+		return LB_PASS;
+	vip.addr = piece->key.dst;
+	vip.family = piece->key.family;
+	if (!lb_vip_lookup(&vip))
+		return LB_PASS;
+	if (!(piece->first.flags & LB_FLOW_IS_LATER)) {
+		piece->first.seen_ticks = now;
+		lb_fragment_put(&piece->key, &piece->first);
+		return LB_SEND;
+	}
+	first = lb_fragment_lookup(&piece->key);
+	if (!first || now - first->seen_ticks > LB_FRAGMENT_TICKS)
+		return LB_DROP;
+	piece->first = *first;
+	return LB_SEND;
+}
+
+LB_INLINE int lb_fragment_resolve(struct lb_flow *f)
+{
+	struct lb_piece piece = {
+		.key = {.src = f->src, .dst = f->dst, .id = f->id, .proto = f->proto, .family = f->family},
+		.first = {.sport = f->sport, .dport = f->dport, .flags = f->flags},
+	};
+	int verdict = lb_fragment_join(&piece);
+
+	f->sport = piece.first.sport;
+	f->dport = piece.first.dport;
+	f->flags |= piece.first.flags;
+	return verdict;
+}
+
+#endif

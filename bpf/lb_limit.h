@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Who may send, and how much: prefixes and token buckets. A bucket is one word, the time up to which its tokens are spent (the
+ * "virtual scheduling" form of the generic cell rate algorithm, ITU-T I.371), exchanged without a lock: whoever loses an
+ * exchange is let through, so that cores in each other's way let a few more pass rather than fewer.
+ */
+#ifndef HF_BPF_LB_LIMIT_H
+#define HF_BPF_LB_LIMIT_H
+
+#include "bpf/lb_hash.h"
+
+/* Defined by the includer: what the maps hold, or NULL; the monotonic clock. */
+LB_INLINE const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix);
+LB_INLINE const struct lb_rules *lb_rules_at(__u32 service);
+LB_INLINE __u64 *lb_bucket_at(__u32 index);
+LB_INLINE const struct lb_config *lb_config_get(void);
+LB_INLINE __u64 lb_now_ns(void);
+
+LB_INLINE _Bool lb_bucket_spent(__u64 spent, const struct lb_limit *l, __u64 now)
+{
+	return spent > now && spent - now > l->burst_ns;
+}
+
+LB_INLINE void lb_bucket_spend(__u64 *bucket, __u64 spent, const struct lb_limit *l, __u64 now)
+{
+	__sync_val_compare_and_swap(bucket, spent, (spent > now ? spent : now) + l->interval_ns);
+}
+
+/* Takes a token; false if there is none. */
+LB_INLINE _Bool lb_bucket_take(__u32 index, const struct lb_limit *l, __u64 now)
+{
+	__u64 *bucket = lb_bucket_at(index);
+	__u64 spent;
+
+	if (!l->interval_ns || !bucket)
+		return 1;
+	spent = *(volatile __u64 *)bucket;
+	if (lb_bucket_spent(spent, l, now))
+		return 0;
+	lb_bucket_spend(bucket, spent, l, now);
+	return 1;
+}
+
+/* A token of a source: refused only if its buckets in both rows are spent. */
+LB_INLINE _Bool lb_source_take(const struct lb_config *cfg, const struct lb_address *prefix, __u32 purpose, const struct lb_limit *l,
+			       __u64 now)
+{
+	__u64 hash = lb_hash_address(cfg, prefix, purpose), spent_a, spent_b;
+	__u64 *a = lb_bucket_at(cfg->bucket_sources + ((__u32)hash & cfg->bucket_mask));
+	__u64 *b = lb_bucket_at(cfg->bucket_sources + cfg->bucket_mask + 1 + ((__u32)(hash >> 32) & cfg->bucket_mask));
+
+	if (!l->interval_ns || !a || !b)
+		return 1;
+	spent_a = *(volatile __u64 *)a;
+	spent_b = *(volatile __u64 *)b;
+	if (lb_bucket_spent(spent_a, l, now) && lb_bucket_spent(spent_b, l, now))
+		return 0;
+	lb_bucket_spend(a, spent_a, l, now);
+	lb_bucket_spend(b, spent_b, l, now);
+	return 1;
+}
+
+/* The first so many bits of an address. */
+LB_INLINE void lb_address_mask(struct lb_address *a, __u32 bits)
+{
+	for (__u32 i = 0; i < 4; i++) {
+		if (bits <= 32 * i)
+			a->word[i] = 0;
+		else if (bits < 32 * (i + 1))
+			a->word[i] &= LB_HTONL(~0u << (32 * (i + 1) - bits));
+	}
+}
+
+/* A packet that may begin a flow. 0, or the reason to drop it. */
+LB_APART int lb_limit_new(const struct lb_address *src, __u32 service)
+{
+	const struct lb_config *cfg = lb_config_get();
+	const struct lb_rules *rules = lb_rules_at(service);
+	__u64 now = lb_now_ns();
+	struct lb_address prefix;
+
+	if (!src || !cfg || !rules)
+		return LB_REASON_NONE;
+	prefix = *src;
+	lb_address_mask(&prefix, rules->source_bits);
+	/* The source first: what it is refused must not use up everybody's tokens. */
+	if (!lb_source_take(cfg, &prefix, service, &rules->source, now))
+		return LB_REASON_SOURCE_LIMIT;
+	if (!lb_bucket_take(LB_BUCKET_SERVICES + service, &rules->service, now))
+		return LB_REASON_SERVICE_LIMIT;
+	return LB_REASON_NONE;
+}
+
+/* Whether one more packet-too-big may be sent, here and to this address. */
+LB_APART int lb_limit_answer(const struct lb_address *to)
+{
+	const struct lb_config *cfg = lb_config_get();
+	__u64 now = lb_now_ns();
+
+	if (!to || !cfg)
+		return 0;
+	return lb_source_take(cfg, to, ~0u, &cfg->answers_source, now) && lb_bucket_take(LB_BUCKET_ANSWERS, &cfg->answers, now);
+}
+
+LB_INLINE _Bool lb_prefix_denies(const struct lb_service *s, const struct lb_flow *f, __u32 service)
+{
+	struct lb_prefix prefix = {.bits = f->family == LB_IP4 ? 64 : 160, .service = service, .addr = f->src};
+	const __u32 *rule = lb_prefix_lookup(&prefix);
+
+	return rule ? *rule == LB_PREFIX_DENY : s->flags & LB_SERVICE_DENY;
+}
+
+/* 0, or the reason to drop. What a service doesn't use isn't looked at. */
+LB_INLINE __u8 lb_refuse(const struct lb_service *s, const struct lb_flow *f, __u32 service)
+{
+	struct lb_address src = f->src;
+
+	if (s->flags & LB_SERVICE_PREFIXES && lb_prefix_denies(s, f, service))
+		return LB_REASON_PREFIX_DENIED;
+	if (s->flags & LB_SERVICE_LIMITS && !(f->flags & (LB_FLOW_IS_ERROR | LB_FLOW_IS_LATER)) &&
+	    (f->flags & LB_FLOW_IS_SYN || f->proto == LB_PROTO_UDP))
+		return (__u8)lb_limit_new(&src, service);
+	return LB_REASON_NONE;
+}
+
+#endif
