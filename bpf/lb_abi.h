@@ -225,7 +225,7 @@ struct lb_fragment_key {
 	struct lb_address src;
 	struct lb_address dst;
 	__be32 id;
-	__u8 proto;
+	__u8 proto; /* 0 in IPv6: its identification is the hosts' (RFC 8200), and the first fragment may have more extensions */
 	__u8 family;
 	__u8 unused[2];
 };
@@ -236,7 +236,8 @@ struct lb_fragment {
 	__be16 dport;
 	__u32 seen_ticks;
 	__u8 flags; /* of struct lb_flow */
-	__u8 unused[3];
+	__u8 proto;
+	__u8 unused[2];
 };
 static_assert(sizeof(struct lb_fragment) == 12, "map value");
 

@@ -48,13 +48,14 @@ LB_APART int lb_fragment_join(struct lb_piece *piece)
 LB_INLINE int lb_fragment_resolve(struct lb_flow *f)
 {
 	struct lb_piece piece = {
-		.key = {.src = f->src, .dst = f->dst, .id = f->id, .proto = f->proto, .family = f->family},
-		.first = {.sport = f->sport, .dport = f->dport, .flags = f->flags},
+		.key = {.src = f->src, .dst = f->dst, .id = f->id, .proto = f->family == LB_IP4 ? f->proto : 0, .family = f->family},
+		.first = {.sport = f->sport, .dport = f->dport, .flags = f->flags, .proto = f->proto},
 	};
 	int verdict = lb_fragment_join(&piece);
 
 	f->sport = piece.first.sport;
 	f->dport = piece.first.dport;
+	f->proto = piece.first.proto;
 	f->flags |= piece.first.flags;
 	return verdict;
 }

@@ -213,6 +213,14 @@ LB_INLINE int lb_parse_error(const struct lb_packet *p, struct lb_flow *f)
 	return 0;
 }
 
+/* Whether the first fragment of this datagram can be one of TCP or UDP. */
+LB_INLINE _Bool lb_may_have_ports(const struct lb_flow *f)
+{
+	if (f->family == LB_IP4)
+		return f->proto == LB_PROTO_TCP || f->proto == LB_PROTO_UDP;
+	return f->proto != LB_PROTO_ICMP6;
+}
+
 /* Fills *f, which the caller has zeroed. 0, or -1 if this is no packet that a service could be meant by. */
 LB_INLINE int lb_parse(const struct lb_packet *p, struct lb_flow *f)
 {
@@ -226,8 +234,10 @@ LB_INLINE int lb_parse(const struct lb_packet *p, struct lb_flow *f)
 		r = lb_parse_ip4(p, f, 0);
 	else if (type == LB_HTONS(LB_ETH_IP6))
 		r = lb_parse_ip6(p, f, 0);
-	if (r < 0 || f->flags & LB_FLOW_IS_LATER)
+	if (r < 0)
 		return r;
+	if (f->flags & LB_FLOW_IS_LATER)
+		return lb_may_have_ports(f) ? 0 : -1;
 	switch (f->proto) {
 	case LB_PROTO_TCP:
 		return lb_parse_tcp(p, f);
