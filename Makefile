@@ -107,7 +107,7 @@ bpf-absent:
 
 .PRECIOUS: build/bpf/%.bpf.o
 $(OUT)/tests/bpf/xdp.o: build/bpf/tests/bpf/lb_clock.skel.h
-$(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC))
+$(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC) daemon/base/hash.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
 
@@ -146,7 +146,7 @@ run: deps ## build, start three nodes on loopback, show a leader killed and noth
 	@exec $(OUT)/holdfast dev run --dir build/run
 
 test-build: test-deps
-	@$(SUBMAKE) BUILD=release all unit-tests test-tools
+	@$(SUBMAKE) BUILD=release all unit-tests test-tools bpf-tests
 	@$(SUBMAKE) BUILD=asan all unit-tests bpf-tests
 	@$(SUBMAKE) BUILD=tsan all
 	@$(SUBMAKE) BUILD=fuzz CC=clang fuzzers
@@ -156,11 +156,11 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf="tests/bpf/run build/asan" seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
-SUITES_LONG = fuzz="tests/fuzz/run 120" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
+SUITES_LONG = fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 
 test: test-build ## install what the tests need, build, run all suites (at most 20 minutes on two cores)

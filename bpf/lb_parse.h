@@ -119,7 +119,7 @@ LB_INLINE int lb_parse_fragment(const struct lb_packet *p, struct lb_flow *f)
 /* Steps over the extension headers (RFC 8200); -1 if there are too many, one is cut off, or it is a fragment of a fragment. */
 LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
 {
-	for (int i = 0; i < LB_EXTENSIONS_MAX; i++) {
+	for (int i = 0; i <= LB_EXTENSIONS_MAX; i++) {
 		const struct lb_ip6_extension *extension;
 
 		switch (f->proto) {

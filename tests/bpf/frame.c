@@ -271,11 +271,11 @@ static void build_gue(struct build *b, const struct layer *l, unsigned at)
 /* Moves what is kept to the end. */
 static void build_cut(struct build *b, const struct layer *l, unsigned at)
 {
-	size_t size = word(l, 1), all = built(b);
+	size_t size = word(l, 1);
 
 	(void)at;
-	if (size > all)
-		unknown(l, "more to keep than there is");
+	if (size > built(b))
+		return;
 	memmove(b->bytes + sizeof b->bytes - size, b->bytes + b->start, size);
 	b->start = sizeof b->bytes - size;
 }

@@ -13,7 +13,7 @@
  *   udp S D [nosum len=N]
  *   icmp TYPE CODE WORD     ICMP or ICMPv6, by the header in front; WORD is the second word
  *   gue PROTO [NEXT HOP...] GUE with private data if hops are named
- *   cut N                   of all that follows, only the first N bytes: what an ICMP error quotes
+ *   cut N                   of all that follows, at most the first N bytes: what an ICMP error quotes
  *   data N                  N bytes 0, 1, 2 ...
  *   hex BYTES
  */

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tests of the forwarding decision: `packets table` runs the table of packets through every plane that can run here. */
+/*
+ * The tests of the forwarding decision.
+ *
+ *   packets table                                        the table of packets through every plane that can run here
+ *   packets random --seed S --count N [--plant NAME]     random packets: every plane against the model
+ */
+#include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "tests/bpf/random.h"
 #include "tests/bpf/table.h"
 
 struct score {
@@ -19,29 +27,86 @@ static void run_cases(struct plane *p, const struct table_case *cases, unsigned 
 	}
 }
 
+static bool can_run(struct plane *p, struct score *score)
+{
+	if (p->open(p) == 0)
+		return true;
+	printf("SKIP packets in plane %s: %s\n", p->name, p->error);
+	score->skipped++;
+	return false;
+}
+
 static void run_table(struct plane *p, struct score *score)
 {
-	if (p->open(p) < 0) {
-		printf("SKIP the table of packets in plane %s: %s\n", p->name, p->error);
-		score->skipped++;
+	if (!can_run(p, score))
 		return;
-	}
 	run_cases(p, table_forward, table_forward_count, score);
 	run_cases(p, table_deliver, table_deliver_count, score);
 	run_cases(p, table_guard, table_guard_count, score);
 	p->close(p);
 }
 
+/* With a plant the test passes if a difference is found. */
+static void run_random(struct random_run *run, struct score *score)
+{
+	struct plane *planes[2];
+	unsigned count = 0;
+	int r;
+
+	if (can_run(&plane_host, score))
+		planes[count++] = &plane_host;
+	if (can_run(&plane_xdp, score))
+		planes[count++] = &plane_xdp;
+	r = random_compare(run, planes, count);
+	if (r < 0 || !r == !!run->plant) {
+		printf("FAIL random packets, seed %ju%s%s\n", (uintmax_t)run->seed, run->plant ? ", planted " : "",
+		       run->plant ? run->plant : "");
+		score->failed++;
+	} else {
+		score->passed++;
+	}
+	printf("random seed=%ju plant=%s pass=%u local=%u send=%u drop=%u\n", (uintmax_t)run->seed, run->plant ? run->plant : "none",
+	       run->counts[OUT_PASS], run->counts[OUT_LOCAL], run->counts[OUT_SEND], run->counts[OUT_DROP]);
+	for (unsigned i = 0; i < count; i++)
+		planes[i]->close(planes[i]);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: packets table | packets random --seed S --count N [--plant NAME]\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+						{"count", required_argument, NULL, 'c'},
+						{"plant", required_argument, NULL, 'p'},
+						{0}};
+	struct random_run run = {.seed = 1, .packets = 100000};
 	struct score score = {0};
 
-	if (argc != 2 || strcmp(argv[1], "table")) {
-		fprintf(stderr, "usage: packets table\n");
-		return 2;
+	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (o == 's')
+			run.seed = strtoull(optarg, NULL, 0);
+		else if (o == 'c')
+			run.packets = strtoull(optarg, NULL, 0);
+		else if (o == 'p')
+			run.plant = optarg;
+		else
+			return usage();
 	}
-	run_table(&plane_host, &score);
-	run_table(&plane_xdp, &score);
+	if (optind + 1 != argc)
+		return usage();
+	if (!strcmp(argv[optind], "table")) {
+		run_table(&plane_model, &score);
+		run_table(&plane_host, &score);
+		run_table(&plane_xdp, &score);
+	} else if (!strcmp(argv[optind], "random")) {
+		run_random(&run, &score);
+	} else {
+		return usage();
+	}
 	printf("%u passed, %u failed, %u skipped\n", score.passed, score.failed, score.skipped);
 	return score.failed > 0;
 }

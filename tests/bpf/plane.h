@@ -37,5 +37,8 @@ struct plane {
 extern struct plane plane_host, plane_xdp, plane_model;
 
 const char *outcome_name(enum outcome o);
+/* Whether a plane can have meant this by that. */
+bool outcome_equal(const struct plane *p, enum outcome a, enum outcome b);
+bool frame_equal(const struct frame *a, const struct frame *b);
 
 #endif

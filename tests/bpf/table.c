@@ -11,7 +11,7 @@ const char *outcome_name(enum outcome o)
 	return names[o];
 }
 
-static bool outcome_equal(const struct plane *p, enum outcome a, enum outcome b)
+bool outcome_equal(const struct plane *p, enum outcome a, enum outcome b)
 {
 	if (p->coarse && a == OUT_LOCAL)
 		a = OUT_PASS;
@@ -20,7 +20,7 @@ static bool outcome_equal(const struct plane *p, enum outcome a, enum outcome b)
 	return a == b;
 }
 
-static bool frame_equal(const struct frame *a, const struct frame *b)
+bool frame_equal(const struct frame *a, const struct frame *b)
 {
 	return a->size == b->size && !memcmp(a->bytes, b->bytes, a->size);
 }

@@ -12,6 +12,7 @@
 #define TO6_B1 "eth 2 34 / ip6 fd09::1 fd02::2 / "
 #define INNER "ip4 10.0.0.9 10.1.1.1 / "
 #define INNER6 "ip6 fd00::9 fd01::1 / "
+#define SIX "dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / "
 #define SYN "tcp 4242 80 S"
 #define ACK "tcp 4242 80 A / data 8"
 
@@ -113,8 +114,8 @@ const struct table_case table_forward[] = {
 	{"IPv6 extension headers are no obstacle",
 	 NULL,
 	 {SEND(CLIENT6 "hop 0 / route 2 / dest 1 / auth 4 / " SYN, TO6_B1 INNER6 "hop 0 / route 2 / dest 1 / auth 4 / " SYN),
-	  SEND(CLIENT6 "hop 100 / " SYN, TO6_B1 INNER6 "hop 100 / " SYN),
-	  PASS(CLIENT6 "dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / " SYN)}},
+	  SEND(CLIENT6 "hop 100 / " SYN, TO6_B1 INNER6 "hop 100 / " SYN), SEND(CLIENT6 SIX SYN, TO6_B1 INNER6 SIX SYN),
+	  PASS(CLIENT6 "dest 0 / " SIX SYN)}},
 	{"a frame longer than its packet keeps its padding",
 	 NULL,
 	 {SEND("eth 1 2 / ip4 10.0.0.9 10.1.1.1 len=40 / tcp 1 80 S / data 6",

@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reference: what a balancer must do with a packet, written as slowly and plainly as it goes, from the decisions and the RFCs.
+ * It includes nothing from bpf/: bytes are taken one by one, state is in lists that are searched from the start. What must be the
+ * same to the bit because balancers share it (the hash, which entry of a bucket is given up) is written down a second time.
+ */
+#include <string.h>
+
+#include "tests/bpf/plane.h"
+
+#define WAYS 4
+#define FRAGMENTS_MAX 4096
+
+struct packet {
+	struct world_address src, dst; /* of the flow: an ICMP error's are those of the packet it quotes, turned round */
+	struct world_address from;     /* whom to answer */
+	unsigned sport, dport, proto, tos, size;
+	size_t l3, l4;
+	unsigned long id;
+	bool fragment, later, syn, error;
+};
+
+enum stage {
+	EMPTY,
+	EMBRYONIC,
+	CONFIRMED,
+	DATAGRAM,
+};
+
+struct entry {
+	enum stage stage;
+	unsigned service, backend, seen, sport, dport;
+	struct world_address src;
+};
+
+struct fragment {
+	struct world_address src, dst;
+	unsigned long id;
+	unsigned key_proto, proto, sport, dport, seen;
+	bool syn;
+};
+
+static struct world world;
+static struct entry table[WORLD_BUCKETS][WAYS];
+static struct fragment fragments[FRAGMENTS_MAX];
+static unsigned fragment_count;
+static uint64_t spent_services[WORLD_SERVICES], spent_answers, spent_sources[2][WORLD_SOURCE_BUCKETS];
+static uint64_t now_ns;
+
+static unsigned ticks(void)
+{
+	return (unsigned)(now_ns / 1073741824);
+}
+
+/* ---- bytes ---- */
+
+static unsigned get16(const struct frame *f, size_t at)
+{
+	return (unsigned)f->bytes[at] << 8 | f->bytes[at + 1];
+}
+
+static unsigned long get32(const struct frame *f, size_t at)
+{
+	return (unsigned long)get16(f, at) << 16 | get16(f, at + 2);
+}
+
+static struct world_address get_address(const struct frame *f, size_t at, int version)
+{
+	struct world_address a = {.version = version};
+
+	memcpy(a.byte, f->bytes + at, version == 4 ? 4 : 16);
+	return a;
+}
+
+static bool same(const struct world_address *a, const struct world_address *b)
+{
+	return a->version == b->version && !memcmp(a->byte, b->byte, 16);
+}
+
+static void append(struct frame *f, const void *bytes, size_t size)
+{
+	memcpy(f->bytes + f->size, bytes, size);
+	f->size += size;
+}
+
+static void append16(struct frame *f, unsigned v)
+{
+	append(f, (uint8_t[]){(uint8_t)(v >> 8), (uint8_t)v}, 2);
+}
+
+static void append32(struct frame *f, unsigned long v)
+{
+	append16(f, (unsigned)(v >> 16) & 0xffff);
+	append16(f, (unsigned)v & 0xffff);
+}
+
+static unsigned checksum(const uint8_t *p, size_t size, unsigned long sum)
+{
+	for (size_t i = 0; i < size; i++)
+		sum += i % 2 ? p[i] : (unsigned long)p[i] * 256;
+	while (sum > 0xffff)
+		sum = sum % 65536 + sum / 65536;
+	return 0xffff - (unsigned)sum;
+}
+
+/* ---- what a packet is ---- */
+
+static bool parse_ip4(const struct frame *f, struct packet *p, bool quoted)
+{
+	size_t at = p->l3, header;
+
+	if (at + 20 > f->size || f->bytes[at] / 16 != 4)
+		return false;
+	header = f->bytes[at] % 16 * 4u;
+	p->size = get16(f, at + 2);
+	if (header < 20 || p->size < header || (!quoted && at + p->size > f->size))
+		return false;
+	p->tos = f->bytes[at + 1];
+	p->proto = f->bytes[at + 9];
+	p->src = get_address(f, at + 12, 4);
+	p->dst = get_address(f, at + 16, 4);
+	p->later = get16(f, at + 6) % 8192 != 0;
+	p->fragment = p->later || get16(f, at + 6) & 0x2000;
+	p->id = get16(f, at + 4);
+	p->l4 = at + header;
+	return true;
+}
+
+static bool is_extension(unsigned proto)
+{
+	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60;
+}
+
+static bool step_extension(const struct frame *f, struct packet *p)
+{
+	size_t at = p->l4;
+	unsigned proto = p->proto;
+
+	if (at + 2 > f->size)
+		return false;
+	if (proto == 44) {
+		if (at + 8 > f->size || p->fragment)
+			return false;
+		p->fragment = true;
+		p->later = get16(f, at + 2) / 8 != 0;
+		p->id = get32(f, at + 4);
+		p->l4 += 8;
+	} else if (proto == 51) {
+		p->l4 += (f->bytes[at + 1] + 2u) * 4;
+	} else {
+		p->l4 += (f->bytes[at + 1] + 1u) * 8;
+	}
+	p->proto = f->bytes[at];
+	return true;
+}
+
+static bool parse_ip6(const struct frame *f, struct packet *p, bool quoted)
+{
+	size_t at = p->l3;
+	unsigned steps = 0;
+
+	if (at + 40 > f->size || f->bytes[at] / 16 != 6)
+		return false;
+	p->size = 40 + get16(f, at + 4);
+	if (!quoted && at + p->size > f->size)
+		return false;
+	p->tos = get16(f, at) / 16 % 256;
+	p->proto = f->bytes[at + 6];
+	p->src = get_address(f, at + 8, 6);
+	p->dst = get_address(f, at + 24, 6);
+	p->l4 = at + 40;
+	while (!p->later && is_extension(p->proto))
+		if (++steps > 6 || !step_extension(f, p))
+			return false;
+	return true;
+}
+
+static bool parse_ip(const struct frame *f, struct packet *p, unsigned type, bool quoted)
+{
+	if (type == 0x0800)
+		return parse_ip4(f, p, quoted);
+	return type == 0x86dd && parse_ip6(f, p, quoted);
+}
+
+static bool parse_ports(const struct frame *f, struct packet *p)
+{
+	if ((p->proto != 6 && p->proto != 17) || p->l4 + (p->proto == 6 ? 20 : 8) > f->size)
+		return false;
+	p->sport = get16(f, p->l4);
+	p->dport = get16(f, p->l4 + 2);
+	p->syn = p->proto == 6 && (f->bytes[p->l4 + 13] & 0x12) == 2;
+	return true;
+}
+
+static bool parse_error(const struct frame *f, struct packet *p)
+{
+	bool v4 = p->src.version == 4;
+	struct packet quoted = {.l3 = p->l4 + 8};
+	unsigned type;
+
+	if (p->proto != (v4 ? 1u : 58u) || p->fragment || quoted.l3 > f->size)
+		return false;
+	type = f->bytes[p->l4];
+	if (v4 ? type != 3 && type != 11 && type != 12 : type < 1 || type > 4)
+		return false;
+	if (!parse_ip(f, &quoted, v4 ? 0x0800 : 0x86dd, true) || quoted.later || (quoted.proto != 6 && quoted.proto != 17))
+		return false;
+	if (!same(&quoted.src, &p->dst) || quoted.l4 + 4 > f->size)
+		return false;
+	p->src = quoted.dst;
+	p->proto = quoted.proto;
+	p->sport = get16(f, quoted.l4 + 2);
+	p->dport = get16(f, quoted.l4);
+	p->error = true;
+	return true;
+}
+
+static bool parse(const struct frame *f, struct packet *p)
+{
+	unsigned type;
+
+	if (f->size < 14)
+		return false;
+	type = get16(f, 12);
+	p->l3 = 14;
+	for (int tags = 0; tags < 2 && (type == 0x8100 || type == 0x88a8); tags++) {
+		if (p->l3 + 4 > f->size)
+			return false;
+		type = get16(f, p->l3 + 2);
+		p->l3 += 4;
+	}
+	if (!parse_ip(f, p, type, false))
+		return false;
+	p->from = p->src;
+	if (p->later)
+		return p->src.version == 4 ? p->proto == 6 || p->proto == 17 : p->proto != 58;
+	return parse_ports(f, p) || parse_error(f, p);
+}
+
+/* ---- fragments and services ---- */
+
+static bool is_vip(const struct world_address *a)
+{
+	for (unsigned i = 0; i < world.service_count; i++)
+		if (same(&world.service[i].vip, a))
+			return true;
+	return false;
+}
+
+static struct fragment *find_fragment(const struct packet *p)
+{
+	unsigned proto = p->src.version == 4 ? p->proto : 0;
+
+	for (unsigned i = 0; i < fragment_count; i++) {
+		struct fragment *g = &fragments[i];
+
+		if (same(&g->src, &p->src) && same(&g->dst, &p->dst) && g->id == p->id && g->key_proto == proto)
+			return g;
+	}
+	return NULL;
+}
+
+static enum outcome join_fragment(struct packet *p)
+{
+	struct fragment *g = find_fragment(p);
+
+	if (!is_vip(&p->dst))
+		return OUT_PASS;
+	if (!p->later) {
+		if (!g)
+			g = &fragments[fragment_count++ % FRAGMENTS_MAX];
+		*g = (struct fragment){p->src,   p->dst,  p->id, p->src.version == 4 ? p->proto : 0, p->proto, p->sport,
+				       p->dport, ticks(), p->syn};
+		return OUT_SEND;
+	}
+	if (!g || ticks() - g->seen > 28)
+		return OUT_DROP;
+	p->sport = g->sport;
+	p->dport = g->dport;
+	p->proto = g->proto;
+	p->syn = g->syn;
+	return OUT_SEND;
+}
+
+static struct world_service *find_service(const struct packet *p)
+{
+	for (int wildcard = 0; wildcard < 2; wildcard++)
+		for (unsigned i = 0; i < world.service_count; i++) {
+			struct world_service *s = &world.service[i];
+
+			if (same(&s->vip, &p->dst) && s->proto == p->proto && s->port == (wildcard ? 0 : p->dport))
+				return s;
+		}
+	return NULL;
+}
+
+/* ---- the hash, as bpf/lb_hash.h describes it ---- */
+
+static uint64_t mix_word(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0xff51afd7ed558ccdu;
+	return hash ^ hash >> 32;
+}
+
+static uint64_t mix_end(uint64_t hash)
+{
+	hash = (hash ^ world.secret[1]) * 0xc4ceb9fe1a85ec53u;
+	hash = (hash ^ hash >> 29) * 0xff51afd7ed558ccdu;
+	return hash ^ hash >> 32;
+}
+
+static uint64_t little(const uint8_t *p, unsigned size)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = size; i-- > 0;)
+		v = v << 8 | p[i];
+	return v;
+}
+
+static unsigned swapped(unsigned port)
+{
+	return port % 256 * 256 + port / 256;
+}
+
+static uint64_t hash_flow(const struct packet *p)
+{
+	uint64_t hash = world.secret[0];
+
+	for (int i = 0; i < (p->src.version == 4 ? 1 : 4); i++)
+		hash = mix_word(hash, little(p->src.byte + 4 * i, 4) << 32 | little(p->dst.byte + 4 * i, 4));
+	return mix_end(mix_word(hash, (uint64_t)swapped(p->sport) << 32 | (uint64_t)swapped(p->dport) << 16 | p->proto));
+}
+
+static uint64_t hash_address(const struct world_address *a, uint64_t hash)
+{
+	hash = mix_word(hash, little(a->byte, 4) << 32 | little(a->byte + 4, 4));
+	return mix_end(mix_word(hash, little(a->byte + 8, 4) << 32 | little(a->byte + 12, 4)));
+}
+
+/* ---- who may ---- */
+
+static bool in_prefix(const struct world_address *a, const struct world_prefix *prefix)
+{
+	for (unsigned bit = 0; bit < prefix->bits; bit++)
+		if ((a->byte[bit / 8] ^ prefix->addr.byte[bit / 8]) >> (7 - bit % 8) & 1)
+			return false;
+	return true;
+}
+
+static bool denied(const struct world_service *s, const struct packet *p)
+{
+	const struct world_prefix *longest = NULL;
+
+	for (unsigned i = 0; i < s->prefix_count; i++)
+		if (in_prefix(&p->src, &s->prefix[i]) && (!longest || s->prefix[i].bits > longest->bits))
+			longest = &s->prefix[i];
+	return longest ? longest->deny : s->deny;
+}
+
+static bool is_spent(uint64_t spent, const struct world_limit *l)
+{
+	return spent > now_ns && spent - now_ns > l->interval_ns * (l->burst - 1);
+}
+
+static void spend(uint64_t *spent, const struct world_limit *l)
+{
+	if (*spent < now_ns)
+		*spent = now_ns;
+	*spent += l->interval_ns;
+}
+
+static bool take(uint64_t *spent, const struct world_limit *l)
+{
+	if (!l->interval_ns)
+		return true;
+	if (is_spent(*spent, l))
+		return false;
+	spend(spent, l);
+	return true;
+}
+
+static bool take_source(const struct world_address *a, unsigned purpose, const struct world_limit *l)
+{
+	uint64_t hash = hash_address(a, mix_word(world.secret[0], purpose));
+	uint64_t *first = &spent_sources[0][hash % WORLD_SOURCE_BUCKETS];
+	uint64_t *second = &spent_sources[1][(hash >> 32) % WORLD_SOURCE_BUCKETS];
+
+	if (!l->interval_ns)
+		return true;
+	if (is_spent(*first, l) && is_spent(*second, l))
+		return false;
+	spend(first, l);
+	spend(second, l);
+	return true;
+}
+
+static const char *refuse(const struct world_service *s, const struct packet *p)
+{
+	unsigned n = (unsigned)(s - world.service);
+	struct world_address network = p->src;
+
+	if ((s->prefix_count || s->deny) && denied(s, p))
+		return "prefix_denied";
+	if ((!s->limit.interval_ns && !s->source_limit.interval_ns) || p->error || p->later || (p->proto == 6 && !p->syn))
+		return NULL;
+	for (unsigned bit = s->source_bits; bit < 128; bit++)
+		network.byte[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	if (!take_source(&network, n, &s->source_limit))
+		return "source_limit";
+	return take(&spent_services[n], &s->limit) ? NULL : "service_limit";
+}
+
+/* ---- whose it is ---- */
+
+static bool lives(const struct world_service *s, unsigned backend)
+{
+	return backend < s->backend_count && s->backend[backend].alive;
+}
+
+static unsigned idle_of(enum stage stage)
+{
+	return stage == EMBRYONIC ? world.embryonic_idle : stage == CONFIRMED ? world.flow_idle : world.udp_idle;
+}
+
+static bool expired(const struct entry *e)
+{
+	return ticks() - e->seen > idle_of(e->stage);
+}
+
+static bool entry_of(const struct entry *e, const struct world_service *s, const struct packet *p)
+{
+	return e->stage != EMPTY && e->service == (unsigned)(s - world.service) && same(&e->src, &p->src) && e->sport == p->sport &&
+	       e->dport == p->dport;
+}
+
+/* How old the last packet of an entry looks: a 64th of its idle time is not worth a store. */
+static void touch(struct entry *e, const struct packet *p)
+{
+	if (e->stage == EMBRYONIC && !p->syn) {
+		e->stage = CONFIRMED;
+		e->seen = ticks();
+	} else if (ticks() - e->seen > idle_of(e->stage) / 64) {
+		e->seen = ticks();
+	}
+}
+
+static struct entry *room(struct entry *bucket, const struct world_service *s, const struct packet *p)
+{
+	struct entry *oldest = NULL;
+
+	for (int i = 0; i < WAYS; i++)
+		if (entry_of(&bucket[i], s, p))
+			return &bucket[i];
+	for (int i = 0; i < WAYS; i++)
+		if (bucket[i].stage == EMPTY || expired(&bucket[i]))
+			return &bucket[i];
+	for (int i = 0; i < WAYS; i++)
+		if (bucket[i].stage != CONFIRMED && (!oldest || bucket[i].seen < oldest->seen))
+			oldest = &bucket[i];
+	return oldest;
+}
+
+static const struct world_slot *slot_of(const struct world_service *s, const struct packet *p)
+{
+	uint64_t hash = s->scheduler == WORLD_SOURCE ? hash_address(&p->src, world.secret[0]) : hash_flow(p);
+
+	return s->slot_count ? &s->slot[(hash >> 32) * s->slot_count >> 32] : NULL;
+}
+
+/* The first of these two that lives, or -1. */
+static int either(const struct world_service *s, unsigned a, unsigned b)
+{
+	return lives(s, a) ? (int)a : lives(s, b) ? (int)b : -1;
+}
+
+static int choose_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
+{
+	struct entry *bucket = table[(uint32_t)hash_flow(p) % WORLD_BUCKETS], *e;
+	bool before = p->proto == 17 ? ticks() - s->moved_ticks <= world.udp_idle : !p->syn;
+	int backend;
+
+	for (e = bucket; e < bucket + WAYS; e++)
+		if (entry_of(e, s, p) && !expired(e))
+			break;
+	if (e < bucket + WAYS && lives(s, e->backend)) {
+		touch(e, p);
+		return (int)e->backend;
+	}
+	backend = before ? either(s, slot->previous, slot->current) : either(s, slot->current, slot->previous);
+	e = room(bucket, s, p);
+	if (backend >= 0 && e)
+		*e = (struct entry){p->proto == 17 ? DATAGRAM : EMBRYONIC,
+				    (unsigned)(s - world.service),
+				    (unsigned)backend,
+				    ticks(),
+				    p->sport,
+				    p->dport,
+				    p->src};
+	return backend;
+}
+
+/* The backend, or -1; the hops that it goes with. */
+static int choose(const struct world_service *s, const struct packet *p, unsigned *hops, unsigned *hop_count)
+{
+	const struct world_slot *slot = slot_of(s, p);
+	int backend;
+
+	*hop_count = 0;
+	if (!slot)
+		return -1;
+	if (!slot->moved)
+		return lives(s, slot->current) ? (int)slot->current : -1;
+	if (p->proto == 17 && s->no_affinity)
+		return either(s, slot->current, slot->previous);
+	if (p->proto == 17 || !s->chain)
+		return choose_moved(s, p, slot);
+	backend = either(s, slot->current, slot->previous);
+	if (backend < 0 || p->syn)
+		return backend;
+	if (slot->between != (unsigned)backend && lives(s, slot->between))
+		hops[(*hop_count)++] = slot->between;
+	if (slot->previous != (unsigned)backend && lives(s, slot->previous) && !(*hop_count && hops[0] == slot->previous))
+		hops[(*hop_count)++] = slot->previous;
+	return backend;
+}
+
+/* ---- how it leaves ---- */
+
+/* Link header and tags of the frame that came, to this next hop. */
+static void start(struct frame *out, const struct frame *in, const struct packet *p, const uint8_t *next_hop, unsigned type)
+{
+	out->size = 0;
+	append(out, next_hop, 6);
+	append(out, in->bytes, 6);
+	append(out, in->bytes + 12, p->l3 - 14);
+	append16(out, type);
+}
+
+static void append_ip(struct frame *out, const struct world_address *src, const struct world_address *dst, unsigned proto, unsigned tos,
+		      size_t size)
+{
+	size_t at = out->size;
+
+	if (src->version == 4) {
+		append16(out, 0x4500 + tos);
+		append16(out, (unsigned)size + 20);
+		append32(out, 0x4000);
+		append16(out, 64 * 256 + proto);
+		append16(out, 0);
+		append(out, src->byte, 4);
+		append(out, dst->byte, 4);
+		unsigned sum = checksum(out->bytes + at, 20, 0);
+		out->bytes[at + 10] = (uint8_t)(sum / 256);
+		out->bytes[at + 11] = (uint8_t)sum;
+	} else {
+		append32(out, 0x60000000ul + ((unsigned long)tos << 20));
+		append16(out, (unsigned)size);
+		append16(out, proto * 256 + 64);
+		append(out, src->byte, 16);
+		append(out, dst->byte, 16);
+	}
+}
+
+static void tunnel(struct frame *out, const struct frame *in, const struct packet *p, const struct world_service *s,
+		   const struct world_backend *b, const unsigned *hops, unsigned hop_count)
+{
+	unsigned inner = p->from.version == 4 ? 4 : 41, each = b->addr.version == 4 ? 4 : 16;
+	unsigned chain = hop_count ? 4 + hop_count * each : 0, shim = s->delivery == WORLD_GUE ? 12 + chain : 0;
+	const struct world_address *src = b->addr.version == 4 ? &world.source4 : &world.source6;
+
+	start(out, in, p, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)b->mac}, b->addr.version == 4 ? 0x0800 : 0x86dd);
+	append_ip(out, src, &b->addr, shim ? 17 : inner, p->tos, p->size + shim);
+	if (shim) {
+		append16(out, 49152 + (unsigned)(hash_flow(p) % 16384));
+		append16(out, 6080);
+		append16(out, p->size + shim);
+		append16(out, 0);
+		append32(out, (unsigned long)(chain / 4) << 24 | (unsigned long)inner << 16);
+	}
+	if (chain)
+		append32(out, 1ul << 24 | (unsigned long)hop_count << 8);
+	for (unsigned i = 0; i < hop_count; i++)
+		append(out, s->backend[hops[i]].addr.byte, each);
+	append(out, in->bytes + p->l3, in->size - p->l3);
+}
+
+static bool answer(struct frame *out, const struct frame *in, const struct packet *p, unsigned mtu)
+{
+	bool v4 = p->src.version == 4;
+	size_t quote = v4 ? 548 : 1232, at;
+	unsigned long pseudo = 0;
+	unsigned sum;
+
+	if (in->size < p->l3 + quote)
+		return false;
+	start(out, in, p, in->bytes + 6, v4 ? 0x0800 : 0x86dd);
+	append_ip(out, &p->dst, &p->src, v4 ? 1 : 58, 0, quote + 8);
+	at = out->size;
+	append16(out, v4 ? 0x0304 : 0x0200);
+	append16(out, 0);
+	append32(out, mtu);
+	append(out, in->bytes + p->l3, quote);
+	if (!v4)
+		pseudo = 58 + quote + 8 + (0xffff - checksum(p->src.byte, 16, 0)) + (0xffff - checksum(p->dst.byte, 16, 0));
+	sum = checksum(out->bytes + at, quote + 8, pseudo);
+	out->bytes[at + 2] = (uint8_t)(sum / 256);
+	out->bytes[at + 3] = (uint8_t)sum;
+	return true;
+}
+
+static unsigned overhead(const struct world_service *s, const struct world_backend *b)
+{
+	unsigned outer = b->addr.version == 4 ? 20 : 40;
+
+	if (s->delivery == WORLD_DSR)
+		return 0;
+	if (s->delivery == WORLD_IPIP)
+		return outer;
+	return outer + 12 + (s->chain ? 4 + 2 * (b->addr.version == 4 ? 4 : 16) : 0);
+}
+
+static void drop(struct result *ret, const char *reason)
+{
+	ret->outcome = OUT_DROP;
+	ret->reason = reason;
+}
+
+static void deliver(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
+{
+	unsigned hops[2], hop_count;
+	int chosen = choose(s, p, hops, &hop_count);
+	const struct world_backend *b;
+	unsigned over;
+
+	if (chosen < 0) {
+		drop(ret, "no_backend");
+		return;
+	}
+	b = &s->backend[chosen];
+	if (b->local) {
+		ret->outcome = OUT_LOCAL;
+		return;
+	}
+	over = overhead(s, b);
+	ret->outcome = OUT_SEND;
+	if (p->size + over > b->mtu) {
+		if (p->error || p->later || !take_source(&p->src, 0xffffffff, &world.answers_source) ||
+		    !take(&spent_answers, &world.answers) || !answer(&ret->frame, in, p, b->mtu - over))
+			drop(ret, "too_big");
+	} else if (s->delivery == WORLD_DSR) {
+		memcpy(ret->frame.bytes, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)b->mac}, 6);
+		memcpy(ret->frame.bytes + 6, in->bytes, 6);
+	} else {
+		tunnel(&ret->frame, in, p, s, b, hops, hop_count);
+	}
+}
+
+static void model_run(struct plane *plane, const struct frame *in, struct result *ret)
+{
+	struct packet p = {0};
+	const struct world_service *s;
+	const char *reason;
+
+	(void)plane;
+	ret->outcome = OUT_PASS;
+	ret->reason = NULL;
+	ret->frame = *in;
+	if (!parse(in, &p))
+		return;
+	if (p.fragment && !p.error) {
+		enum outcome joined = join_fragment(&p);
+
+		if (joined == OUT_DROP)
+			drop(ret, "fragment_unknown");
+		if (joined != OUT_SEND)
+			return;
+	}
+	s = find_service(&p);
+	if (!s)
+		return;
+	reason = refuse(s, &p);
+	if (reason)
+		drop(ret, reason);
+	else
+		deliver(in, &p, s, ret);
+}
+
+/* ---- a plane ---- */
+
+static int model_open(struct plane *p)
+{
+	(void)p;
+	return 0;
+}
+
+static void model_close(struct plane *p)
+{
+	(void)p;
+}
+
+static void model_reload(struct plane *p, const struct world *w)
+{
+	(void)p;
+	world = *w;
+}
+
+static void model_load(struct plane *p, const struct world *w)
+{
+	memset(table, 0, sizeof table);
+	memset(spent_services, 0, sizeof spent_services);
+	memset(spent_sources, 0, sizeof spent_sources);
+	spent_answers = 0;
+	fragment_count = 0;
+	model_reload(p, w);
+}
+
+static void model_clock(struct plane *p, uint64_t now)
+{
+	(void)p;
+	now_ns = now * 1073741824;
+}
+
+struct plane plane_model = {
+	.name = "model",
+	.open = model_open,
+	.close = model_close,
+	.load = model_load,
+	.reload = model_reload,
+	.clock = model_clock,
+	.run = model_run,
+};

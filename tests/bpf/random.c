@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/bpf/random.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+#define PACKETS_A_WORLD 5000
+#define POOL 192
+
+/* A world, the frames that are sent into it, whole or mutated, and the time. */
+struct scene {
+	uint64_t dice;
+	uint64_t ticks;
+	struct world world;
+	struct frame pool[POOL];
+};
+
+static unsigned below(struct scene *s, unsigned bound)
+{
+	return (unsigned)rand_below(&s->dice, bound);
+}
+
+static bool one_in(struct scene *s, unsigned n)
+{
+	return below(s, n) == 0;
+}
+
+/* ---- worlds ---- */
+
+static void shuffle_slots(struct scene *s, struct world_service *v)
+{
+	unsigned moved = below(s, 3), owner = below(s, 5);
+
+	for (unsigned i = 0; i < v->slot_count; i++) {
+		struct world_slot *slot = &v->slot[i];
+
+		slot->current = below(s, 4) ? below(s, 4) : owner; /* 4 is no backend */
+		slot->moved = moved && (moved == 2 || one_in(s, 4));
+		slot->previous = slot->moved ? below(s, 4) : slot->current;
+		slot->between = slot->moved && one_in(s, 2) ? below(s, 4) : slot->current;
+	}
+	v->moved_ticks = (unsigned)s->ticks - below(s, 40);
+}
+
+static struct world_limit random_limit(struct scene *s)
+{
+	return one_in(s, 2) ? (struct world_limit){0} : (struct world_limit){1000000u << below(s, 10), 1 + below(s, 20)};
+}
+
+static void shuffle_service(struct scene *s, struct world_service *v)
+{
+	static const unsigned slots[] = {0, 1, 7, 61, 61, 61, WORLD_SLOTS};
+
+	v->scheduler = one_in(s, 3) ? WORLD_SOURCE : WORLD_MAGLEV;
+	v->delivery = (enum world_delivery[]){WORLD_IPIP, WORLD_IPIP, WORLD_GUE, WORLD_GUE, WORLD_DSR}[below(s, 5)];
+	v->slot_count = slots[below(s, 7)];
+	v->chain = v->delivery == WORLD_GUE && one_in(s, 2);
+	v->no_affinity = one_in(s, 3);
+	for (unsigned i = 0; i < v->backend_count; i++) {
+		v->backend[i].alive = !one_in(s, 6);
+		v->backend[i].local = one_in(s, 10);
+		v->backend[i].mtu = one_in(s, 3) ? 1400 + below(s, 100) : 1500;
+	}
+	v->prefix_count = one_in(s, 4) ? below(s, WORLD_PREFIXES + 1) : 0;
+	for (unsigned i = 0; i < v->prefix_count; i++)
+		v->prefix[i] = (struct world_prefix){world_address(v->vip.version == 4 ? "10.0.0.8" : "fd00::8"),
+						     (v->vip.version == 4 ? 24 : 120) + 2 * i + below(s, 2), one_in(s, 2)};
+	v->deny = one_in(s, 12);
+	v->limit = one_in(s, 4) ? random_limit(s) : (struct world_limit){0};
+	v->source_limit = one_in(s, 4) ? random_limit(s) : (struct world_limit){0};
+	v->source_bits = below(s, v->vip.version == 4 ? 33 : 129);
+	shuffle_slots(s, v);
+}
+
+static void shuffle_world(struct scene *s)
+{
+	struct world *w = &s->world;
+
+	world_init(w);
+	w->secret[0] = rand_next(&s->dice);
+	w->secret[1] = rand_next(&s->dice);
+	w->answers = random_limit(s);
+	w->answers_source = random_limit(s);
+	for (unsigned i = 0; i < w->service_count; i++)
+		shuffle_service(s, &w->service[i]);
+}
+
+/* What the daemon does while packets come: slots move, backends die and come back. */
+static void change_world(struct scene *s)
+{
+	struct world_service *v = &s->world.service[below(s, s->world.service_count)];
+
+	if (one_in(s, 2))
+		shuffle_slots(s, v);
+	else
+		v->backend[below(s, v->backend_count)].alive ^= 1;
+}
+
+/* ---- packets: words for frame_build() ---- */
+
+struct words {
+	char text[512];
+	size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct words *w, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	w->size += (size_t)vsnprintf(w->text + w->size, sizeof w->text - w->size, format, args);
+	va_end(args);
+}
+
+static void add_link(struct scene *s, struct words *w)
+{
+	add(w, "eth 1 2 / ");
+	for (unsigned tags = one_in(s, 4) ? 1 + below(s, 3) : 0; tags > 0; tags--)
+		add(w, "%s %u / ", one_in(s, 3) ? "qinq" : "vlan", below(s, 4096));
+}
+
+/* The services' addresses, their neighbours, few clients and ports, so that flows meet again. */
+static void add_address(struct scene *s, struct words *w, bool v6, bool vip)
+{
+	if (vip)
+		add(w, v6 ? "fd01::%u " : "10.1.1.%u ", one_in(s, 8) ? 3 : v6 ? 1 : 1 + below(s, 2));
+	else
+		add(w, v6 ? "fd00::%u " : "10.0.0.%u ", below(s, 16));
+}
+
+static unsigned service_port(struct scene *s, bool udp)
+{
+	return one_in(s, 10) ? below(s, 65536) : udp ? 53 : 80;
+}
+
+static unsigned data_size(struct scene *s)
+{
+	return one_in(s, 6) ? 1300 + below(s, 250) : below(s, 100);
+}
+
+static void add_transport(struct scene *s, struct words *w, bool from_client)
+{
+	static const char *const flags[] = {"S", "S", "A", "A", "PA", "SA", "R", "FA"};
+	bool udp = one_in(s, 3);
+	unsigned client = 4000 + below(s, 32), service = service_port(s, udp);
+
+	add(w, "%s %u %u ", udp ? "udp" : "tcp", from_client ? client : service, from_client ? service : client);
+	if (!udp)
+		add(w, "%s ", flags[below(s, 8)]);
+	add(w, "/ data %u", data_size(s));
+}
+
+static void add_ip(struct scene *s, struct words *w, bool v6, bool to_vip)
+{
+	add(w, v6 ? "ip6 " : "ip4 ");
+	add_address(s, w, v6, !to_vip);
+	add_address(s, w, v6, to_vip);
+	if (one_in(s, 4))
+		add(w, "tos=%u ", below(s, 256));
+	if (!v6 && one_in(s, 5))
+		add(w, "opt=%u ", below(s, 11));
+}
+
+static void add_extensions(struct scene *s, struct words *w)
+{
+	static const char *const names[] = {"hop", "route", "dest", "auth"};
+
+	for (unsigned n = one_in(s, 3) ? below(s, 8) : 0; n > 0; n--)
+		add(w, "%s %u / ", names[below(s, 4)], below(s, 5));
+}
+
+static void add_fragment(struct scene *s, struct words *w, bool v6)
+{
+	unsigned id = below(s, 6), proto = one_in(s, 3) ? 17 : 6;
+	bool first = one_in(s, 2);
+
+	if (v6)
+		add(w, "/ frag %u %u mf ", first ? 0 : 8 + 8 * below(s, 100), id);
+	else
+		add(w, "id=%u mf off=%u ", id, first ? 0 : 8 + 8 * below(s, 100));
+	if (first) {
+		add(w, "/ ");
+		add_transport(s, w, true);
+	} else {
+		add(w, "proto=%u / data %u", one_in(s, 8) ? 58 : proto, data_size(s));
+	}
+}
+
+static void add_error(struct scene *s, struct words *w, bool v6)
+{
+	static const unsigned types4[] = {3, 3, 11, 12, 5, 0, 8}, types6[] = {1, 2, 2, 3, 4, 5, 128};
+
+	add(w, "/ icmp %u %u 1400 / ", v6 ? types6[below(s, 7)] : types4[below(s, 7)], below(s, 6));
+	if (one_in(s, 3))
+		add(w, "cut %u / ", 28 + below(s, 21));
+	add_ip(s, w, v6, false);
+	add(w, "/ ");
+	add_transport(s, w, false);
+}
+
+static void random_frame(struct scene *s, struct frame *f)
+{
+	struct words w = {.size = 0};
+	bool v6 = one_in(s, 3);
+
+	add_link(s, &w);
+	add_ip(s, &w, v6, true);
+	switch (below(s, 8)) {
+	case 0:
+		add_fragment(s, &w, v6);
+		break;
+	case 1:
+		add_error(s, &w, v6);
+		break;
+	default:
+		add(&w, "/ ");
+		if (v6)
+			add_extensions(s, &w);
+		add_transport(s, &w, true);
+	}
+	frame_build(f, w.text);
+}
+
+/* Bytes changed, mostly in the headers; cut off; made longer. The kernel takes no frame shorter than Ethernet's header. */
+static void mutate(struct scene *s, struct frame *f)
+{
+	for (unsigned n = below(s, 4); n > 0; n--) {
+		size_t at = below(s, one_in(s, 4) || f->size < 80 ? (unsigned)f->size : 80);
+
+		f->bytes[at] = one_in(s, 2) ? (uint8_t)below(s, 256) : f->bytes[at] ^ (uint8_t)(1 << below(s, 8));
+	}
+	if (one_in(s, 4))
+		f->size = 14 + below(s, (unsigned)f->size - 13);
+	else if (one_in(s, 8) && f->size + 64 < FRAME_MAX)
+		f->size += below(s, 64);
+}
+
+/* ---- mistakes, made in the world that the planes get and the model doesn't ---- */
+
+static void plant_miss_to_current(struct world_service *v)
+{
+	for (unsigned i = 0; i < v->slot_count; i++)
+		v->slot[i].previous = v->slot[i].current;
+}
+
+static void plant_mtu_off_by_one(struct world_service *v)
+{
+	for (unsigned i = 0; i < v->backend_count; i++)
+		v->backend[i].mtu++;
+}
+
+static void plant_hop_lost(struct world_service *v)
+{
+	for (unsigned i = 0; i < v->slot_count; i++)
+		v->slot[i].between = v->slot[i].current;
+}
+
+static void plant_move_tick_late(struct world_service *v)
+{
+	v->moved_ticks++;
+}
+
+static const struct {
+	const char *name;
+	void (*plant)(struct world_service *v);
+} plants[] = {
+	{"miss-to-current", plant_miss_to_current},
+	{"mtu-off-by-one", plant_mtu_off_by_one},
+	{"hop-lost", plant_hop_lost},
+	{"move-tick-late", plant_move_tick_late},
+};
+
+static int find_plant(const char *name)
+{
+	for (unsigned i = 0; i < sizeof plants / sizeof *plants; i++)
+		if (!strcmp(plants[i].name, name))
+			return (int)i;
+	for (unsigned i = 0; i < sizeof plants / sizeof *plants; i++)
+		puts(plants[i].name);
+	return -EINVAL;
+}
+
+/* ---- the comparison ---- */
+
+static void tell(struct scene *s, int plant, struct plane **planes, unsigned count, bool fresh)
+{
+	struct world planted = s->world;
+
+	for (unsigned i = 0; plant >= 0 && i < planted.service_count; i++)
+		plants[plant].plant(&planted.service[i]);
+	(fresh ? plane_model.load : plane_model.reload)(&plane_model, &s->world);
+	for (unsigned i = 0; i < count; i++)
+		(fresh ? planes[i]->load : planes[i]->reload)(planes[i], &planted);
+}
+
+static bool agree(struct plane *p, const struct frame *in, const struct result *want)
+{
+	static struct result got;
+
+	p->run(p, in, &got);
+	if (!outcome_equal(p, got.outcome, want->outcome)) {
+		fprintf(stderr, "%s: %s %s, the model: %s %s\n", p->name, outcome_name(got.outcome), got.reason ? got.reason : "",
+			outcome_name(want->outcome), want->reason ? want->reason : "");
+	} else if (want->outcome == OUT_DROP) {
+		if (!strcmp(got.reason, want->reason))
+			return true;
+		fprintf(stderr, "%s: dropped for %s, the model: %s\n", p->name, got.reason, want->reason);
+	} else {
+		if (frame_equal(&got.frame, &want->frame))
+			return true;
+		fprintf(stderr, "%s: other bytes than the model's\n", p->name);
+		frame_print(&got.frame, p->name);
+		frame_print(&want->frame, "model");
+	}
+	frame_print(in, "in");
+	return false;
+}
+
+static void pass_time(struct scene *s, struct plane **planes, unsigned count)
+{
+	s->ticks += one_in(s, 50) ? below(s, 9000) : one_in(s, 3) ? below(s, 30) : 0;
+	plane_model.clock(&plane_model, s->ticks);
+	for (unsigned i = 0; i < count; i++)
+		planes[i]->clock(planes[i], s->ticks);
+}
+
+static bool one_packet(struct scene *s, struct random_run *run, struct plane **planes, unsigned count)
+{
+	static struct result want;
+	struct frame in = s->pool[below(s, POOL)];
+
+	if (one_in(s, 2))
+		mutate(s, &in);
+	plane_model.run(&plane_model, &in, &want);
+	run->counts[want.outcome]++;
+	for (unsigned i = 0; i < count; i++)
+		if (!agree(planes[i], &in, &want))
+			return false;
+	return true;
+}
+
+int random_compare(struct random_run *run, struct plane **planes, unsigned count)
+{
+	static struct scene s;
+	int plant = run->plant ? find_plant(run->plant) : -1;
+
+	if (run->plant && plant < 0)
+		return plant;
+	s = (struct scene){.dice = run->seed, .ticks = 100000};
+	for (uint64_t n = 0; n < run->packets; n++) {
+		bool fresh = n % PACKETS_A_WORLD == 0;
+
+		if (fresh) {
+			shuffle_world(&s);
+			for (unsigned i = 0; i < POOL; i++)
+				random_frame(&s, &s.pool[i]);
+		} else if (n % 250 == 0) {
+			change_world(&s);
+		}
+		if (fresh || n % 250 == 0)
+			tell(&s, plant, planes, count, fresh);
+		if (n % 20 == 0)
+			pass_time(&s, planes, count);
+		if (!one_packet(&s, run, planes, count)) {
+			fprintf(stderr, "packet %ju differs; again with: random --seed %ju --count %ju%s%s\n", (uintmax_t)n,
+				(uintmax_t)run->seed, (uintmax_t)n + 1, plant >= 0 ? " --plant " : "", plant >= 0 ? run->plant : "");
+			return 1;
+		}
+	}
+	return 0;
+}
