@@ -35,6 +35,8 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 # What holdfastd and the simulator share: everything behind the seam.
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
+# holdfast-lbd's; holdfastd and the simulator have none of it.
+LB_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c))
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c
@@ -74,7 +76,7 @@ $(OUT)/holdfast-sim: $(call obj,$(DAEMON_SRC) $(SIM_SRC))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lm
 
 # For tests and fuzzers, which take out of it what they name.
-$(OUT)/daemon.a: $(call obj,$(DAEMON_SRC) daemon/config.c io/timer.c)
+$(OUT)/daemon.a: $(call obj,$(DAEMON_SRC) $(LB_SRC) daemon/config.c io/timer.c)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
