@@ -113,6 +113,13 @@ $(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC) daemon/base/hash.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
 
+# The rig is bench/lb_rig.bpf.c; the program that drives it is not called when there is no BPF.
+$(OUT)/bench/lb.o: build/bpf/bench/lb_rig.skel.h build/bpf/bpf/lb_xdp.skel.h
+$(OUT)/bench/lb: $(call obj,bench/lb.c) $(OUT)/daemon.a
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(OUT)/daemon.a -lbpf
+
+bench-lb: $(OUT)/bench/lb
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets)
 unit-tests: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
@@ -222,4 +229,4 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all bpf-absent bpf-tests deps test-deps run test-build test test-long sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
+.PHONY: all bench-lb bpf-absent bpf-tests deps test-deps run test-build test test-long sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools

@@ -31,13 +31,25 @@ LB_INLINE __u64 lb_flow_load(const struct lb_flow_entry *e)
 	return *(const volatile __u64 *)&e->state;
 }
 
-LB_INLINE _Bool lb_flow_key_equal(const struct lb_flow_key *a, const struct lb_flow_key *b)
+LB_INLINE struct lb_flow_key lb_flow_key_of(const struct lb_flow *f, __u32 service)
 {
-	__u64 differ = (__u64)(a->service ^ b->service) | (__u64)(a->sport ^ b->sport) | (__u64)(a->dport ^ b->dport);
+	return (struct lb_flow_key){{
+		(__u64)f->src.word[1] << 32 | f->src.word[0],
+		(__u64)f->src.word[3] << 32 | f->src.word[2],
+		(__u64)service << 32 | (__u32)f->sport << 16 | f->dport,
+	}};
+}
 
-	for (int i = 0; i < 4; i++)
-		differ |= a->src.word[i] ^ b->src.word[i];
-	return !differ;
+/* 1 if the keys are equal, else 0, without a branch: see lb_flow_find(). */
+LB_INLINE __u64 lb_flow_key_equal(const struct lb_flow_key *a, const struct lb_flow_key *b)
+{
+	__u64 differ = (a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) | (a->word[2] ^ b->word[2]);
+
+	differ |= -differ;
+#ifdef __bpf__
+	asm volatile("" : "+r"(differ)); /* else it is made a comparison again, and that a branch */
+#endif
+	return ~differ >> 63;
 }
 
 LB_INLINE __u32 lb_flow_idle(const struct lb_config *cfg, struct lb_flow_state s)
@@ -50,20 +62,26 @@ LB_INLINE _Bool lb_flow_live(const struct lb_config *cfg, struct lb_flow_state s
 	return s.stage >= LB_FLOW_EMBRYONIC && now - s.seen_ticks <= lb_flow_idle(cfg, s);
 }
 
-/* The entry of a key, its state in *ret_word; NULL if there is none or it has expired. */
+/*
+ * The entry of a key, its state in *ret_word; NULL if there is none or it has expired. Which of the entries it is can't be
+ * predicted, and the bucket is seldom in the cache: a branch a way would be taken wrongly and wait for memory, and nothing of the next
+ * packet would be done meanwhile. So the way is computed, and the only branch is whether there is one.
+ */
 LB_INLINE struct lb_flow_entry *lb_flow_find(const struct lb_config *cfg, struct lb_flow_bucket *b, const struct lb_flow_key *key,
 					     __u32 now, union lb_flow_word *ret_word)
 {
-	for (int i = 0; i < LB_FLOW_WAYS; i++) {
-		struct lb_flow_entry *e = &b->entry[i];
-		union lb_flow_word w = {.whole = lb_flow_load(e)};
+	struct lb_flow_entry *e;
+	__u64 found = 0;
 
-		if (lb_flow_key_equal(&e->key, key) && lb_flow_live(cfg, w.s, now) && lb_flow_load(e) == w.whole) {
-			*ret_word = w;
-			return e;
-		}
-	}
-	return (void *)0;
+	for (int i = 0; i < LB_FLOW_WAYS; i++)
+		found |= (__u64)(i + 1) * lb_flow_key_equal(&b->entry[i].key, key);
+	if (!found)
+		return (void *)0;
+	e = &b->entry[(found - 1) & (LB_FLOW_WAYS - 1)];
+	ret_word->whole = lb_flow_load(e);
+	if (!lb_flow_key_equal(&e->key, key) || !lb_flow_live(cfg, ret_word->s, now) || lb_flow_load(e) != ret_word->whole)
+		return (void *)0;
+	return e;
 }
 
 /* A packet of a known flow: a packet behind the first confirms it. The time is stored when it is a 64th of the idle time old,

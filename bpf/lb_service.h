@@ -12,12 +12,16 @@ LB_INLINE const struct lb_service *lb_service_at(__u32 index);
 /* The number of the service that a flow is for, or NULL. */
 LB_INLINE const __u32 *lb_service_find(const struct lb_config *cfg, const struct lb_flow *f)
 {
-	struct lb_vip vip = {.addr = f->dst, .port = f->dport, .proto = f->proto, .family = f->family};
-	const __u32 *index = lb_vip_lookup(&vip);
+	struct lb_vip vip = {.addr = f->dst};
+	__u32 any_port = (__u32)f->proto << 16 | (__u32)f->family << 24, port = any_port | f->dport;
+	const __u32 *index;
 
+	/* As one word: the map hashes words, and what was stored in parts is late for that. */
+	__builtin_memcpy(&vip.port, &port, sizeof port);
+	index = lb_vip_lookup(&vip);
 	if (index || !cfg->wildcards)
 		return index;
-	vip.port = 0;
+	__builtin_memcpy(&vip.port, &any_port, sizeof any_port);
 	return lb_vip_lookup(&vip);
 }
 

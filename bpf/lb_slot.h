@@ -49,6 +49,7 @@ struct lb_decision {
 /* A flow through a moved slot, and the backend that it gets. */
 struct lb_moved {
 	struct lb_flow_key key;
+	__u32 service;
 	struct lb_slot slot;
 	__u32 hash;
 	__u8 udp;
@@ -126,7 +127,7 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 
 	if (!m || !cfg)
 		return 0;
-	s = lb_service_at(m->key.service);
+	s = lb_service_at(m->service);
 	bucket = lb_flow_bucket_at(m->hash & cfg->flow_mask);
 	if (!s || !bucket)
 		return 0;
@@ -172,7 +173,8 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		return lb_backend_alive(s, slot.s.current);
 	}
 	m = (struct lb_moved){
-		.key = {.src = f->src, .service = d->service, .sport = f->sport, .dport = f->dport},
+		.key = lb_flow_key_of(f, d->service),
+		.service = d->service,
 		.slot = slot.s,
 		.hash = (__u32)hash,
 		.udp = f->proto == LB_PROTO_UDP,
