@@ -7,7 +7,7 @@
  *   EMBRYONIC --a later packet, compare-and-swap--> CONFIRMED
  *
  * A reader loads the state, compares the key and loads the state again; `turn` differs if the entry was taken in
- * between. Whoever loses an exchange does without: the packet goes where a miss would send it, which is where the
+ * between. Whoever finds no room or loses an exchange does without: its SYN too goes to previous, which is where the
  * flow's other packets go as long as nothing is recorded.
  *
  * A confirmed flow is never evicted, only expires; embryonic entries and datagrams make room for each other, oldest
@@ -111,9 +111,9 @@ LB_INLINE __u64 lb_flow_rank(const struct lb_config *cfg, const struct lb_flow_e
 	return w.s.stage == LB_FLOW_CONFIRMED ? 0 : 1 + (__u64)(now - w.s.seen_ticks);
 }
 
-/* Records that a flow went to a backend. Without room, or when another core takes the entry first, nothing is. */
-LB_INLINE void lb_flow_put(const struct lb_config *cfg, struct lb_flow_bucket *b, const struct lb_flow_key *key, __u16 backend, __u8 stage,
-			   __u32 now)
+/* Records that a flow went to a backend. False: there was no room, or another core took the entry first. */
+LB_INLINE _Bool lb_flow_put(const struct lb_config *cfg, struct lb_flow_bucket *b, const struct lb_flow_key *key, __u16 backend, __u8 stage,
+			    __u32 now)
 {
 	union lb_flow_word best = {0}, next = {0};
 	__u64 best_rank = 0;
@@ -130,16 +130,17 @@ LB_INLINE void lb_flow_put(const struct lb_config *cfg, struct lb_flow_bucket *b
 		}
 	}
 	if (!best_rank)
-		return;
+		return 0;
 	next.s = (struct lb_flow_state){.stage = LB_FLOW_BUSY, .turn = best.s.turn + 1};
 	way &= LB_FLOW_WAYS - 1;
 	if (__sync_val_compare_and_swap(&b->entry[way].state, best.whole, next.whole) != best.whole)
-		return;
+		return 0;
 	b->entry[way].key = *key;
 	next.s.backend = backend;
 	next.s.stage = stage;
 	next.s.seen_ticks = now;
 	*(volatile __u64 *)&b->entry[way].state = next.whole;
+	return 1;
 }
 
 #endif

@@ -32,7 +32,7 @@ LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct
 
 	if (lb_parse(p, f) < 0)
 		return LB_PASS;
-	if (f->flags & LB_FLOW_IS_FRAGMENT && !(f->flags & LB_FLOW_IS_ERROR)) {
+	if (f->flags & LB_FLOW_IS_FRAGMENT) {
 		int verdict = lb_fragment_resolve(f);
 
 		if (verdict == LB_DROP)

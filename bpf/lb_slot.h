@@ -142,8 +142,9 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	}
 	if (!lb_moved_first(s, m, lb_began_before(cfg, s, m, now)))
 		return 0;
-	lb_flow_put(cfg, bucket, &m->key, (__u16)m->backend, m->udp ? LB_FLOW_DATAGRAM : LB_FLOW_EMBRYONIC, now);
-	return 1;
+	if (lb_flow_put(cfg, bucket, &m->key, (__u16)m->backend, m->udp ? LB_FLOW_DATAGRAM : LB_FLOW_EMBRYONIC, now) || m->udp)
+		return 1;
+	return lb_moved_first(s, m, 1); /* [flow table]: with nothing recorded, the flow's next packet goes there */
 }
 
 /* The backend, its number and the reason for it in *d; NULL if there is none. */

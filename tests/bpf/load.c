@@ -104,7 +104,7 @@ void load_world(const struct load *l, const struct world *w)
 {
 	*l->config = (struct lb_config){
 		.abi = LB_ABI,
-		.flow_mask = WORLD_BUCKETS - 1,
+		.flow_mask = w->buckets - 1,
 		.secret = {w->secret[0], w->secret[1]},
 		.idle_ticks =
 			{[LB_FLOW_EMBRYONIC] = w->embryonic_idle, [LB_FLOW_CONFIRMED] = w->flow_idle, [LB_FLOW_DATAGRAM] = w->udp_idle},

@@ -476,7 +476,7 @@ static int either(const struct world_service *s, unsigned a, unsigned b)
 
 static int choose_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
 {
-	struct entry *bucket = table[(uint32_t)hash_flow(p) % WORLD_BUCKETS], *e;
+	struct entry *bucket = table[(uint32_t)hash_flow(p) % world.buckets], *e;
 	bool before = p->proto == 17 ? ticks() - s->moved_ticks <= world.udp_idle : !p->syn;
 	int backend;
 
@@ -489,6 +489,8 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 	}
 	backend = before ? either(s, slot->previous, slot->current) : either(s, slot->current, slot->previous);
 	e = room(bucket, s, p);
+	if (!e && p->proto != 17)
+		return either(s, slot->previous, slot->current);
 	if (backend >= 0 && e)
 		*e = (struct entry){p->proto == 17 ? DATAGRAM : EMBRYONIC,
 				    (unsigned)(s - world.service),

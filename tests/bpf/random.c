@@ -83,6 +83,7 @@ static void shuffle_world(struct scene *s)
 	world_init(w);
 	w->secret[0] = rand_next(&s->dice);
 	w->secret[1] = rand_next(&s->dice);
+	w->buckets = one_in(s, 4) ? 1u << below(s, 4) : WORLD_BUCKETS;
 	w->answers = random_limit(s);
 	w->answers_source = random_limit(s);
 	for (unsigned i = 0; i < w->service_count; i++)

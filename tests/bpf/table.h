@@ -5,7 +5,7 @@
 
 #include "tests/bpf/plane.h"
 
-#define STEPS_MAX 8
+#define STEPS_MAX 12
 
 struct step {
 	const char *in; /* a frame, see frame.h; NULL ends the case */

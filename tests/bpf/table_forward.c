@@ -13,6 +13,8 @@
 #define INNER "ip4 10.0.0.9 10.1.1.1 / "
 #define INNER6 "ip6 fd00::9 fd01::1 / "
 #define SIX "dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / dest 0 / "
+#define TWO "ip4 10.0.0.9 10.1.1.2 / "
+#define OTHER(n) "ip4 10.0.0." n " 10.1.1.1 / "
 #define SYN "tcp 4242 80 S"
 #define ACK "tcp 4242 80 A / data 8"
 
@@ -78,6 +80,24 @@ static void backend_1_is_local(struct world *w)
 		w->service[i].backend[1].local = true;
 }
 
+static void one_bucket(struct world *w)
+{
+	move_0_to_1(w);
+	w->buckets = 1;
+}
+
+/* Owners all over the slots. */
+static void by_source(struct world *w)
+{
+	w->service[0].scheduler = WORLD_SOURCE;
+	for (unsigned i = 0; i < w->service[0].slot_count; i++)
+		w->service[0].slot[i].current = i % 4;
+}
+
+/* The client of this number begins a connection, and goes on with it, on the current backend. */
+#define BEGIN(n) SEND("eth 1 2 / " OTHER(n) SYN, TO_B1 OTHER(n) SYN)
+#define CONFIRM(n) BEGIN(n), SEND("eth 1 2 / " OTHER(n) ACK, TO_B1 OTHER(n) ACK)
+
 const struct table_case table_forward[] = {
 	{"a TCP packet to a VIP goes to its slot's backend in IPIP",
 	 NULL,
@@ -128,7 +148,7 @@ const struct table_case table_forward[] = {
 	{"garbage passes unchanged",
 	 NULL,
 	 {PASS("hex 0200000000020200000000010800"), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 len=400 / " SYN),
-	  PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ihl=4 / " SYN), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ihl=15 / " SYN),
+	  PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.2 ihl=4 / " SYN), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ihl=15 / " SYN),
 	  PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 ver=6 / " SYN), PASS("eth 1 2 / ip4 10.0.0.9 10.1.1.1 proto=6 / hex 109200500000000000"),
 	  PASS("eth 1 2 / ip6 fd00::9 fd01::1 len=2000 / " SYN)}},
 	{"[slot] unmoved: the slot answers whatever the packet is", NULL, {SEND(CLIENT ACK, TO_B1 INNER ACK)}},
@@ -163,6 +183,37 @@ const struct table_case table_forward[] = {
 	{"[flow table] a SYN that hits a live entry keeps its backend",
 	 move_0_to_1,
 	 {SEND(CLIENT ACK, TO_B0 INNER ACK), SEND(CLIENT SYN, TO_B0 INNER SYN)}},
+	{"[flow table] a SYN-ACK begins nothing", move_0_to_1, {SEND(CLIENT "tcp 4242 80 SA", TO_B0 INNER "tcp 4242 80 SA")}},
+	{"[flow table] embryonic entries don't evict confirmed ones; no room: previous, for the SYN too",
+	 one_bucket,
+	 {CONFIRM("11"), CONFIRM("12"), CONFIRM("13"), CONFIRM("14"), SEND("eth 1 2 / " OTHER("15") SYN, TO_B0 OTHER("15") SYN),
+	  SEND("eth 1 2 / " OTHER("15") ACK, TO_B0 OTHER("15") ACK), SEND("eth 1 2 / " OTHER("11") SYN, TO_B1 OTHER("11") SYN)}},
+	{"[flow table] embryonic entries make room for each other, the oldest first",
+	 one_bucket,
+	 {BEGIN("11"), BEGIN("12"), BEGIN("13"), BEGIN("14"), BEGIN("15"), SEND("eth 1 2 / " OTHER("12") ACK, TO_B1 OTHER("12") ACK),
+	  SEND("eth 1 2 / " OTHER("11") ACK, TO_B0 OTHER("11") ACK)}},
+	{"[flow table] whole keys are compared: the service",
+	 one_bucket,
+	 {SEND(CLIENT ACK, TO_B0 INNER ACK),
+	  SEND("eth 1 2 / " TWO "tcp 4242 80 S", "eth 2 34 / ip6 fd09::1 fd02::2 / " TWO "tcp 4242 80 S")}},
+	{"[flow table] whole keys are compared: the ports",
+	 one_bucket,
+	 {SEND("eth 1 2 / " TWO "tcp 4242 81 A", "eth 2 33 / ip6 fd09::1 fd02::1 / " TWO "tcp 4242 81 A"),
+	  SEND("eth 1 2 / " TWO "tcp 4242 82 S", "eth 2 34 / ip6 fd09::1 fd02::2 / " TWO "tcp 4242 82 S"),
+	  SEND("eth 1 2 / " TWO "tcp 4243 81 S", "eth 2 34 / ip6 fd09::1 fd02::2 / " TWO "tcp 4243 81 S")}},
+	{"[flow table] whole keys are compared: each word of the source",
+	 one_bucket,
+	 {SEND(CLIENT6 ACK, "eth 2 33 / ip6 fd09::1 fd02::1 / " INNER6 ACK),
+	  SEND("eth 1 2 / ip6 fd00::8 fd01::1 / " SYN, TO6_B1 "ip6 fd00::8 fd01::1 / " SYN),
+	  SEND("eth 1 2 / ip6 fd00::1:0:9 fd01::1 / " SYN, TO6_B1 "ip6 fd00::1:0:9 fd01::1 / " SYN),
+	  SEND("eth 1 2 / ip6 fd00:0:1::9 fd01::1 / " SYN, TO6_B1 "ip6 fd00:0:1::9 fd01::1 / " SYN),
+	  SEND("eth 1 2 / ip6 fe00::9 fd01::1 / " SYN, TO6_B1 "ip6 fe00::9 fd01::1 / " SYN)}},
+	{"[schedulers] by source: all flows of a client to one backend",
+	 by_source,
+	 {SEND(CLIENT "tcp 4242 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4242 80 S"),
+	  SEND(CLIENT "tcp 4243 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4243 80 S"),
+	  SEND(CLIENT "tcp 4244 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4244 80 S"),
+	  SEND(CLIENT "tcp 4245 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4245 80 S")}},
 	{"[flow table] an embryonic entry expires, a confirmed one lives for flow_idle",
 	 move_0_to_1,
 	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B0 INNER ACK, .wait = 57), SEND(CLIENT ACK, TO_B0 INNER ACK),

@@ -46,6 +46,7 @@ void world_init(struct world *w)
 	memset(w, 0, sizeof *w);
 	w->secret[0] = 0x0123456789abcdefu;
 	w->secret[1] = 0xfedcba9876543210u;
+	w->buckets = WORLD_BUCKETS;
 	w->flow_idle = 7200;
 	w->udp_idle = 28;
 	w->embryonic_idle = 56;
