@@ -108,6 +108,7 @@ bpf-absent:
 	@echo "  The BPF programs are skipped: they take clang, bpftool and libbpf-dev (make deps)"
 
 .PRECIOUS: build/bpf/%.bpf.o
+$(OUT)/tests/bpf/decap.o: build/bpf/bpf/decap.skel.h
 $(OUT)/tests/bpf/xdp.o: build/bpf/tests/bpf/lb_clock.skel.h
 $(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC) daemon/base/hash.c)
 	$(if $(Q),@echo "  LD $@")

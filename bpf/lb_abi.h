@@ -273,4 +273,55 @@ struct lb_drops {
 	__u64 count[LB_REASON_SLOTS];
 };
 
+/* ---- the backend's side, bpf/decap.bpf.c ---- */
+
+/* decap_peers: hash, of addresses in outer headers, to enum lb_peer flags. */
+struct lb_peer_key {
+	struct lb_address addr;
+	__u8 family;
+	__u8 unused[3];
+};
+static_assert(sizeof(struct lb_peer_key) == 20, "map key");
+
+enum lb_peer {
+	LB_PEER_SELF = 1,   /* an address of this host, to which tunnels may come */
+	LB_PEER_SENDER = 2, /* a balancer or backend of the catalog, from which they may */
+};
+
+/* decap_hops: hash, of the backends that a VIP's packets may be handed on to, to the next hop there. */
+struct lb_hop_key {
+	struct lb_address vip;
+	struct lb_address hop;
+	__u8 vip_family;
+	__u8 hop_family;
+	__u8 unused[2];
+};
+static_assert(sizeof(struct lb_hop_key) == 36, "map key");
+
+struct lb_hop {
+	struct lb_mac mac;
+	__u8 unused[2];
+};
+static_assert(sizeof(struct lb_hop) == 8, "map value");
+
+/* decap_counts: array of one, per core, by enum lb_decap. */
+#define LB_DECAPS(X)                                                                                                                       \
+	X(DELIVERED, "delivered")                                                                                                          \
+	X(HANDED_ON, "handed_on")     /* to the backend whose connection it may be */                                                      \
+	X(MALFORMED, "malformed")     /* a drop: what is inside can't be understood */                                                     \
+	X(NO_VIP, "no_vip")           /* a drop: what is inside is for no VIP of this host */                                              \
+	X(UNKNOWN_HOP, "unknown_hop") /* a drop: a hop that the catalog doesn't have for this VIP */
+
+enum lb_decap {
+#define LB_DECAP_ENUM(name, text) LB_DECAP_##name,
+	LB_DECAPS(LB_DECAP_ENUM)
+#undef LB_DECAP_ENUM
+		LB_DECAP_COUNT
+};
+
+struct lb_decap_counts {
+	__u64 count[8];
+};
+static_assert(LB_DECAP_COUNT <= 8, "every outcome is counted");
+
 #endif

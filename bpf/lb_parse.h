@@ -152,7 +152,8 @@ LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
 	return -1;
 }
 
-LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f, _Bool quoted)
+/* The fixed header; f->proto is what follows it. */
+LB_INLINE int lb_parse_ip6_header(const struct lb_packet *p, struct lb_flow *f, _Bool quoted)
 {
 	const struct lb_ip6 *ip = lb_at(p, f->l3, sizeof *ip);
 	__u32 word;
@@ -171,6 +172,13 @@ LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f, _Bool q
 	f->family = LB_IP6;
 	f->tos = (__u8)(word >> 20);
 	f->l4 = f->l3 + sizeof *ip;
+	return 0;
+}
+
+LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f, _Bool quoted)
+{
+	if (lb_parse_ip6_header(p, f, quoted) < 0)
+		return -1;
 	if (f->proto == LB_PROTO_TCP || f->proto == LB_PROTO_UDP)
 		return 0;
 	return lb_parse_extensions(p, f);

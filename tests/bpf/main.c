@@ -3,6 +3,7 @@
  * The tests of the forwarding decision.
  *
  *   packets table                                        the table of packets through every plane that can run here
+ *   packets decap                                        the backend's side, beside real connections
  *   packets random --seed S --count N [--plant NAME]     random packets: every plane against the model
  */
 #include <getopt.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/bpf/decap.h"
 #include "tests/bpf/random.h"
 #include "tests/bpf/table.h"
 
@@ -71,9 +73,22 @@ static void run_random(struct random_run *run, struct score *score)
 		planes[i]->close(planes[i]);
 }
 
+static void run_decap(struct score *score)
+{
+	char error[160];
+
+	if (decap_open(error, sizeof error) < 0) {
+		printf("SKIP the backend's side: %s\n", error);
+		score->skipped++;
+		return;
+	}
+	decap_run(&score->passed, &score->failed);
+	decap_close();
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: packets table | packets random --seed S --count N [--plant NAME]\n");
+	fprintf(stderr, "usage: packets table | packets decap | packets random --seed S --count N [--plant NAME]\n");
 	return 2;
 }
 
@@ -102,6 +117,8 @@ int main(int argc, char **argv)
 		run_table(&plane_model, &score);
 		run_table(&plane_host, &score);
 		run_table(&plane_xdp, &score);
+	} else if (!strcmp(argv[optind], "decap")) {
+		run_decap(&score);
 	} else if (!strcmp(argv[optind], "random")) {
 		run_random(&run, &score);
 	} else {

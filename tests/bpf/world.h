@@ -79,7 +79,7 @@ struct world {
 	unsigned flow_idle, udp_idle, embryonic_idle; /* ticks */
 	struct world_address source4, source6;
 	struct world_limit answers, answers_source; /* packet-too-big */
-	unsigned buckets; /* of the flow table: a power of two, at most WORLD_BUCKETS */
+	unsigned buckets;                           /* of the flow table: a power of two, at most WORLD_BUCKETS */
 	unsigned service_count;
 	struct world_service service[WORLD_SERVICES];
 };

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The backend's side: takes the outer header off what balancers send, so that no tunnel module is needed, and hands a packet of a
+ * connection that this host doesn't know on to an earlier owner of its slot ([chain]; as Beamer's daisy chaining, NSDI 2018).
+ *
+ *   outer header to us, from a host of the catalog? --no--> pass unchanged, it is somebody else's tunnel
+ *   what is inside is for a VIP of ours?            --no--> drop: we answer for nothing else
+ *   hops left, and TCP that isn't known here?       --yes-> to the next hop, one hop used up
+ *   take the outer header off, to the host's stack
+ *
+ * A hop list comes from the wire, so a hop is used only if the catalog has it as a backend of that VIP. The last host always
+ * delivers: its stack answers with RST what nobody knows.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/lb_parse.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct lb_peer_key);
+	__type(value, __u32);
+} decap_peers SEC(".maps");
+
+/* VIPs of this host: address and family, port and protocol 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct lb_vip);
+	__type(value, __u32);
+} decap_vips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct lb_hop_key);
+	__type(value, struct lb_hop);
+} decap_hops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_decap_counts);
+} decap_counts SEC(".maps");
+
+/* Of the kernel's struct, what is looked at; libbpf finds where it lies. */
+struct tcp_request_sock {
+	__u32 snt_isn;
+} __attribute__((preserve_access_index));
+
+/* The sockets' states, which the kernel keeps stable for BPF but for the one that is no socket's own. */
+#define NEW_SYN_RECV 12
+
+/* A tunnelled packet: where its parts are. */
+struct tunnel {
+	struct lb_flow outer;
+	struct lb_flow inner;
+	__u32 chain; /* offset of struct lb_chain; 0: none */
+};
+
+LB_INLINE void lb_bounds(struct lb_packet *p)
+{
+	struct xdp_md *ctx = p->frame;
+
+	p->data = (void *)(long)ctx->data;
+	p->end = (void *)(long)ctx->data_end;
+}
+
+static int lb_head_grow(struct lb_packet *p, int by)
+{
+	int r = bpf_xdp_adjust_head(p->frame, -by);
+
+	lb_bounds(p);
+	return r;
+}
+
+LB_INLINE int count(enum lb_decap what, int verdict)
+{
+	__u32 zero = 0;
+	struct lb_decap_counts *counts = bpf_map_lookup_elem(&decap_counts, &zero);
+
+	if (counts)
+		counts->count[what]++;
+	return verdict;
+}
+
+LB_INLINE _Bool is_peer(const struct lb_address *addr, __u8 family, __u32 flag)
+{
+	struct lb_peer_key key = {.addr = *addr, .family = family};
+	const __u32 *flags = bpf_map_lookup_elem(&decap_peers, &key);
+
+	return flags && *flags & flag;
+}
+
+/* What is behind UDP: GUE variant 0 without flags. Its private data is a chain, or there is none. 0, or -1. */
+LB_INLINE int parse_gue(const struct lb_packet *p, struct tunnel *t, __u8 *ret_proto)
+{
+	__u32 at = t->outer.l4 + sizeof(struct lb_udp);
+	const struct lb_gue *gue = lb_at(p, at, sizeof *gue);
+	const struct lb_chain *chain;
+	__u32 size, hop = t->outer.family == LB_IP4 ? 4 : 16;
+
+	if (!gue || gue->words & 0xe0 || gue->flags)
+		return -1;
+	*ret_proto = gue->proto;
+	size = gue->words * 4;
+	at += sizeof *gue;
+	t->inner.l3 = at + size;
+	if (!size)
+		return 0;
+	chain = lb_at(p, at, sizeof *chain);
+	if (!chain || chain->type != LB_CHAIN_TYPE || chain->count > LB_HOPS_MAX || sizeof *chain + chain->count * hop != size)
+		return -1;
+	t->chain = at;
+	return 0;
+}
+
+/* Whether this is a tunnel to us: 0 and what it carries, 1 if it is not ours, -1 if it is and can't be understood. */
+LB_INLINE int parse_tunnel(const struct lb_packet *p, struct tunnel *t, __u8 *ret_proto)
+{
+	__be16 type = 0;
+	int r;
+
+	t->outer.l3 = lb_parse_link(p, &type);
+	if (!t->outer.l3 || (type != LB_HTONS(LB_ETH_IP4) && type != LB_HTONS(LB_ETH_IP6)))
+		return 1;
+	/* Balancers put no extension header in front, and no fragments: they know the MTU. */
+	r = type == LB_HTONS(LB_ETH_IP4) ? lb_parse_ip4(p, &t->outer, 0) : lb_parse_ip6_header(p, &t->outer, 0);
+	if (r < 0 || t->outer.flags & LB_FLOW_IS_FRAGMENT)
+		return 1;
+	*ret_proto = t->outer.proto;
+	t->inner.l3 = t->outer.l4;
+	if (t->outer.proto == LB_PROTO_UDP) {
+		if (lb_parse_udp(p, &t->outer) < 0 || t->outer.dport != LB_HTONS(LB_GUE_PORT))
+			return 1;
+	} else if (t->outer.proto != LB_PROTO_IP4 && t->outer.proto != LB_PROTO_IP6) {
+		return 1;
+	}
+	if (!is_peer(&t->outer.dst, t->outer.family, LB_PEER_SELF) || !is_peer(&t->outer.src, t->outer.family, LB_PEER_SENDER))
+		return 1;
+	return t->outer.proto == LB_PROTO_UDP ? parse_gue(p, t, ret_proto) : 0;
+}
+
+LB_INLINE _Bool is_vip(const struct lb_flow *inner)
+{
+	struct lb_vip vip = {.addr = inner->dst, .family = inner->family};
+
+	return bpf_map_lookup_elem(&decap_vips, &vip) != (void *)0;
+}
+
+/* The handshake's last packet: of a connection whose SYN is known, or that a cookie stands for. */
+LB_INLINE _Bool completes(const struct lb_packet *p, const struct lb_flow *f, struct bpf_sock *sk)
+{
+	struct tcp_request_sock *request;
+	struct lb_tcp *tcp = lb_at(p, f->l4, sizeof *tcp);
+	void *ip;
+
+	if (!tcp || !(tcp->flags & LB_TCP_ACK))
+		return 0;
+	if (sk->state == NEW_SYN_RECV) {
+		request = bpf_skc_to_tcp_request_sock(sk);
+		return request && LB_NTOHL(tcp->ack) == request->snt_isn + 1;
+	}
+	ip = lb_at(p, f->l3, sizeof(struct lb_ip6));
+	return ip && bpf_tcp_check_syncookie(sk, ip, f->family == LB_IP4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6), (void *)tcp,
+					     sizeof *tcp) == 0;
+}
+
+/* Whether this host has the connection: established, closing, in TIME_WAIT, or about to be. */
+LB_INLINE _Bool is_known(const struct lb_packet *p, const struct lb_flow *f)
+{
+	struct bpf_sock_tuple tuple = {0};
+	struct bpf_sock *sk;
+	__u32 size = sizeof tuple.ipv6;
+	_Bool known;
+
+	if (f->family == LB_IP4) {
+		size = sizeof tuple.ipv4;
+		tuple.ipv4.saddr = f->src.word[0];
+		tuple.ipv4.daddr = f->dst.word[0];
+		tuple.ipv4.sport = f->sport;
+		tuple.ipv4.dport = f->dport;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &f->src, sizeof f->src);
+		__builtin_memcpy(tuple.ipv6.daddr, &f->dst, sizeof f->dst);
+		tuple.ipv6.sport = f->sport;
+		tuple.ipv6.dport = f->dport;
+	}
+	sk = bpf_skc_lookup_tcp(p->frame, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	known = sk->state == BPF_TCP_LISTEN || sk->state == NEW_SYN_RECV ? completes(p, f, sk) : 1;
+	bpf_sk_release(sk);
+	return known;
+}
+
+/* Of the hop to try next, address and way there; NULL if the catalog doesn't know it. */
+LB_INLINE const struct lb_hop *next_hop(const struct lb_packet *p, const struct tunnel *t, __u8 next, struct lb_hop_key *key)
+{
+	__u32 words = t->outer.family == LB_IP4 ? 1 : 4, at = t->chain + sizeof(struct lb_chain);
+
+	if (next)
+		at += words * 4;
+	key->vip = t->inner.dst;
+	key->vip_family = t->inner.family;
+	key->hop_family = t->outer.family;
+	for (__u32 i = 0; i < 4 && i < words; i++) {
+		const __be32 *word = lb_at(p, at + i * 4, sizeof *word);
+
+		if (!word)
+			return (void *)0;
+		key->hop.word[i] = *word;
+	}
+	return bpf_map_lookup_elem(&decap_hops, key);
+}
+
+LB_INLINE _Bool readdress4(const struct lb_packet *p, __u32 l3, __be32 src, __be32 dst)
+{
+	struct lb_ip4 *ip = lb_at(p, l3, sizeof *ip);
+	__u64 sum;
+
+	if (!ip || ip->version_words != 0x45)
+		return 0;
+	ip->src = src;
+	ip->dst = dst;
+	ip->ttl = 64;
+	sum = ((__u64)ip->tos << 8 | 0x45) + ip->length + ip->id + ip->fragment + ((__u64)ip->proto << 8 | ip->ttl) + src + (__u64)dst;
+	ip->sum = lb_sum_fold(sum);
+	return 1;
+}
+
+LB_INLINE _Bool readdress6(const struct lb_packet *p, __u32 l3, const struct lb_address *src, const struct lb_address *dst)
+{
+	struct lb_ip6 *ip = lb_at(p, l3, sizeof *ip);
+
+	if (!ip)
+		return 0;
+	ip->hops = 64;
+	for (int i = 0; i < 4; i++) {
+		ip->src[i] = src->word[i];
+		ip->dst[i] = dst->word[i];
+	}
+	return 1;
+}
+
+/* From us to the hop; GUE's UDP has no checksum that would have to follow. */
+LB_INLINE int hand_on(const struct lb_packet *p, const struct tunnel *t, struct lb_chain *chain)
+{
+	struct lb_hop_key key = {0};
+	__u8 next = chain->next++;
+	const struct lb_hop *hop = next_hop(p, t, next, &key);
+	struct lb_eth *eth;
+
+	if (!hop)
+		return count(LB_DECAP_UNKNOWN_HOP, XDP_DROP);
+	if (!(t->outer.family == LB_IP4 ? readdress4(p, t->outer.l3, t->outer.dst.word[0], key.hop.word[0])
+					: readdress6(p, t->outer.l3, &t->outer.dst, &key.hop)))
+		return count(LB_DECAP_MALFORMED, XDP_DROP);
+	eth = lb_at(p, 0, sizeof *eth);
+	if (!eth)
+		return XDP_DROP;
+	eth->src = eth->dst;
+	eth->dst = hop->mac;
+	return count(LB_DECAP_HANDED_ON, XDP_TX);
+}
+
+/* Takes off what is between the link header, of l3 bytes, and the inner packet. */
+LB_INLINE int deliver(struct lb_packet *p, const struct tunnel *t)
+{
+	__u32 l3 = t->outer.l3, off = t->inner.l3 - l3;
+	__be16 link[11];
+
+	for (__u32 i = 0; i < 11; i++) {
+		const __be16 *half = lb_at(p, 2 * i, sizeof *half);
+
+		if (!half)
+			return XDP_DROP;
+		link[i] = *half;
+	}
+	if (lb_head_grow(p, -(int)off))
+		return XDP_DROP;
+	for (__u32 i = 0; i < 11 && 2 * i < l3; i++) {
+		__be16 *half = lb_at(p, 2 * i, sizeof *half);
+
+		if (!half)
+			return XDP_DROP;
+		*half = 2 * i + 2 < l3 ? link[i] : LB_HTONS(t->inner.family == LB_IP4 ? LB_ETH_IP4 : LB_ETH_IP6);
+	}
+	return count(LB_DECAP_DELIVERED, XDP_PASS);
+}
+
+LB_INLINE int unwrap(struct lb_packet *p, struct tunnel *t)
+{
+	struct lb_chain *chain;
+
+	if (t->chain && t->inner.proto == LB_PROTO_TCP && lb_parse_tcp(p, &t->inner) == 0 && !(t->inner.flags & LB_FLOW_IS_SYN)) {
+		chain = lb_at(p, t->chain, sizeof *chain);
+		if (chain && chain->next < chain->count && chain->next < LB_HOPS_MAX && !is_known(p, &t->inner)) {
+			chain = lb_at(p, t->chain, sizeof *chain);
+			return chain ? hand_on(p, t, chain) : XDP_DROP;
+		}
+	}
+	return deliver(p, t);
+}
+
+SEC("xdp")
+int decap(struct xdp_md *ctx)
+{
+	struct lb_packet p = {.frame = ctx};
+	struct tunnel t = {0};
+	__u8 proto = 0;
+	int r;
+
+	lb_bounds(&p);
+	r = parse_tunnel(&p, &t, &proto);
+	if (r > 0)
+		return XDP_PASS;
+	if (r == 0)
+		r = proto == LB_PROTO_IP4 ? lb_parse_ip4(&p, &t.inner, 0) : proto == LB_PROTO_IP6 ? lb_parse_ip6(&p, &t.inner, 0) : -1;
+	if (r < 0)
+		return count(LB_DECAP_MALFORMED, XDP_DROP);
+	if (!is_vip(&t.inner))
+		return count(LB_DECAP_NO_VIP, XDP_DROP);
+	return unwrap(&p, &t);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
