@@ -95,7 +95,8 @@ LB_INLINE _Bool is_peer(const struct lb_address *addr, __u8 family, __u32 flag)
 	return flags && *flags & flag;
 }
 
-/* What is behind UDP: GUE variant 0 without flags. Its private data is a chain, or there is none. 0, or -1. */
+/* What is behind UDP: GUE variant 0 without flags. Its private data is a chain, or there is none; the bits of another variant and of
+ * control messages stand above the length and make it one that no chain has. 0, or -1. */
 LB_INLINE int parse_gue(const struct lb_packet *p, struct tunnel *t, __u8 *ret_proto)
 {
 	__u32 at = t->outer.l4 + sizeof(struct lb_udp);
@@ -103,7 +104,7 @@ LB_INLINE int parse_gue(const struct lb_packet *p, struct tunnel *t, __u8 *ret_p
 	const struct lb_chain *chain;
 	__u32 size, hop = t->outer.family == LB_IP4 ? 4 : 16;
 
-	if (!gue || gue->words & 0xe0 || gue->flags)
+	if (!gue || gue->flags)
 		return -1;
 	*ret_proto = gue->proto;
 	size = gue->words * 4;

@@ -93,6 +93,8 @@ static_assert(sizeof(struct lb_slot) == 8, "a slot is one word");
 enum lb_scheduler {
 	LB_MAGLEV, /* also latency: its weights are in the table */
 	LB_SOURCE,
+	LB_ROUND_ROBIN, /* also weighted: a backend stands in the table as often as it has weight */
+	LB_TWO_CHOICES, /* the less loaded of the owners of two slots */
 };
 
 enum lb_delivery {

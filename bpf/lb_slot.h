@@ -11,6 +11,9 @@
  *   moved, chain mode, SYN          current
  *   moved, chain mode, else         current, with the earlier live owners as hops ([chain]): nothing is recorded
  *
+ * Round robin and two choices record every flow: their slots are treated as moved always, and a new flow's current is the next in
+ * turn, or the less loaded of two ([schedulers]).
+ *
  * An owner that died since the word was written counts as not there: the other one answers.
  */
 #ifndef HF_BPF_LB_SLOT_H
@@ -24,6 +27,9 @@ LB_INLINE const struct lb_config *lb_config_get(void);
 LB_INLINE const __u64 *lb_slot_at(__u32 index);
 LB_INLINE const struct lb_backend *lb_backend_at(__u32 index);
 LB_INLINE __u64 lb_now_ns(void);
+LB_INLINE const __u64 *lb_load_at(__u32 backend);
+/* How many turns of a service's round robin were taken before this one. */
+LB_INLINE __u64 lb_turn_take(__u32 service);
 
 /* Why a backend was chosen: what `holdfast lb explain` prints. */
 enum lb_choice {
@@ -52,6 +58,7 @@ struct lb_moved {
 	__u32 service;
 	struct lb_slot slot;
 	__u32 hash;
+	__u32 second; /* another slot by the same hash, in lb_slots ([schedulers]) */
 	__u8 udp;
 	__u8 syn;
 	__u8 choice;
@@ -92,16 +99,51 @@ LB_INLINE void lb_add_hop(const struct lb_service *s, struct lb_moved *m, __u16 
 {
 	if (backend == m->backend || (m->hop_count && backend == m->hop[0]) || !lb_backend_alive(s, backend))
 		return;
-	m->hop[m->hop_count++ & (LB_HOPS_MAX - 1)] = backend;
+	if (m->hop_count < LB_HOPS_MAX)
+		m->hop[m->hop_count++ & (LB_HOPS_MAX - 1)] = backend;
+}
+
+LB_INLINE __u16 lb_slot_current(__u32 index)
+{
+	const __u64 *word = lb_slot_at(index);
+
+	return word ? (__u16) * (const volatile __u64 *)word : 0;
+}
+
+LB_INLINE __u64 lb_load(const struct lb_service *s, __u16 backend)
+{
+	const __u64 *load = lb_load_at(s->backend_base + backend);
+
+	return load ? *load : 0;
+}
+
+/* Puts the backend of a new flow in the place of current ([schedulers]). */
+LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m)
+{
+	const struct lb_table *t = &s->table[s->generation & 1];
+	__u16 other;
+
+	if (s->scheduler == LB_ROUND_ROBIN && t->count) {
+		m->slot.current = lb_slot_current(t->base + (__u32)(lb_turn_take(m->service) % t->count));
+	} else if (s->scheduler == LB_TWO_CHOICES) {
+		other = lb_slot_current(m->second);
+		if (lb_backend_alive(s, other) &&
+		    (!lb_backend_alive(s, m->slot.current) || lb_load(s, other) < lb_load(s, m->slot.current)))
+			m->slot.current = other;
+	}
 }
 
 /* Chain mode: the backends themselves find whose connection it is, the latest owner first. */
 LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m)
 {
+	if (m->syn)
+		lb_schedule(s, m);
 	if (!lb_moved_first(s, m, 0))
 		return 0;
 	m->hop_count = 0;
 	if (!m->syn) {
+		if (s->scheduler == LB_TWO_CHOICES)
+			lb_add_hop(s, m, lb_slot_current(m->second));
 		lb_add_hop(s, m, m->slot.between);
 		lb_add_hop(s, m, m->slot.previous);
 	}
@@ -124,6 +166,7 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	struct lb_flow_bucket *bucket;
 	struct lb_flow_entry *e;
 	union lb_flow_word w;
+	_Bool before;
 
 	if (!m || !cfg)
 		return 0;
@@ -131,7 +174,7 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	bucket = lb_flow_bucket_at(m->hash & cfg->flow_mask);
 	if (!s || !bucket)
 		return 0;
-	if (!m->udp && s->flags & LB_SERVICE_CHAIN)
+	if (!m->udp && s->flags & LB_SERVICE_CHAIN && s->scheduler != LB_ROUND_ROBIN)
 		return lb_moved_chained(s, m);
 	if (m->udp && s->flags & LB_SERVICE_NO_AFFINITY)
 		return lb_moved_first(s, m, 0);
@@ -140,7 +183,10 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 		lb_flow_touch(cfg, e, w, m->syn, now);
 		return 1;
 	}
-	if (!lb_moved_first(s, m, lb_began_before(cfg, s, m, now)))
+	before = lb_began_before(cfg, s, m, now);
+	if (!before)
+		lb_schedule(s, m);
+	if (!lb_moved_first(s, m, before))
 		return 0;
 	if (lb_flow_put(cfg, bucket, &m->key, (__u16)m->backend, m->udp ? LB_FLOW_DATAGRAM : LB_FLOW_EMBRYONIC, now) || m->udp)
 		return 1;
@@ -168,7 +214,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 	if (!word)
 		return (void *)0;
 	slot.word = *(const volatile __u64 *)word;
-	if (!(slot.s.flags & LB_SLOT_MOVED)) {
+	if (!(slot.s.flags & LB_SLOT_MOVED) && s->scheduler <= LB_SOURCE) {
 		d->backend = s->backend_base + slot.s.current;
 		d->choice = LB_BY_SLOT;
 		return lb_backend_alive(s, slot.s.current);
@@ -178,6 +224,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		.service = d->service,
 		.slot = slot.s,
 		.hash = (__u32)hash,
+		.second = t->base + lb_hash_slot(hash << 32, t->count),
 		.udp = f->proto == LB_PROTO_UDP,
 		.syn = (f->flags & LB_FLOW_IS_SYN) != 0,
 	};

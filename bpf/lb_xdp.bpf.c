@@ -80,6 +80,24 @@ struct {
 	__type(value, struct lb_drops);
 } lb_drop_counts SEC(".maps");
 
+/* How loaded each backend is, in whatever unit the daemon uses for all. Words: elements of a mapped array are 8 bytes apart at least. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_loads SEC(".maps");
+
+/* Of each service's round robin, how many turns were taken. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_turns SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -141,6 +159,18 @@ static const struct lb_backend *lb_backend_at(__u32 index)
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&lb_flows, &index);
+}
+
+static const __u64 *lb_load_at(__u32 backend)
+{
+	return bpf_map_lookup_elem(&lb_loads, &backend);
+}
+
+static __u64 lb_turn_take(__u32 service)
+{
+	__u64 *turns = bpf_map_lookup_elem(&lb_turns, &service);
+
+	return turns ? __sync_fetch_and_add(turns, 1) : 0;
 }
 
 static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)

@@ -289,14 +289,14 @@ static const struct row rows[] = {
 	 "eth 17 18 / ip4 10.2.0.1 10.2.0.2 df / " UDP "gue 4 1 10.2.0.2 10.2.0.3 / " STRANGER, XDP_TX, LB_DECAP_HANDED_ON,
 	 ON_TO_3 "gue 4 2 10.2.0.2 10.2.0.3 / " STRANGER},
 	{"[chain] the last host delivers", GUE "gue 4 1 10.2.0.1 / " STRANGER, XDP_PASS, LB_DECAP_DELIVERED, "eth 2 18 / " STRANGER},
-	{"[chain] over VLAN", "eth 2 18 / vlan 5 / ip4 10.9.0.1 10.2.0.2 df / " UDP "gue 4 0 10.2.0.1 / " STRANGER, XDP_TX,
-	 LB_DECAP_HANDED_ON, "eth 18 17 / vlan 5 / ip4 10.2.0.2 10.2.0.1 df / " UDP "gue 4 1 10.2.0.1 / " STRANGER},
+	{"[chain] over VLAN", "eth 2 18 / vlan 5 / ip4 10.9.0.1 10.2.0.2 ttl=9 tos=3 df / " UDP "gue 4 0 10.2.0.1 / " STRANGER, XDP_TX,
+	 LB_DECAP_HANDED_ON, "eth 18 17 / vlan 5 / ip4 10.2.0.2 10.2.0.1 tos=3 df / " UDP "gue 4 1 10.2.0.1 / " STRANGER},
 	{"[chain] over IPv6", GUE6 "gue 41 0 fd02::1 / " INNER6 "tcp 4999 80 A", XDP_TX, LB_DECAP_HANDED_ON,
 	 ON6_TO_1 "gue 41 1 fd02::1 / " INNER6 "tcp 4999 80 A"},
 	{"[chain] a hop that is no backend of the catalog", GUE "gue 4 0 10.7.0.1 / " STRANGER, XDP_DROP, LB_DECAP_UNKNOWN_HOP, NULL},
 	{"[chain] a hop that is no backend of this VIP", GUE6 "gue 4 0 fd02::1 / " STRANGER, XDP_DROP, LB_DECAP_UNKNOWN_HOP, NULL},
-	{"[chain] a datagram is delivered", GUE "gue 4 0 10.2.0.1 / " INNER "udp 1 53", XDP_PASS, LB_DECAP_DELIVERED,
-	 "eth 2 18 / " INNER "udp 1 53"},
+	{"[chain] a datagram is delivered", GUE "gue 4 0 10.2.0.1 / " INNER "udp 1 53 / data 16", XDP_PASS, LB_DECAP_DELIVERED,
+	 "eth 2 18 / " INNER "udp 1 53 / data 16"},
 };
 
 static int counted_now(__u64 *totals)

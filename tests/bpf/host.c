@@ -15,7 +15,8 @@ static struct lb_backend backends[LOAD_BACKENDS];
 static __u64 slots[LOAD_SLOTS];
 static struct lb_flow_bucket flows[WORLD_BUCKETS];
 static struct lb_rules rules[WORLD_SERVICES];
-static __u64 buckets[LOAD_BUCKETS];
+static __u64 buckets[LOAD_BUCKETS], turns[WORLD_SERVICES];
+static __u64 loads[LOAD_BACKENDS];
 static struct {
 	struct lb_vip key;
 	__u32 service;
@@ -63,6 +64,16 @@ static const struct lb_backend *lb_backend_at(__u32 index)
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	return index < WORLD_BUCKETS ? &flows[index] : NULL;
+}
+
+static const __u64 *lb_load_at(__u32 backend)
+{
+	return backend < LOAD_BACKENDS ? &loads[backend] : NULL;
+}
+
+static __u64 lb_turn_take(__u32 service)
+{
+	return service < WORLD_SERVICES ? turns[service]++ : 0;
 }
 
 static _Bool prefix_covers(const struct lb_prefix *p, const struct lb_prefix *addr)
@@ -189,6 +200,7 @@ static void host_reload(struct plane *p, const struct world *w)
 			 .backend = backends,
 			 .slot = slots,
 			 .rules = rules,
+			 .loads = loads,
 			 .put_vip = put_vip,
 			 .put_prefix = put_prefix};
 
@@ -201,6 +213,7 @@ static void host_load(struct plane *p, const struct world *w)
 {
 	memset(flows, 0, sizeof flows);
 	memset(buckets, 0, sizeof buckets);
+	memset(turns, 0, sizeof turns);
 	fragment_count = 0;
 	host_reload(p, w);
 }

@@ -76,7 +76,10 @@ static void load_rules(const struct load *l, const struct world_service *s, unsi
 
 static void load_service(const struct load *l, const struct world_service *s, unsigned i)
 {
-	static const __u8 scheduler[] = {[WORLD_MAGLEV] = LB_MAGLEV, [WORLD_SOURCE] = LB_SOURCE};
+	static const __u8 scheduler[] = {[WORLD_MAGLEV] = LB_MAGLEV,
+					 [WORLD_SOURCE] = LB_SOURCE,
+					 [WORLD_ROUND_ROBIN] = LB_ROUND_ROBIN,
+					 [WORLD_TWO_CHOICES] = LB_TWO_CHOICES};
 	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP, [WORLD_GUE] = LB_GUE, [WORLD_DSR] = LB_DSR};
 	struct lb_vip vip = {.addr = address(&s->vip), .port = htons(s->port), .proto = (__u8)s->proto, .family = (__u8)s->vip.version};
 
@@ -89,8 +92,10 @@ static void load_service(const struct load *l, const struct world_service *s, un
 		.delivery = delivery[s->delivery],
 		.flags = service_flags(s),
 	};
-	for (unsigned b = 0; b < s->backend_count; b++)
+	for (unsigned b = 0; b < s->backend_count; b++) {
 		load_backend(&l->backend[i * WORLD_BACKENDS + b], &s->backend[b]);
+		l->loads[i * WORLD_BACKENDS + b] = s->backend[b].load;
+	}
 	for (unsigned n = 0; n < s->slot_count; n++)
 		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
 	load_rules(l, s, i);

@@ -20,6 +20,7 @@ struct load {
 	struct lb_backend *backend;
 	__u64 *slot;
 	struct lb_rules *rules;
+	__u64 *loads; /* by backend */
 	void (*put_vip)(const struct lb_vip *vip, __u32 service);
 	void (*put_prefix)(const struct lb_prefix *prefix, __u32 rule);
 };

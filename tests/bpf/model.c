@@ -45,6 +45,7 @@ static struct entry table[WORLD_BUCKETS][WAYS];
 static struct fragment fragments[FRAGMENTS_MAX];
 static unsigned fragment_count;
 static uint64_t spent_services[WORLD_SERVICES], spent_answers, spent_sources[2][WORLD_SOURCE_BUCKETS];
+static uint64_t turns[WORLD_SERVICES];
 static uint64_t now_ns;
 
 static unsigned ticks(void)
@@ -474,10 +475,23 @@ static int either(const struct world_service *s, unsigned a, unsigned b)
 	return lives(s, a) ? (int)a : lives(s, b) ? (int)b : -1;
 }
 
+/* Whom a new flow goes to first: the slot's owner, the next in turn, or the less loaded of the owners of two slots. */
+static unsigned scheduled(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
+{
+	unsigned one = slot->current, other = s->slot[(hash_flow(p) & 0xffffffff) * s->slot_count >> 32].current;
+
+	if (s->scheduler == WORLD_ROUND_ROBIN)
+		return s->slot[turns[s - world.service]++ % s->slot_count].current;
+	if (s->scheduler != WORLD_TWO_CHOICES || !lives(s, other))
+		return one;
+	return !lives(s, one) || s->backend[other].load < s->backend[one].load ? other : one;
+}
+
 static int choose_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
 {
 	struct entry *bucket = table[(uint32_t)hash_flow(p) % world.buckets], *e;
 	bool before = p->proto == 17 ? ticks() - s->moved_ticks <= world.udp_idle : !p->syn;
+	unsigned fresh;
 	int backend;
 
 	for (e = bucket; e < bucket + WAYS; e++)
@@ -487,10 +501,11 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 		touch(e, p);
 		return (int)e->backend;
 	}
-	backend = before ? either(s, slot->previous, slot->current) : either(s, slot->current, slot->previous);
+	fresh = before ? slot->current : scheduled(s, p, slot);
+	backend = before ? either(s, slot->previous, fresh) : either(s, fresh, slot->previous);
 	e = room(bucket, s, p);
-	if (!e && p->proto != 17)
-		return either(s, slot->previous, slot->current);
+	if (backend >= 0 && !e && p->proto != 17)
+		return either(s, slot->previous, fresh);
 	if (backend >= 0 && e)
 		*e = (struct entry){p->proto == 17 ? DATAGRAM : EMBRYONIC,
 				    (unsigned)(s - world.service),
@@ -502,6 +517,12 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 	return backend;
 }
 
+static void add_hop(const struct world_service *s, unsigned hop, int backend, unsigned *hops, unsigned *hop_count)
+{
+	if (*hop_count < 2 && hop != (unsigned)backend && lives(s, hop) && !(*hop_count && hops[0] == hop))
+		hops[(*hop_count)++] = hop;
+}
+
 /* The backend, or -1; the hops that it goes with. */
 static int choose(const struct world_service *s, const struct packet *p, unsigned *hops, unsigned *hop_count)
 {
@@ -511,19 +532,19 @@ static int choose(const struct world_service *s, const struct packet *p, unsigne
 	*hop_count = 0;
 	if (!slot)
 		return -1;
-	if (!slot->moved)
+	if (!slot->moved && s->scheduler <= WORLD_SOURCE)
 		return lives(s, slot->current) ? (int)slot->current : -1;
 	if (p->proto == 17 && s->no_affinity)
 		return either(s, slot->current, slot->previous);
-	if (p->proto == 17 || !s->chain)
+	if (p->proto == 17 || !s->chain || s->scheduler == WORLD_ROUND_ROBIN)
 		return choose_moved(s, p, slot);
-	backend = either(s, slot->current, slot->previous);
+	backend = either(s, p->syn ? scheduled(s, p, slot) : slot->current, slot->previous);
 	if (backend < 0 || p->syn)
 		return backend;
-	if (slot->between != (unsigned)backend && lives(s, slot->between))
-		hops[(*hop_count)++] = slot->between;
-	if (slot->previous != (unsigned)backend && lives(s, slot->previous) && !(*hop_count && hops[0] == slot->previous))
-		hops[(*hop_count)++] = slot->previous;
+	if (s->scheduler == WORLD_TWO_CHOICES)
+		add_hop(s, s->slot[(hash_flow(p) & 0xffffffff) * s->slot_count >> 32].current, backend, hops, hop_count);
+	add_hop(s, slot->between, backend, hops, hop_count);
+	add_hop(s, slot->previous, backend, hops, hop_count);
 	return backend;
 }
 
@@ -712,6 +733,7 @@ static void model_load(struct plane *p, const struct world *w)
 	memset(table, 0, sizeof table);
 	memset(spent_services, 0, sizeof spent_services);
 	memset(spent_sources, 0, sizeof spent_sources);
+	memset(turns, 0, sizeof turns);
 	spent_answers = 0;
 	fragment_count = 0;
 	model_reload(p, w);

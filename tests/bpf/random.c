@@ -55,7 +55,7 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 {
 	static const unsigned slots[] = {0, 1, 7, 61, 61, 61, WORLD_SLOTS};
 
-	v->scheduler = one_in(s, 3) ? WORLD_SOURCE : WORLD_MAGLEV;
+	v->scheduler = one_in(s, 2) ? WORLD_MAGLEV : (enum world_scheduler)below(s, 4);
 	v->delivery = (enum world_delivery[]){WORLD_IPIP, WORLD_IPIP, WORLD_GUE, WORLD_GUE, WORLD_DSR}[below(s, 5)];
 	v->slot_count = slots[below(s, 7)];
 	v->chain = v->delivery == WORLD_GUE && one_in(s, 2);
@@ -63,6 +63,7 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 	for (unsigned i = 0; i < v->backend_count; i++) {
 		v->backend[i].alive = !one_in(s, 6);
 		v->backend[i].local = one_in(s, 10);
+		v->backend[i].load = below(s, 5);
 		v->backend[i].mtu = one_in(s, 3) ? 1400 + below(s, 100) : 1500;
 	}
 	v->prefix_count = one_in(s, 4) ? below(s, WORLD_PREFIXES + 1) : 0;

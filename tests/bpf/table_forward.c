@@ -94,6 +94,40 @@ static void by_source(struct world *w)
 		w->service[0].slot[i].current = i % 4;
 }
 
+static void round_robin(struct world *w)
+{
+	w->service[0].scheduler = WORLD_ROUND_ROBIN;
+	w->service[0].slot_count = 4;
+	for (unsigned i = 0; i < 4; i++)
+		w->service[0].slot[i] = (struct world_slot){.current = i, .previous = i, .between = i};
+}
+
+/* The clients' hashes have their first slot in one half, owned by 1, and their second in the other, owned by 2. */
+static void two_choices(struct world *w)
+{
+	struct world_service *s = &w->service[0];
+
+	s->scheduler = WORLD_TWO_CHOICES;
+	s->slot_count = 2;
+	for (unsigned i = 0; i < 2; i++)
+		s->slot[i] = (struct world_slot){.current = 2 - i, .previous = 2 - i, .between = 2 - i};
+	s->backend[1].load = 1;
+}
+
+static void load_2(struct world *w)
+{
+	w->service[0].backend[2].load = 2;
+}
+
+static void two_choices_chained(struct world *w)
+{
+	two_choices(w);
+	w->service[0].delivery = WORLD_GUE;
+	w->service[0].chain = true;
+}
+
+#define TURN(n, mac, backend) SEND("eth 1 2 / " OTHER(n) SYN, "eth 2 " mac " / ip4 10.9.0.1 10.2.0." backend " df / " OTHER(n) SYN)
+
 /* The client of this number begins a connection, and goes on with it, on the current backend. */
 #define BEGIN(n) SEND("eth 1 2 / " OTHER(n) SYN, TO_B1 OTHER(n) SYN)
 #define CONFIRM(n) BEGIN(n), SEND("eth 1 2 / " OTHER(n) ACK, TO_B1 OTHER(n) ACK)
@@ -214,6 +248,22 @@ const struct table_case table_forward[] = {
 	  SEND(CLIENT "tcp 4243 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4243 80 S"),
 	  SEND(CLIENT "tcp 4244 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4244 80 S"),
 	  SEND(CLIENT "tcp 4245 80 S", "eth 2 20 / ip4 10.9.0.1 10.2.0.4 df / " INNER "tcp 4245 80 S")}},
+	{"[schedulers] round robin: each new flow to the next, established ones stay",
+	 round_robin,
+	 {TURN("11", "17", "1"), TURN("12", "18", "2"), SEND("eth 1 2 / " OTHER("11") ACK, TO_B0 OTHER("11") ACK), TURN("13", "19", "3"),
+	  TURN("14", "20", "4"), TURN("15", "17", "1"), SEND("eth 1 2 / " OTHER("12") SYN, TO_B1 OTHER("12") SYN)}},
+	{"[schedulers] round robin: a flow that isn't known goes by hash, and takes no turn",
+	 round_robin,
+	 {SEND("eth 1 2 / " OTHER("12") ACK, "eth 2 18 / ip4 10.9.0.1 10.2.0.2 df / " OTHER("12") ACK), TURN("11", "17", "1")}},
+	{"[schedulers] two choices: a SYN to the less loaded of two, which keeps the flow when loads change",
+	 two_choices,
+	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 OTHER("17") SYN),
+	  SEND("eth 1 2 / " OTHER("17") ACK, TO_B2 OTHER("17") ACK, .change = load_2),
+	  SEND("eth 1 2 / " OTHER("24") SYN, TO_B1 OTHER("24") SYN)}},
+	{"[schedulers] two choices, chained: a SYN to the less loaded, the rest to the first with the second as hop",
+	 two_choices_chained,
+	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 "udp 64415 6080 nosum / gue 4 / " OTHER("17") SYN),
+	  SEND("eth 1 2 / " OTHER("17") ACK, TO_B1 "udp 64415 6080 nosum / gue 4 0 10.2.0.3 / " OTHER("17") ACK)}},
 	{"[flow table] an embryonic entry expires, a confirmed one lives for flow_idle",
 	 move_0_to_1,
 	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B0 INNER ACK, .wait = 57), SEND(CLIENT ACK, TO_B0 INNER ACK),

@@ -26,7 +26,7 @@ struct world_backend {
 	unsigned mac; /* the last byte of 02:00:00:00:00:xx */
 	bool alive;
 	bool local;
-	unsigned mtu;
+	unsigned mtu, load;
 };
 
 struct world_prefix {
@@ -49,6 +49,8 @@ struct world_slot {
 enum world_scheduler {
 	WORLD_MAGLEV,
 	WORLD_SOURCE,
+	WORLD_ROUND_ROBIN,
+	WORLD_TWO_CHOICES,
 };
 
 enum world_delivery {

@@ -21,7 +21,7 @@ static struct lb_backend *backends;
 static __u64 *slots;
 static struct lb_flow_bucket *flows;
 static struct lb_rules *rules;
-static __u64 *buckets;
+static __u64 *buckets, *turns, *loads;
 static struct lb_drops drops, *drops_of_core; /* sum so far; room for one value a core */
 static int cores;
 
@@ -46,6 +46,8 @@ static void set_sizes(void)
 	bpf_map__set_max_entries(skel->maps.lb_flows, WORLD_BUCKETS);
 	bpf_map__set_max_entries(skel->maps.lb_rules, WORLD_SERVICES);
 	bpf_map__set_max_entries(skel->maps.lb_buckets, LOAD_BUCKETS);
+	bpf_map__set_max_entries(skel->maps.lb_turns, WORLD_SERVICES);
+	bpf_map__set_max_entries(skel->maps.lb_loads, LOAD_BACKENDS);
 }
 
 static int xdp_open(struct plane *p)
@@ -72,9 +74,11 @@ static int xdp_open(struct plane *p)
 	flows = mapped(skel->maps.lb_flows);
 	rules = mapped(skel->maps.lb_rules);
 	buckets = mapped(skel->maps.lb_buckets);
+	turns = mapped(skel->maps.lb_turns);
+	loads = mapped(skel->maps.lb_loads);
 	cores = libbpf_num_possible_cpus();
 	drops_of_core = calloc((size_t)cores, sizeof *drops_of_core);
-	return services && backends && slots && flows && rules && buckets && drops_of_core ? 0 : -ENOMEM;
+	return services && backends && slots && flows && rules && buckets && turns && loads && drops_of_core ? 0 : -ENOMEM;
 }
 
 static void xdp_close(struct plane *p)
@@ -114,6 +118,7 @@ static void xdp_reload(struct plane *p, const struct world *w)
 			 .backend = backends,
 			 .slot = slots,
 			 .rules = rules,
+			 .loads = loads,
 			 .put_vip = put_vip,
 			 .put_prefix = put_prefix};
 	__u32 zero = 0;
@@ -130,6 +135,7 @@ static void xdp_load(struct plane *p, const struct world *w)
 {
 	memset(flows, 0, WORLD_BUCKETS * sizeof *flows);
 	memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
+	memset(turns, 0, WORLD_SERVICES * sizeof *turns);
 	clear(skel->maps.lb_fragments);
 	xdp_reload(p, w);
 }
