@@ -61,19 +61,16 @@ struct tunnel {
 	__u32 chain; /* offset of struct lb_chain; 0: none */
 };
 
-LB_INLINE void lb_bounds(struct lb_packet *p)
+static struct lb_packet lb_packet_of(struct xdp_md *ctx)
 {
-	struct xdp_md *ctx = p->frame;
-
-	p->data = (void *)(long)ctx->data;
-	p->end = (void *)(long)ctx->data_end;
+	return (struct lb_packet){.frame = ctx, .data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
 }
 
 static int lb_head_grow(struct lb_packet *p, int by)
 {
 	int r = bpf_xdp_adjust_head(p->frame, -by);
 
-	lb_bounds(p);
+	*p = lb_packet_of(p->frame);
 	return r;
 }
 
@@ -310,12 +307,11 @@ LB_INLINE int unwrap(struct lb_packet *p, struct tunnel *t)
 SEC("xdp")
 int decap(struct xdp_md *ctx)
 {
-	struct lb_packet p = {.frame = ctx};
+	struct lb_packet p = lb_packet_of(ctx);
 	struct tunnel t = {0};
 	__u8 proto = 0;
 	int r;
 
-	lb_bounds(&p);
 	r = parse_tunnel(&p, &t, &proto);
 	if (r > 0)
 		return XDP_PASS;

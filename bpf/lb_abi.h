@@ -128,6 +128,7 @@ static_assert(sizeof(struct lb_service) == 64, "one cache line");
 #define LB_SERVICE_PREFIXES 4    /* lb_prefixes has some of it */
 #define LB_SERVICE_DENY 8        /* what matches no prefix is denied */
 #define LB_SERVICE_LIMITS 16     /* lb_rules has a limit of it */
+#define LB_SERVICE_QUIC 32       /* by connection ID where it names a server; lb_rules and lb_quic have them */
 
 /* lb_backends: array, memory-mapped. */
 struct lb_backend {
@@ -203,12 +204,26 @@ struct lb_limit {
 	__u64 burst_ns;
 };
 
+#define LB_QUIC_CONFIGS 8 /* of which the last means: not routable */
+#define LB_QUIC_ID_MAX 8
+
+/* lb_quic: hash, to the backend counted from the service's first. */
+struct lb_quic_key {
+	__u32 service;
+	__u8 config;
+	__u8 size;
+	__u8 unused[2];
+	__u64 id; /* as it lies in the packet, zero behind its size */
+};
+static_assert(sizeof(struct lb_quic_key) == 16, "map key");
+
 /* lb_rules: array, one for each service; read only if the service's flags say so. */
 struct lb_rules {
-	struct lb_limit service; /* new flows: SYNs, and every datagram, because nobody can tell which is the first */
-	struct lb_limit source;  /* the same, of one source prefix */
-	__u8 source_bits;        /* its length */
-	__u8 unused[31];
+	struct lb_limit service;            /* new flows: SYNs, and every datagram, because nobody can tell which is the first */
+	struct lb_limit source;             /* the same, of one source prefix */
+	__u8 source_bits;                   /* its length */
+	__u8 quic_id_size[LB_QUIC_CONFIGS]; /* of server IDs, by configuration; 0: not in use */
+	__u8 unused[23];
 };
 static_assert(sizeof(struct lb_rules) == 64, "one cache line");
 

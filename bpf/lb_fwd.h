@@ -14,6 +14,7 @@
 
 #include "bpf/lb_fragment.h"
 #include "bpf/lb_mtu.h"
+#include "bpf/lb_quic.h"
 
 /* Defined by the includer. */
 LB_INLINE void lb_count_forwarded(const struct lb_decision *d, const struct lb_flow *f);
@@ -48,15 +49,19 @@ LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct
 }
 
 /* What to do with a packet of a service, and with which backend; *ret_b is set unless it is dropped. */
-LB_INLINE enum lb_verdict lb_decide(const struct lb_config *cfg, const struct lb_service *s, struct lb_flow *f, struct lb_decision *d,
-				    const struct lb_backend **ret_b)
+LB_INLINE enum lb_verdict lb_decide(const struct lb_config *cfg, const struct lb_packet *p, const struct lb_service *s, struct lb_flow *f,
+				    struct lb_decision *d, const struct lb_backend **ret_b)
 {
-	const struct lb_backend *b;
+	const struct lb_backend *b = (void *)0;
 
 	d->reason = lb_refuse(s, f, d->service);
 	if (d->reason)
 		return LB_DROP;
-	b = lb_choose_backend(cfg, s, f, d);
+	/* QUIC sends no fragments (RFC 9000, 14); what comes as one must stay together. */
+	if (s->flags & LB_SERVICE_QUIC && !(f->flags & (LB_FLOW_IS_ERROR | LB_FLOW_IS_FRAGMENT)))
+		b = lb_quic_choose(cfg, p, s, f, d);
+	if (!b)
+		b = lb_choose_backend(cfg, s, f, d);
 	if (!b)
 		return lb_drop(d, LB_REASON_NO_BACKEND);
 	*ret_b = b;
@@ -102,7 +107,7 @@ LB_INLINE enum lb_verdict lb_forward(struct lb_packet *p)
 		s = lb_service_at(d.service);
 		if (!s)
 			return LB_PASS;
-		verdict = lb_decide(cfg, s, &f, &d, &b);
+		verdict = lb_decide(cfg, p, s, &f, &d, &b);
 		if (verdict == LB_SEND && b)
 			verdict = lb_deliver(cfg, p, s, &f, b, &d);
 	}

@@ -26,22 +26,9 @@ LB_INLINE __u32 lb_overhead(const struct lb_service *s, const struct lb_backend 
 	return s->flags & LB_SERVICE_CHAIN ? outer + sizeof(struct lb_chain) + LB_HOPS_MAX * lb_hop_size(b) : outer;
 }
 
-/* The sum of size bytes, a multiple of four, at this offset. */
-LB_INLINE __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size)
-{
-	const __u8 *from = lb_at(p, at, size);
-	__u64 sum = 0;
-
-	if (!from)
-		return 0;
-	for (__u32 i = 0; i < size; i += 4) {
-		__u32 word;
-
-		__builtin_memcpy(&word, from + i, sizeof word);
-		sum += word;
-	}
-	return sum;
-}
+/* The sum of size bytes at this offset as 16-bit words, a multiple of four of them, or 0 if they aren't there. Defined by the
+ * includer: a loop over packet bytes is proved turn by turn in BPF, for each way that leads to it. */
+LB_INLINE __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size);
 
 /* Back to where the frame came from, with by bytes for new headers in front of what is quoted. */
 LB_INLINE _Bool lb_answer_frame(struct lb_packet *p, const struct lb_flow *f, __u32 quote, __u32 by, __be16 type)

@@ -17,12 +17,21 @@
 #define LB_APART static inline __attribute__((unused))
 #endif
 
+/* What the includer's packets are in: XDP's context, or the packet itself. */
+#ifdef __bpf__
+typedef struct xdp_md lb_frame;
+#else
+typedef struct lb_packet lb_frame;
+#endif
+
 struct lb_packet {
-	void *frame; /* the includer's: what lb_head_grow() and lb_tail_trim() move */
+	lb_frame *frame; /* what lb_head_grow() and lb_tail_trim() move */
 	__u8 *data;
 	__u8 *end;
 };
 
+/* The packet in a frame, for functions apart, which take no pointers into packets. Defined by the includer. */
+LB_INLINE struct lb_packet lb_packet_of(lb_frame *frame);
 /* Moves the start of the packet by so many bytes outward (inward if negative) and sets data and end anew; what was
  * found in the packet before is void. 0, or negative errno and nothing moved. Defined by the includer. */
 LB_INLINE int lb_head_grow(struct lb_packet *p, int by);

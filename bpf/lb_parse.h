@@ -12,6 +12,9 @@
 /* More extension headers than this in front of TCP or UDP are nothing that a client sends. */
 #define LB_EXTENSIONS_MAX 6
 
+/* Seven headers of 2 KiB, twice with an ICMP error, end below this: a bound for the verifier to see. */
+#define LB_WALK_MAX 0x7fff
+
 struct lb_flow {
 	struct lb_address src;
 	struct lb_address dst;
@@ -103,51 +106,67 @@ LB_INLINE int lb_parse_ip4(const struct lb_packet *p, struct lb_flow *f, _Bool q
 	return 0;
 }
 
-LB_INLINE int lb_parse_fragment(const struct lb_packet *p, struct lb_flow *f)
-{
-	const struct lb_ip6_fragment *fragment = lb_at(p, f->l4, sizeof *fragment);
+/* Where a walk over extension headers has got to. */
+struct lb_walk {
+	__u32 at;
+	__be32 id;
+	__u8 proto; /* of what lies there */
+	__u8 flags; /* of struct lb_flow */
+};
 
-	if (!fragment)
+LB_INLINE int lb_walk_fragment(const struct lb_packet *p, struct lb_walk *w)
+{
+	const struct lb_ip6_fragment *fragment = lb_at(p, w->at, sizeof *fragment);
+
+	if (!fragment || w->flags & LB_FLOW_IS_FRAGMENT)
 		return -1;
-	f->id = fragment->id;
-	f->flags |= LB_FLOW_IS_FRAGMENT | (fragment->offset & LB_HTONS(LB_IP6_OFFSET) ? LB_FLOW_IS_LATER : 0);
-	f->proto = fragment->next;
-	f->l4 += sizeof *fragment;
+	w->id = fragment->id;
+	w->flags |= LB_FLOW_IS_FRAGMENT | (fragment->offset & LB_HTONS(LB_IP6_OFFSET) ? LB_FLOW_IS_LATER : 0);
+	w->proto = fragment->next;
+	w->at += sizeof *fragment;
+	return 0;
+}
+
+/* One header further; unit is that of its length, least how many units it has at length 0. */
+LB_INLINE int lb_walk_extension(const struct lb_packet *p, struct lb_walk *w, __u32 unit, __u32 least)
+{
+	const struct lb_ip6_extension *extension = lb_at(p, w->at, sizeof *extension);
+
+	if (!extension)
+		return -1;
+	w->proto = extension->next;
+	w->at += (extension->size + least) * unit;
 	return 0;
 }
 
 /* Steps over the extension headers (RFC 8200); -1 if there are too many, one is cut off, or it is a fragment of a fragment. */
-LB_INLINE int lb_parse_extensions(const struct lb_packet *p, struct lb_flow *f)
+LB_APART int lb_walk_extensions(lb_frame *frame, struct lb_walk *w)
 {
-	for (int i = 0; i <= LB_EXTENSIONS_MAX; i++) {
-		const struct lb_ip6_extension *extension;
+	struct lb_packet p;
+	int r;
 
-		switch (f->proto) {
+	if (!frame || !w)
+		return -1;
+	p = lb_packet_of(frame);
+	for (int i = 0; i <= LB_EXTENSIONS_MAX; i++) {
+		w->at &= LB_WALK_MAX;
+		switch (w->proto) {
 		case LB_PROTO_HOP_BY_HOP:
 		case LB_PROTO_ROUTING:
 		case LB_PROTO_DESTINATION:
-			extension = lb_at(p, f->l4, sizeof *extension);
-			if (!extension)
-				return -1;
-			f->proto = extension->next;
-			f->l4 += (extension->size + 1) * 8;
+			r = lb_walk_extension(&p, w, 8, 1);
 			break;
 		case LB_PROTO_AUTHENTICATION:
-			extension = lb_at(p, f->l4, sizeof *extension);
-			if (!extension)
-				return -1;
-			f->proto = extension->next;
-			f->l4 += (extension->size + 2) * 4;
+			r = lb_walk_extension(&p, w, 4, 2);
 			break;
 		case LB_PROTO_FRAGMENT:
-			if (f->flags & LB_FLOW_IS_FRAGMENT || lb_parse_fragment(p, f) < 0)
-				return -1;
-			if (f->flags & LB_FLOW_IS_LATER)
-				return 0; /* what follows is no header */
+			r = lb_walk_fragment(&p, w);
 			break;
 		default:
 			return 0;
 		}
+		if (r < 0 || w->flags & LB_FLOW_IS_LATER)
+			return r; /* what follows in a later fragment is no header */
 	}
 	return -1;
 }
@@ -177,11 +196,20 @@ LB_INLINE int lb_parse_ip6_header(const struct lb_packet *p, struct lb_flow *f, 
 
 LB_INLINE int lb_parse_ip6(const struct lb_packet *p, struct lb_flow *f, _Bool quoted)
 {
+	struct lb_walk w;
+
 	if (lb_parse_ip6_header(p, f, quoted) < 0)
 		return -1;
 	if (f->proto == LB_PROTO_TCP || f->proto == LB_PROTO_UDP)
 		return 0;
-	return lb_parse_extensions(p, f);
+	w = (struct lb_walk){.at = f->l4, .proto = f->proto};
+	if (lb_walk_extensions(p->frame, &w) < 0)
+		return -1;
+	f->l4 = w.at & LB_WALK_MAX;
+	f->id = w.id;
+	f->proto = w.proto;
+	f->flags |= w.flags;
+	return 0;
 }
 
 LB_INLINE _Bool lb_icmp_is_error(const struct lb_flow *f, __u8 type)

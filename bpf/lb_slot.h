@@ -38,6 +38,7 @@ enum lb_choice {
 	LB_BY_TABLE,
 	LB_BY_CURRENT,
 	LB_BY_PREVIOUS,
+	LB_BY_CONNECTION_ID,
 };
 
 /* What was decided. Numbers, no pointers: it goes through functions that the verifier proves apart. */

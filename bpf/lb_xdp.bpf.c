@@ -123,6 +123,13 @@ struct {
 } lb_buckets SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct lb_quic_key);
+	__type(value, __u32);
+} lb_quic SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 14);
 	__type(key, struct lb_fragment_key);
@@ -188,6 +195,11 @@ static __u64 *lb_bucket_at(__u32 index)
 	return bpf_map_lookup_elem(&lb_buckets, &index);
 }
 
+static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
+{
+	return bpf_map_lookup_elem(&lb_quic, key);
+}
+
 static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
 {
 	return bpf_map_lookup_elem(&lb_fragments, key);
@@ -229,19 +241,16 @@ static void lb_count_dropped(__u8 reason)
 		drops->count[reason & (LB_REASON_SLOTS - 1)]++;
 }
 
-LB_INLINE void lb_bounds(struct lb_packet *p)
+static struct lb_packet lb_packet_of(struct xdp_md *ctx)
 {
-	struct xdp_md *ctx = p->frame;
-
-	p->data = (void *)(long)ctx->data;
-	p->end = (void *)(long)ctx->data_end;
+	return (struct lb_packet){.frame = ctx, .data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
 }
 
 static int lb_head_grow(struct lb_packet *p, int by)
 {
 	int r = bpf_xdp_adjust_head(p->frame, -by);
 
-	lb_bounds(p);
+	*p = lb_packet_of(p->frame);
 	return r;
 }
 
@@ -249,16 +258,28 @@ static int lb_tail_trim(struct lb_packet *p, __u32 size)
 {
 	int r = bpf_xdp_adjust_tail(p->frame, (int)(size - lb_size(p)));
 
-	lb_bounds(p);
+	*p = lb_packet_of(p->frame);
 	return r;
+}
+
+/* The helper takes 512 bytes at most. */
+static __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size)
+{
+	__be32 *from = lb_at(p, at, size);
+	__s64 sum = 0;
+
+	if (!from)
+		return 0;
+	for (__u32 done = 0; done < size; done += 512)
+		sum = bpf_csum_diff((void *)0, 0, from + done / 4, size - done < 512 ? size - done : 512, (__wsum)sum);
+	return (__u64)sum;
 }
 
 SEC("xdp")
 int lb_xdp(struct xdp_md *ctx)
 {
-	struct lb_packet p = {.frame = ctx};
+	struct lb_packet p = lb_packet_of(ctx);
 
-	lb_bounds(&p);
 	switch (lb_forward(&p)) {
 	case LB_SEND:
 		return XDP_TX;

@@ -29,9 +29,14 @@ static struct {
 	struct lb_fragment_key key;
 	struct lb_fragment value;
 } fragments[LOAD_FRAGMENTS];
-static unsigned vip_count, prefix_count, fragment_count;
+static struct {
+	struct lb_quic_key key;
+	__u32 backend;
+} quic_ids[WORLD_SERVICES * LB_QUIC_CONFIGS * WORLD_BACKENDS];
+static unsigned vip_count, prefix_count, fragment_count, quic_count;
 static __u64 now_ns;
 static __u8 dropped;
+static __u8 *room; /* of the packet: headroom, then its bytes */
 
 static const struct lb_config *lb_config_get(void)
 {
@@ -111,6 +116,14 @@ static __u64 *lb_bucket_at(__u32 index)
 	return index < LOAD_BUCKETS ? &buckets[index] : NULL;
 }
 
+static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
+{
+	for (unsigned i = 0; i < quic_count; i++)
+		if (!memcmp(&quic_ids[i].key, key, sizeof *key))
+			return &quic_ids[i].backend;
+	return NULL;
+}
+
 static unsigned fragment_find(const struct lb_fragment_key *key)
 {
 	unsigned i = 0;
@@ -154,9 +167,14 @@ static void lb_count_dropped(__u8 reason)
 	dropped = reason;
 }
 
+static struct lb_packet lb_packet_of(lb_frame *frame)
+{
+	return *frame;
+}
+
 static int lb_head_grow(struct lb_packet *p, int by)
 {
-	if (p->data - by < (__u8 *)p->frame || p->data - by >= p->end)
+	if (p->data - by < room || p->data - by >= p->end)
 		return -1;
 	p->data -= by;
 	return 0;
@@ -170,6 +188,16 @@ static int lb_tail_trim(struct lb_packet *p, __u32 size)
 	return 0;
 }
 
+static __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size)
+{
+	const __u8 *from = lb_at(p, at, size);
+	__u64 sum = 0;
+
+	for (__u32 i = 0; from && i < size; i += 2)
+		sum += (__u64)from[i] | (__u64)from[i + 1] << 8;
+	return sum;
+}
+
 static void put_vip(const struct lb_vip *vip, __u32 service)
 {
 	vips[vip_count].key = *vip;
@@ -180,6 +208,12 @@ static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
 {
 	prefixes[prefix_count].key = *prefix;
 	prefixes[prefix_count++].rule = rule;
+}
+
+static void put_quic(const struct lb_quic_key *key, __u32 backend)
+{
+	quic_ids[quic_count].key = *key;
+	quic_ids[quic_count++].backend = backend;
 }
 
 static int host_open(struct plane *p)
@@ -202,10 +236,11 @@ static void host_reload(struct plane *p, const struct world *w)
 			 .rules = rules,
 			 .loads = loads,
 			 .put_vip = put_vip,
+			 .put_quic = put_quic,
 			 .put_prefix = put_prefix};
 
 	(void)p;
-	vip_count = prefix_count = 0;
+	vip_count = prefix_count = quic_count = 0;
 	load_world(&l, w);
 }
 
@@ -228,10 +263,13 @@ static void host_clock(struct plane *p, uint64_t ticks)
 static void host_run(struct plane *p, const struct frame *f, struct result *ret)
 {
 	static const enum outcome outcomes[] = {[LB_PASS] = OUT_PASS, [LB_LOCAL] = OUT_LOCAL, [LB_SEND] = OUT_SEND, [LB_DROP] = OUT_DROP};
-	__u8 *room = malloc(HEADROOM + f->size);
-	struct lb_packet packet = {.frame = room, .data = room + HEADROOM, .end = room + HEADROOM + f->size};
+
+	struct lb_packet packet = {.frame = &packet};
 
 	(void)p;
+	room = malloc(HEADROOM + f->size);
+	packet.data = room + HEADROOM;
+	packet.end = packet.data + f->size;
 	memcpy(packet.data, f->bytes, f->size);
 	dropped = LB_REASON_NONE;
 	ret->outcome = outcomes[lb_forward(&packet)];

@@ -55,8 +55,21 @@ static struct lb_limit limit(const struct world_limit *l)
 static __u16 service_flags(const struct world_service *s)
 {
 	return (s->no_affinity ? LB_SERVICE_NO_AFFINITY : 0) | (s->chain ? LB_SERVICE_CHAIN : 0) | (s->deny ? LB_SERVICE_DENY : 0) |
-	       (s->prefix_count || s->deny ? LB_SERVICE_PREFIXES : 0) |
+	       (s->quic ? LB_SERVICE_QUIC : 0) | (s->prefix_count || s->deny ? LB_SERVICE_PREFIXES : 0) |
 	       (s->limit.interval_ns || s->source_limit.interval_ns ? LB_SERVICE_LIMITS : 0);
+}
+
+static void load_quic(const struct load *l, const struct world_service *s, unsigned i)
+{
+	for (unsigned config = 0; s->quic && config < LB_QUIC_CONFIGS; config++) {
+		l->rules[i].quic_id_size[config] = (__u8)s->quic_id_size[config];
+		for (unsigned b = 0; s->quic_id_size[config] && b < s->backend_count; b++) {
+			struct lb_quic_key key = {.service = i, .config = (__u8)config, .size = (__u8)s->quic_id_size[config]};
+
+			memcpy(&key.id, s->backend[b].quic_id, key.size);
+			l->put_quic(&key, b);
+		}
+	}
 }
 
 static void load_rules(const struct load *l, const struct world_service *s, unsigned i)
@@ -99,6 +112,7 @@ static void load_service(const struct load *l, const struct world_service *s, un
 	for (unsigned n = 0; n < s->slot_count; n++)
 		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
 	load_rules(l, s, i);
+	load_quic(l, s, i);
 	l->put_vip(&vip, i);
 	vip.port = 0;
 	vip.proto = 0; /* the address is a VIP at all */

@@ -22,6 +22,7 @@ struct load {
 	struct lb_rules *rules;
 	__u64 *loads; /* by backend */
 	void (*put_vip)(const struct lb_vip *vip, __u32 service);
+	void (*put_quic)(const struct lb_quic_key *key, __u32 backend);
 	void (*put_prefix)(const struct lb_prefix *prefix, __u32 rule);
 };
 

@@ -523,6 +523,45 @@ static void add_hop(const struct world_service *s, unsigned hop, int backend, un
 		hops[(*hop_count)++] = hop;
 }
 
+/* Where a connection ID that the server chose lies: in short headers and Handshake packets. 0: there is none. */
+static size_t server_id(const struct frame *f, const struct packet *p, unsigned *size)
+{
+	size_t at = p->l4 + 8;
+	unsigned long version;
+	unsigned type;
+
+	*size = 255;
+	if (at >= f->size)
+		return 0;
+	if (f->bytes[at] < 128)
+		return at + 1;
+	if (at + 6 > f->size)
+		return 0;
+	version = get32(f, at + 1);
+	type = f->bytes[at] / 16 % 4;
+	*size = f->bytes[at + 5];
+	return (version == 1 && type == 2) || (version == 0x6b3343cf && type == 3) ? at + 6 : 0;
+}
+
+static int choose_by_id(const struct frame *f, const struct packet *p, const struct world_service *s)
+{
+	unsigned size, id_size;
+	size_t at;
+
+	if (!s->quic || p->error || p->fragment)
+		return -1;
+	at = server_id(f, p, &size);
+	if (!at || at + 9 > f->size)
+		return -1;
+	id_size = s->quic_id_size[f->bytes[at] / 32];
+	if (!id_size || id_size + 1 > size)
+		return -1;
+	for (unsigned b = 0; b < s->backend_count; b++)
+		if (!memcmp(s->backend[b].quic_id, f->bytes + at + 1, id_size))
+			return lives(s, b) ? (int)b : -1;
+	return -1;
+}
+
 /* The backend, or -1; the hops that it goes with. */
 static int choose(const struct world_service *s, const struct packet *p, unsigned *hops, unsigned *hop_count)
 {
@@ -651,11 +690,13 @@ static void drop(struct result *ret, const char *reason)
 
 static void deliver(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
 {
-	unsigned hops[2], hop_count;
-	int chosen = choose(s, p, hops, &hop_count);
+	unsigned hops[2], hop_count = 0;
+	int chosen = choose_by_id(in, p, s);
 	const struct world_backend *b;
 	unsigned over;
 
+	if (chosen < 0)
+		chosen = choose(s, p, hops, &hop_count);
 	if (chosen < 0) {
 		drop(ret, "no_backend");
 		return;

@@ -60,6 +60,9 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 	v->slot_count = slots[below(s, 7)];
 	v->chain = v->delivery == WORLD_GUE && one_in(s, 2);
 	v->no_affinity = one_in(s, 3);
+	v->quic = v->proto == 17 && one_in(s, 2);
+	for (unsigned i = 0; i < 7; i++)
+		v->quic_id_size[i] = one_in(s, 2) ? below(s, 9) : 0;
 	for (unsigned i = 0; i < v->backend_count; i++) {
 		v->backend[i].alive = !one_in(s, 6);
 		v->backend[i].local = one_in(s, 10);
@@ -144,6 +147,21 @@ static unsigned data_size(struct scene *s)
 	return one_in(s, 6) ? 1300 + below(s, 250) : below(s, 100);
 }
 
+/* A QUIC packet's start: headers of both versions and of none, server IDs of the backends and others. */
+static void add_quic(struct scene *s, struct words *w)
+{
+	static const char *const versions[] = {"00000001", "6b3343cf", "00000002", "00000000"};
+	unsigned id = one_in(s, 4) ? below(s, 256) : 0xb0 + below(s, 4);
+
+	add(w, "/ hex %02x", one_in(s, 2) ? below(s, 128) : 128 + below(s, 128));
+	if (one_in(s, 2))
+		add(w, "%s%02x", versions[below(s, 4)], below(s, 12));
+	add(w, "%02x", below(s, 256));
+	for (unsigned i = below(s, 12); i > 0; i--)
+		add(w, "%02x", id);
+	add(w, " / data %u", below(s, 40));
+}
+
 static void add_transport(struct scene *s, struct words *w, bool from_client)
 {
 	static const char *const flags[] = {"S", "S", "A", "A", "PA", "SA", "R", "FA"};
@@ -153,7 +171,10 @@ static void add_transport(struct scene *s, struct words *w, bool from_client)
 	add(w, "%s %u %u ", udp ? "udp" : "tcp", from_client ? client : service, from_client ? service : client);
 	if (!udp)
 		add(w, "%s ", flags[below(s, 8)]);
-	add(w, "/ data %u", data_size(s));
+	if (udp && one_in(s, 2))
+		add_quic(s, w);
+	else
+		add(w, "/ data %u", data_size(s));
 }
 
 static void add_ip(struct scene *s, struct words *w, bool v6, bool to_vip)

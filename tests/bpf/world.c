@@ -37,6 +37,7 @@ static void serve(struct world *w, const char *vip, unsigned proto, unsigned por
 	for (unsigned i = 0; i < s->backend_count; i++) {
 		snprintf(text, sizeof text, "%s%u", prefix, i + 1);
 		s->backend[i] = (struct world_backend){.addr = world_address(text), .mac = mac + i + 1, .alive = true, .mtu = 1500};
+		memset(s->backend[i].quic_id, (int)(0xb0 + i), sizeof s->backend[i].quic_id);
 	}
 	world_own(s, 1);
 }

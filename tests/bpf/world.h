@@ -27,6 +27,7 @@ struct world_backend {
 	bool alive;
 	bool local;
 	unsigned mtu, load;
+	uint8_t quic_id[8]; /* its server ID, of which as many bytes count as the configuration says */
 };
 
 struct world_prefix {
@@ -64,8 +65,9 @@ struct world_service {
 	unsigned proto, port;
 	enum world_scheduler scheduler;
 	enum world_delivery delivery;
-	bool no_affinity, chain;
-	bool deny; /* what matches no prefix */
+	bool no_affinity, chain, quic;
+	unsigned quic_id_size[8]; /* by configuration */
+	bool deny;                /* what matches no prefix */
 	struct world_prefix prefix[WORLD_PREFIXES];
 	unsigned prefix_count;
 	struct world_limit limit, source_limit;

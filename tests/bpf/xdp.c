@@ -102,6 +102,12 @@ static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
 		abort();
 }
 
+static void put_quic(const struct lb_quic_key *key, __u32 backend)
+{
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_quic), key, &backend, BPF_ANY) < 0)
+		abort();
+}
+
 static void clear(struct bpf_map *map)
 {
 	int fd = bpf_map__fd(map);
@@ -120,12 +126,14 @@ static void xdp_reload(struct plane *p, const struct world *w)
 			 .rules = rules,
 			 .loads = loads,
 			 .put_vip = put_vip,
+			 .put_quic = put_quic,
 			 .put_prefix = put_prefix};
 	__u32 zero = 0;
 
 	(void)p;
 	clear(skel->maps.lb_vips);
 	clear(skel->maps.lb_prefixes);
+	clear(skel->maps.lb_quic);
 	load_world(&l, w);
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_config), &zero, &config, BPF_ANY) < 0)
 		abort();
