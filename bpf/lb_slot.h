@@ -108,7 +108,7 @@ LB_INLINE __u16 lb_slot_current(__u32 index)
 {
 	const __u64 *word = lb_slot_at(index);
 
-	return word ? (__u16) * (const volatile __u64 *)word : 0;
+	return word ? ((const volatile struct lb_slot *)word)->current : 0;
 }
 
 LB_INLINE __u64 lb_load(const struct lb_service *s, __u16 backend)
