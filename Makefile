@@ -112,7 +112,7 @@ $(OUT)/tests/bpf/decap.o: build/bpf/bpf/decap.skel.h
 $(OUT)/tests/bpf/xdp.o: build/bpf/tests/bpf/lb_clock.skel.h
 $(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC) daemon/base/hash.c)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -lpthread
 
 # The rig is bench/lb_rig.bpf.c; the program that drives it is not called when there is no BPF.
 $(OUT)/bench/lb.o: build/bpf/bench/lb_rig.skel.h build/bpf/bpf/lb_xdp.skel.h

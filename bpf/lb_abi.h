@@ -19,6 +19,15 @@
 #define static_assert _Static_assert
 #endif
 
+#define LB_INLINE static inline __attribute__((always_inline, unused))
+/* What is seldom taken. In BPF a function that the verifier proves once, by itself, whatever its callers do: without that the
+ * branches of all features would multiply. Its arguments may be numbers and pointers to plain memory, checked for NULL. */
+#ifdef __bpf__
+#define LB_APART __attribute__((noinline))
+#else
+#define LB_APART static inline __attribute__((unused))
+#endif
+
 #define LB_ABI 1
 #define LB_TICK_SHIFT 30
 

@@ -16,10 +16,7 @@
 #ifndef HF_BPF_LB_FLOW_H
 #define HF_BPF_LB_FLOW_H
 
-#include "bpf/lb_hash.h"
-
-/* The bucket of this number, or NULL. Defined by the includer. */
-LB_INLINE struct lb_flow_bucket *lb_flow_bucket_at(__u32 index);
+#include "bpf/lb_abi.h"
 
 union lb_flow_word {
 	__u64 whole;
@@ -31,25 +28,26 @@ LB_INLINE __u64 lb_flow_load(const struct lb_flow_entry *e)
 	return *(const volatile __u64 *)&e->state;
 }
 
-LB_INLINE struct lb_flow_key lb_flow_key_of(const struct lb_flow *f, __u32 service)
+/* 1 if an entry has this key, else 0, without a branch: see lb_flow_find(). Another core may be writing it, so it is loaded anew each time,
+ * in the order of the program. */
+LB_INLINE __u64 lb_flow_key_equal(const struct lb_flow_key *entry, const struct lb_flow_key *key)
 {
-	return (struct lb_flow_key){{
-		(__u64)f->src.word[1] << 32 | f->src.word[0],
-		(__u64)f->src.word[3] << 32 | f->src.word[2],
-		(__u64)service << 32 | (__u32)f->sport << 16 | f->dport,
-	}};
-}
-
-/* 1 if the keys are equal, else 0, without a branch: see lb_flow_find(). */
-LB_INLINE __u64 lb_flow_key_equal(const struct lb_flow_key *a, const struct lb_flow_key *b)
-{
-	__u64 differ = (a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) | (a->word[2] ^ b->word[2]);
+	const volatile __u64 *word = entry->word;
+	__u64 differ = (word[0] ^ key->word[0]) | (word[1] ^ key->word[1]) | (word[2] ^ key->word[2]);
 
 	differ |= -differ;
 #ifdef __bpf__
 	asm volatile("" : "+r"(differ)); /* else it is made a comparison again, and that a branch */
 #endif
 	return ~differ >> 63;
+}
+
+LB_INLINE void lb_flow_key_store(struct lb_flow_key *entry, const struct lb_flow_key *key)
+{
+	volatile __u64 *word = entry->word;
+
+	for (int i = 0; i < 3; i++)
+		word[i] = key->word[i];
 }
 
 LB_INLINE __u32 lb_flow_idle(const struct lb_config *cfg, struct lb_flow_state s)
@@ -71,10 +69,10 @@ LB_INLINE struct lb_flow_entry *lb_flow_find(const struct lb_config *cfg, struct
 					     __u32 now, union lb_flow_word *ret_word)
 {
 	struct lb_flow_entry *e;
-	__u64 found = 0;
+	__u64 found = 0; /* the last one that has the key, counted from 1: two cores may have recorded it at once */
 
 	for (int i = 0; i < LB_FLOW_WAYS; i++)
-		found |= (__u64)(i + 1) * lb_flow_key_equal(&b->entry[i].key, key);
+		found += ((__u64)i + 1 - found) * lb_flow_key_equal(&b->entry[i].key, key);
 	if (!found)
 		return (void *)0;
 	e = &b->entry[(found - 1) & (LB_FLOW_WAYS - 1)];
@@ -135,7 +133,7 @@ LB_INLINE _Bool lb_flow_put(const struct lb_config *cfg, struct lb_flow_bucket *
 	way &= LB_FLOW_WAYS - 1;
 	if (__sync_val_compare_and_swap(&b->entry[way].state, best.whole, next.whole) != best.whole)
 		return 0;
-	b->entry[way].key = *key;
+	lb_flow_key_store(&b->entry[way].key, key);
 	next.s.backend = backend;
 	next.s.stage = stage;
 	next.s.seen_ticks = now;

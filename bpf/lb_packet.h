@@ -8,15 +8,6 @@
 
 #include "bpf/lb_wire.h"
 
-#define LB_INLINE static inline __attribute__((always_inline, unused))
-/* What is seldom taken. In BPF a function that the verifier proves once, by itself, whatever its callers do: without that the
- * branches of all features would multiply. Its arguments may be numbers and pointers to plain memory, checked for NULL. */
-#ifdef __bpf__
-#define LB_APART __attribute__((noinline))
-#else
-#define LB_APART static inline __attribute__((unused))
-#endif
-
 /* What the includer's packets are in: XDP's context, or the packet itself. */
 #ifdef __bpf__
 typedef struct xdp_md lb_frame;

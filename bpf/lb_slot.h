@@ -20,12 +20,14 @@
 #define HF_BPF_LB_SLOT_H
 
 #include "bpf/lb_flow.h"
+#include "bpf/lb_hash.h"
 #include "bpf/lb_service.h"
 
 /* Defined by the includer: what the maps hold, or NULL; the monotonic clock. */
 LB_INLINE const struct lb_config *lb_config_get(void);
 LB_INLINE const __u64 *lb_slot_at(__u32 index);
 LB_INLINE const struct lb_backend *lb_backend_at(__u32 index);
+LB_INLINE struct lb_flow_bucket *lb_flow_bucket_at(__u32 index);
 LB_INLINE __u64 lb_now_ns(void);
 LB_INLINE const __u64 *lb_load_at(__u32 backend);
 /* How many turns of a service's round robin were taken before this one. */
@@ -77,6 +79,15 @@ LB_INLINE const struct lb_backend *lb_backend_alive(const struct lb_service *s, 
 		return (void *)0;
 	b = lb_backend_at(s->backend_base + backend);
 	return b && b->flags & LB_BACKEND_ALIVE ? b : (void *)0;
+}
+
+LB_INLINE struct lb_flow_key lb_flow_key_of(const struct lb_flow *f, __u32 service)
+{
+	return (struct lb_flow_key){{
+		(__u64)f->src.word[1] << 32 | f->src.word[0],
+		(__u64)f->src.word[3] << 32 | f->src.word[2],
+		(__u64)service << 32 | (__u32)f->sport << 16 | f->dport,
+	}};
 }
 
 LB_INLINE _Bool lb_moved_to(const struct lb_service *s, struct lb_moved *m, __u16 backend, __u8 choice)

@@ -4,6 +4,7 @@
  *
  *   packets table                                        the table of packets through every plane that can run here
  *   packets decap                                        the backend's side, beside real connections
+ *   packets race --count N                               the flow table, shared by threads
  *   packets random --seed S --count N [--plant NAME]     random packets: every plane against the model
  */
 #include <getopt.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "tests/bpf/decap.h"
+#include "tests/bpf/race.h"
 #include "tests/bpf/random.h"
 #include "tests/bpf/table.h"
 
@@ -87,9 +89,20 @@ static void run_decap(struct score *score)
 	decap_close();
 }
 
+static void run_race(unsigned long rounds, struct score *score)
+{
+	unsigned long found, lies = race_run(rounds, &found);
+
+	printf("race found=%lu lies=%lu\n", found, lies);
+	if (lies || !found)
+		printf("FAIL [flow table] a flow was told another flow's backend, or none was found\n");
+	++*(lies || !found ? &score->failed : &score->passed);
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: packets table | packets decap | packets random --seed S --count N [--plant NAME]\n");
+	fprintf(stderr,
+		"usage: packets table | packets decap | packets race --count N | packets random --seed S --count N [--plant NAME]\n");
 	return 2;
 }
 
@@ -118,6 +131,8 @@ int main(int argc, char **argv)
 		run_table(&plane_model, &score);
 		run_table(&plane_host, &score);
 		run_table(&plane_xdp, &score);
+	} else if (!strcmp(argv[optind], "race")) {
+		run_race(run.packets, &score);
 	} else if (!strcmp(argv[optind], "decap")) {
 		run_decap(&score);
 	} else if (!strcmp(argv[optind], "random")) {

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flow table under two cores that take entries from each other. */
+#ifndef HF_TESTS_BPF_RACE_H
+#define HF_TESTS_BPF_RACE_H
+
+/* How often a flow was told another flow's backend: 0 is right. *ret_found says how many look-ups found something. */
+unsigned long race_run(unsigned long rounds, unsigned long *ret_found);
+
+#endif
