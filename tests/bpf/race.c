@@ -71,3 +71,12 @@ unsigned long race_run(unsigned long rounds, unsigned long *ret_found)
 	}
 	return lies;
 }
+
+_Bool race_twice_recorded(void)
+{
+	struct lb_flow_key key = key_of(7);
+	union lb_flow_word w = {.s = {.backend = 3, .stage = LB_FLOW_CONFIRMED, .seen_ticks = 1}};
+	struct lb_flow_bucket twice = {.entry = {[0] = {.state = w.whole, .key = key}, [1] = {.state = w.whole, .key = key}}};
+
+	return lb_flow_find(&config, &twice, &key, 1, &w) && w.s.backend == 3;
+}

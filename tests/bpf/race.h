@@ -5,5 +5,7 @@
 
 /* How often a flow was told another flow's backend: 0 is right. *ret_found says how many look-ups found something. */
 unsigned long race_run(unsigned long rounds, unsigned long *ret_found);
+/* Whether a flow is found that two cores recorded at once, each in an entry of its own. */
+_Bool race_twice_recorded(void);
 
 #endif
