@@ -661,6 +661,7 @@ static void clients_evict(struct reactor *r)
 	while (r->client_out > OUT_MAX) {
 		struct client *c = largest_out(r);
 
+		assert(c); /* somebody has them */
 		r->stats.connections_evicted++;
 		bytes_free(&c->out);
 		client_close(c); /* counts nothing from now on */

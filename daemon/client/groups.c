@@ -234,7 +234,7 @@ static void dispatch_all(struct client *c, const struct command *command, uint32
 bool client_groups_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
 	bool write = command->flags & COMMAND_WRITE;
-	uint16_t slot;
+	uint16_t slot = 0;
 	uint64_t cursor;
 
 	for (uint32_t group = 1; write && group <= c->reactor->catalog.group_count; group++)

@@ -186,6 +186,7 @@ static uint32_t batch_count(const struct group *g)
 /* One question for all reads that came in this turn. */
 void reads_ask(struct group *g)
 {
+	bool here = group_leads(g);
 	struct peer *p;
 	struct read_batch *b;
 	struct bytes *out = NULL;
@@ -198,7 +199,7 @@ void reads_ask(struct group *g)
 		return;
 	}
 	p = g->lane->peers[g->raft.leader];
-	if (!group_leads(g)) {
+	if (!here) {
 		out = p ? peer_out(p) : NULL;
 		if (!out)
 			return;
@@ -208,7 +209,7 @@ void reads_ask(struct group *g)
 	b->context = (uint64_t)group_self(g) << 56 | ++g->read_context;
 	list_splice_tail(&b->requests, &g->reads);
 	list_add_tail(&g->batches, &b->node);
-	if (group_leads(g)) {
+	if (here) {
 		g->asking_now = true;
 		group_step(g, &(struct raft_event){.type = RAFT_READ, .context = b->context});
 		g->asking_now = false;
