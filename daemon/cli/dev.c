@@ -274,10 +274,15 @@ static bool pidfd_ended(int pidfd, int timeout_ms)
 	return poll(&p, 1, timeout_ms) > 0;
 }
 
+/* By its socket in DIR, which it opens last: on its ports another program may answer. */
 static bool answers(const struct dev *d, uint32_t node, const char *path)
 {
-	char *body;
-	int status = http_get(dev_address(d, node, DEV_ADMIN), path, &body);
+	char socket[300], address[310], *body;
+	int status;
+
+	dev_path(d, socket, sizeof socket, "n%u.sock", node);
+	(void)snprintf(address, sizeof address, "unix:%s", socket);
+	status = http_get(address, path, &body);
 
 	if (status > 0)
 		free(body);
@@ -289,7 +294,6 @@ static int wait_listening(const struct dev *d, uint32_t node)
 	int pidfd = pidfd_of(node_pid(d, node));
 
 	for (int ms = 0; ms < START_TIMEOUT_MS; ms += 5) {
-		/* Another program may answer on the port: the lock must be ours too. */
 		if (dev_alive(d, node) && answers(d, node, "/healthz")) {
 			if (pidfd >= 0)
 				(void)close(pidfd);
