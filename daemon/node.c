@@ -73,7 +73,7 @@ static void begin_groups(struct node *n)
 
 		b->message.deliver = reactor_begin;
 		b->reactor = n->reactors[i];
-		b->catalog = n->catalog;
+		b->catalog = catalog_directory(&n->catalog);
 		b->identity = n->lanes[0]->identity;
 		io_post(n->reactors[0]->io, n->reactors[i]->io, &b->message);
 	}
@@ -693,6 +693,7 @@ void node_free(struct node *n)
 		reactor_free_lanes(n->reactors[i]);
 	for (uint32_t i = 0; n->reactors && i < n->config->reactors; i++)
 		reactor_free(n->reactors[i]);
+	catalog_fini(&n->catalog);
 	free(n->reactors);
 	if (n->lock_file >= 0)
 		io_file_close(n->ios[0], n->lock_file);

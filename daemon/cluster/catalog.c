@@ -5,35 +5,78 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "cluster/services.h"
 
 #define GROUPS_MAX 4096u
+
+void catalog_fini(struct catalog *c)
+{
+	services_free(c->services);
+	*c = (struct catalog){0};
+}
+
+void catalog_replace(struct catalog *c, struct catalog *from)
+{
+	catalog_fini(c);
+	*c = *from;
+	*from = (struct catalog){0};
+}
+
+struct catalog catalog_directory(const struct catalog *c)
+{
+	struct catalog copy = *c;
+
+	copy.services = NULL;
+	return copy;
+}
+
+const struct services *catalog_services(const struct catalog *c)
+{
+	static const struct services none;
+
+	return c->services ? c->services : &none;
+}
+
+static int apply_init(struct catalog *c, struct cursor *in)
+{
+	struct catalog fresh = {.ready = true};
+
+	fresh.hash_seed = cursor_u64(in);
+	fresh.group_count = cursor_u32(in);
+	fresh.member_count = cursor_u8(in);
+	if (in->bad || !fresh.group_count || fresh.group_count > GROUPS_MAX || fresh.member_count >= NODE_SLOTS)
+		return -EBADMSG;
+	for (unsigned i = 0; i < fresh.member_count; i++)
+		fresh.members[i] = cursor_u8(in);
+	if (in->bad)
+		return -EBADMSG;
+	if (c->ready)
+		return 0; /* two leaders wanted to begin: the first one has */
+	fresh.applied = c->applied;
+	fresh.services = c->services;
+	*c = fresh;
+	return 0;
+}
 
 int catalog_apply(struct catalog *c, const struct entry *e)
 {
 	struct cursor in = cursor_of(e->data, e->size);
-	struct catalog fresh = {.ready = true};
 
 	assert(e->index == c->applied + 1);
 	c->applied = e->index;
 	(void)cursor_u64(&in);
 	if (e->kind != ENTRY_CATALOG)
 		return in.bad ? -EBADMSG : 0;
-	if (cursor_u8(&in) != CATALOG_INIT)
+	switch (cursor_u8(&in)) {
+	case CATALOG_INIT:
+		return apply_init(c, &in);
+	case CATALOG_SERVICES:
+		if (!c->services)
+			c->services = services_new();
+		return services_apply(c->services, &in, e->index);
+	default:
 		return -EBADMSG;
-	fresh.hash_seed = cursor_u64(&in);
-	fresh.group_count = cursor_u32(&in);
-	fresh.member_count = cursor_u8(&in);
-	if (in.bad || !fresh.group_count || fresh.group_count > GROUPS_MAX || fresh.member_count >= NODE_SLOTS)
-		return -EBADMSG;
-	for (unsigned i = 0; i < fresh.member_count; i++)
-		fresh.members[i] = cursor_u8(&in);
-	if (in.bad)
-		return -EBADMSG;
-	if (c->ready)
-		return 0; /* two leaders wanted to begin: the first one has */
-	fresh.applied = c->applied;
-	*c = fresh;
-	return 0;
+	}
 }
 
 void catalog_encode_init(struct bytes *out, uint64_t stamp_ms, uint64_t hash_seed, uint32_t group_count, uint8_t member_count, const uint8_t *members)
@@ -54,6 +97,8 @@ void catalog_save(const struct catalog *c, struct bytes *out)
 	bytes_put_u32(out, c->group_count);
 	bytes_put_u8(out, c->member_count);
 	bytes_put(out, c->members, sizeof c->members);
+	if (c->services)
+		services_save(c->services, out);
 }
 
 bool catalog_restore(struct catalog *c, const uint8_t *data, size_t size)
@@ -71,7 +116,14 @@ bool catalog_restore(struct catalog *c, const uint8_t *data, size_t size)
 	if (in.bad || fresh.member_count >= NODE_SLOTS || fresh.group_count > GROUPS_MAX)
 		return false;
 	memcpy(fresh.members, members, sizeof fresh.members);
-	*c = fresh;
+	if (cursor_left(&in)) {
+		fresh.services = services_restore(&in);
+		if (!fresh.services || cursor_left(&in)) {
+			catalog_fini(&fresh);
+			return false;
+		}
+	}
+	catalog_replace(c, &fresh);
 	return true;
 }
 
@@ -89,5 +141,6 @@ void catalog_slots_of_group(const struct catalog *c, uint32_t group, uint16_t *r
 
 uint64_t catalog_checksum(const struct catalog *c)
 {
-	return mix64(c->hash_seed) + c->group_count + hash64(c->members, c->member_count, c->ready);
+	return mix64(c->hash_seed) + c->group_count + hash64(c->members, c->member_count, c->ready) +
+	       (c->services ? services_checksum(c->services) : 0);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The catalog: the state machine of group 0. It says who the members are and where the tenants live. Every node
- * applies it; every reactor has a copy of the directory.
+ * The catalog: the state machine of group 0. It says who the members are, where the tenants live and what the load
+ * balancer serves. Every node applies it; every reactor has a copy of the directory.
  *
  * Its records (ENTRY_CATALOG): stamp (8), kind (1), then
  *   CATALOG_INIT: hash seed (8), group count (4), member count (1), node ids (1 each); the first record there is;
  *   later ones are ignored.
+ *   CATALOG_SERVICES: a change of the load balancer's services (service_change.h).
  */
 #ifndef HF_CLUSTER_CATALOG_H
 #define HF_CLUSTER_CATALOG_H
@@ -15,7 +16,9 @@
 #include "raft/liveness.h"
 #include "store/keyspace.h"
 
-enum catalog_kind { CATALOG_INIT = 1 };
+struct services;
+
+enum catalog_kind { CATALOG_INIT = 1, CATALOG_SERVICES };
 
 struct catalog {
 	bool ready;           /* CATALOG_INIT was applied */
@@ -24,9 +27,19 @@ struct catalog {
 	uint8_t member_count;
 	uint8_t members[NODE_SLOTS];
 	raft_index applied;
+	struct services *services; /* owned; NULL until the first change, and in a copy of the directory */
 };
 
-/* 0, or -EBADMSG. */
+/* Frees what it owns; it is empty then. */
+void catalog_fini(struct catalog *c);
+/* from takes the place of what c was, and is empty then. */
+void catalog_replace(struct catalog *c, struct catalog *from);
+/* A copy without the services, for a reactor that only routes. */
+struct catalog catalog_directory(const struct catalog *c);
+/* What the load balancer serves; never NULL. */
+const struct services *catalog_services(const struct catalog *c);
+
+/* 0; -EBADMSG; -EPROTONOSUPPORT: written by a later version. */
 int catalog_apply(struct catalog *c, const struct entry *e);
 void catalog_encode_init(struct bytes *out, uint64_t stamp_ms, uint64_t hash_seed, uint32_t group_count, uint8_t member_count, const uint8_t *members);
 /* A snapshot of it: one piece. */

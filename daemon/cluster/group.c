@@ -502,7 +502,7 @@ static void load_snapshot(struct group *g)
 			store_free(g->store);
 			g->store = store_new(g->hash_seed);
 		} else {
-			*g->catalog = (struct catalog){0};
+			catalog_fini(g->catalog);
 		}
 		g->raft.baseless = true;
 		raft_log_reset_all(&g->raft.log);

@@ -511,6 +511,7 @@ static void receiver_free(struct snapshot_receiver *r)
 	}
 	io_file_close(r->group->lane->io, r->publish.file);
 	store_free(r->store);
+	catalog_fini(&r->catalog);
 	free(r->chunk);
 	free(r);
 }
@@ -543,7 +544,7 @@ static void receiver_published(struct publish *p, int result)
 		return;
 	}
 	if (g->catalog && g->catalog->applied < r->catalog.applied)
-		*g->catalog = r->catalog;
+		catalog_replace(g->catalog, &r->catalog);
 	r->store = NULL;
 	receiver_free(r);
 	if (index <= g->applied) { /* the log has overtaken it */
@@ -732,6 +733,7 @@ void snapshot_free(struct group *g)
 		}
 	if (g->receiver) {
 		store_free(g->receiver->store);
+		catalog_fini(&g->receiver->catalog);
 		free(g->receiver->chunk);
 		free(g->receiver);
 	}

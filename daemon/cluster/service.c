@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/service.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+const char *const service_protos[] = {"tcp", "udp", "quic"};
+const char *const service_schedulers[] = {"maglev", "source", "rr", "wrr", "p2c", "latency"};
+const char *const service_deliveries[] = {"ipip", "gue", "dsr", "dnat", "snat"};
+const char *const service_checks[] = {"none", "tcp", "http", "https", "redis", "kafka"};
+
+bool service_name_ok(const char *name)
+{
+	size_t size = strlen(name);
+
+	return size >= 1 && size <= SERVICE_NAME_MAX &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == size;
+}
+
+bool service_path_ok(const char *path)
+{
+	size_t size = strlen(path);
+
+	for (size_t i = 0; i < size; i++)
+		if (path[i] <= ' ' || path[i] > '~' || path[i] == '"' || path[i] == '\\')
+			return false;
+	return size >= 1 && size <= SERVICE_PATH_MAX && path[0] == '/';
+}
+
+int service_word(const char *const *words, int count, const char *word)
+{
+	for (int i = 0; i < count; i++)
+		if (!strcmp(words[i], word))
+			return i;
+	return -1;
+}
+
+bool service_translates(enum service_delivery deliver)
+{
+	return deliver == DELIVER_DNAT || deliver == DELIVER_SNAT;
+}
+
+bool service_key_clashes(const struct service_key *a, const struct service_key *b)
+{
+	return ip_equal(&a->vip, &b->vip) && a->port == b->port && (a->proto == SERVICE_TCP) == (b->proto == SERVICE_TCP);
+}
+
+struct backend *service_backend(const struct service *s, const struct ip *address, uint16_t port)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		if (ip_equal(&s->backends[i].address, address) && s->backends[i].port == port)
+			return &s->backends[i];
+	return NULL;
+}
+
+uint16_t backend_weight(const struct backend *b)
+{
+	return b->draining ? 0 : b->weight;
+}
+
+/* ---- generations ---- */
+
+static bool generation_says(const struct generation *g, const struct service *s)
+{
+	if (g->count != s->backend_count)
+		return false;
+	for (uint32_t i = 0; i < g->count; i++)
+		if (g->shares[i].backend != s->backends[i].id || g->shares[i].weight != backend_weight(&s->backends[i]))
+			return false;
+	return true;
+}
+
+void service_new_generation(struct service *s)
+{
+	struct generation *g;
+
+	if (s->generation_count ? generation_says(&s->generations[s->generation_count - 1], s) : !s->backend_count)
+		return;
+	if (s->generation_count == SERVICE_GENERATIONS) {
+		free(s->generations[0].shares);
+		memmove(&s->generations[0], &s->generations[1], (SERVICE_GENERATIONS - 1) * sizeof s->generations[0]);
+		s->generation_count--;
+	}
+	g = &s->generations[s->generation_count++];
+	*g = (struct generation){.number = ++s->generation_last, .count = s->backend_count};
+	g->shares = mem_zalloc((size_t)g->count * sizeof *g->shares + 1);
+	for (uint32_t i = 0; i < g->count; i++)
+		g->shares[i] = (struct share){.backend = s->backends[i].id, .weight = backend_weight(&s->backends[i])};
+}
+
+void service_free(struct service *s)
+{
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < s->generation_count; i++)
+		free(s->generations[i].shares);
+	free(s->backends);
+	free(s);
+}
+
+/* ---- forms ---- */
+
+void service_text_put(struct bytes *out, const char *text)
+{
+	bytes_put_u8(out, (uint8_t)strlen(text));
+	bytes_puts(out, text);
+}
+
+void service_text_get(struct cursor *in, char *ret, size_t max)
+{
+	uint8_t size = cursor_u8(in);
+	const uint8_t *text = cursor_take(in, size);
+
+	memset(ret, 0, max + 1);
+	if (!text || size > max || memchr(text, 0, size))
+		in->bad = true;
+	else
+		memcpy(ret, text, size);
+}
+
+/* A number that must lie below count. */
+static uint8_t get_word(struct cursor *in, unsigned count)
+{
+	uint8_t word = cursor_u8(in);
+
+	if (word >= count)
+		in->bad = true;
+	return word;
+}
+
+void service_key_put(struct bytes *out, const struct service_key *k)
+{
+	ip_put(out, &k->vip);
+	bytes_put_u8(out, k->proto);
+	bytes_put_u16(out, k->port);
+}
+
+struct service_key service_key_get(struct cursor *in)
+{
+	struct service_key k = {.vip = ip_get(in)};
+
+	k.proto = get_word(in, SERVICE_PROTOS);
+	k.port = cursor_u16(in);
+	if (!in->bad && (!ip_is_host(&k.vip) || ip_is_loopback(&k.vip)))
+		in->bad = true;
+	return k;
+}
+
+static void put_prefixes(struct bytes *out, const struct service_prefixes *p)
+{
+	bytes_put_u8(out, (uint8_t)p->count);
+	for (uint32_t i = 0; i < p->count; i++)
+		ip_prefix_put(out, &p->list[i]);
+}
+
+static void get_prefixes(struct cursor *in, struct service_prefixes *ret)
+{
+	*ret = (struct service_prefixes){.count = cursor_u8(in)};
+	if (ret->count > SERVICE_PREFIXES_MAX) {
+		ret->count = 0;
+		in->bad = true;
+	}
+	for (uint32_t i = 0; i < ret->count; i++)
+		ret->list[i] = ip_prefix_get(in);
+}
+
+void service_settings_put(struct bytes *out, const struct service_settings *s)
+{
+	bytes_put_u8(out, s->scheduler);
+	bytes_put_u8(out, s->deliver);
+	bytes_put_u8(out, s->check);
+	bytes_put_u8(out, s->chain);
+	bytes_put_u8(out, s->affinity);
+	bytes_put_u32(out, s->limit);
+	put_prefixes(out, &s->allow);
+	put_prefixes(out, &s->deny);
+	service_text_put(out, s->path);
+}
+
+void service_settings_get(struct cursor *in, struct service_settings *ret)
+{
+	ret->scheduler = get_word(in, SERVICE_SCHEDULERS);
+	ret->deliver = get_word(in, SERVICE_DELIVERIES);
+	ret->check = get_word(in, SERVICE_CHECKS);
+	ret->chain = get_word(in, 2);
+	ret->affinity = get_word(in, 2);
+	ret->limit = cursor_u32(in);
+	get_prefixes(in, &ret->allow);
+	get_prefixes(in, &ret->deny);
+	service_text_get(in, ret->path, SERVICE_PATH_MAX);
+	if (ret->check == CHECK_HTTP || ret->check == CHECK_HTTPS ? !service_path_ok(ret->path) : ret->path[0])
+		in->bad = true;
+}
+
+static void put_backends(struct bytes *out, const struct service *s)
+{
+	bytes_put_u32(out, s->backend_last);
+	bytes_put_u32(out, s->backend_count);
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		const struct backend *b = &s->backends[i];
+
+		bytes_put_u32(out, b->id);
+		ip_put(out, &b->address);
+		bytes_put_u16(out, b->port);
+		bytes_put_u16(out, b->weight);
+		bytes_put_u8(out, b->draining);
+	}
+}
+
+static void get_backends(struct cursor *in, struct service *s)
+{
+	uint32_t count, before = 0;
+
+	s->backend_last = cursor_u32(in);
+	count = cursor_u32(in);
+	if (count > SERVICE_BACKENDS_MAX)
+		in->bad = true;
+	if (in->bad)
+		return;
+	s->backends = mem_zalloc(count * sizeof *s->backends + 1);
+	s->backend_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct backend *b = &s->backends[i];
+
+		b->id = cursor_u32(in);
+		b->address = ip_get(in);
+		b->port = cursor_u16(in);
+		b->weight = cursor_u16(in);
+		b->draining = get_word(in, 2);
+		if (b->id <= before || b->id > s->backend_last)
+			in->bad = true;
+		before = b->id;
+	}
+}
+
+static void put_generations(struct bytes *out, const struct service *s)
+{
+	bytes_put_u32(out, s->generation_last);
+	bytes_put_u8(out, (uint8_t)s->generation_count);
+	for (uint32_t i = 0; i < s->generation_count; i++) {
+		const struct generation *g = &s->generations[i];
+
+		bytes_put_u32(out, g->number);
+		bytes_put_u32(out, g->count);
+		for (uint32_t k = 0; k < g->count; k++) {
+			bytes_put_u32(out, g->shares[k].backend);
+			bytes_put_u16(out, g->shares[k].weight);
+		}
+	}
+}
+
+static void get_generation(struct cursor *in, struct service *s)
+{
+	struct generation *g = &s->generations[s->generation_count];
+	uint32_t before = 0;
+
+	g->number = cursor_u32(in);
+	g->count = cursor_u32(in);
+	if (g->count > SERVICE_BACKENDS_MAX || g->number > s->generation_last)
+		in->bad = true;
+	if (in->bad)
+		return;
+	g->shares = mem_zalloc((size_t)g->count * sizeof *g->shares + 1);
+	s->generation_count++;
+	for (uint32_t k = 0; k < g->count; k++) {
+		g->shares[k].backend = cursor_u32(in);
+		g->shares[k].weight = cursor_u16(in);
+		if (g->shares[k].backend <= before || g->shares[k].backend > s->backend_last)
+			in->bad = true;
+		before = g->shares[k].backend;
+	}
+}
+
+void service_put(struct bytes *out, const struct service *s)
+{
+	bytes_put_u32(out, s->id);
+	service_text_put(out, s->name);
+	bytes_put_u64(out, s->secret);
+	service_key_put(out, &s->key);
+	service_settings_put(out, &s->settings);
+	put_backends(out, s);
+	put_generations(out, s);
+}
+
+struct service *service_get(struct cursor *in)
+{
+	struct service *s = mem_zalloc(sizeof *s);
+	uint32_t generations;
+
+	s->id = cursor_u32(in);
+	service_text_get(in, s->name, SERVICE_NAME_MAX);
+	if (!service_name_ok(s->name))
+		in->bad = true;
+	s->secret = cursor_u64(in);
+	s->key = service_key_get(in);
+	service_settings_get(in, &s->settings);
+	get_backends(in, s);
+	s->generation_last = cursor_u32(in);
+	generations = get_word(in, SERVICE_GENERATIONS + 1);
+	while (!in->bad && s->generation_count < generations)
+		get_generation(in, s);
+	if (!in->bad)
+		return s;
+	service_free(s);
+	return NULL;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One service of the load balancer: what it is, its backends, and the last generations of them ([generations]).
+ * Here are its parts, their forms in records and snapshots, and the words for them; what may change how is services.c's.
+ *
+ * A generation is the set of (backend, weight) that the slot table is computed from. Every change of that set makes a
+ * new one; the last SERVICE_GENERATIONS are kept, oldest first, because current and previous owner of a slot are
+ * computed from them and never from what one balancer has seen.
+ */
+#ifndef HF_CLUSTER_SERVICE_H
+#define HF_CLUSTER_SERVICE_H
+
+#include "base/ip.h"
+
+#define SERVICE_NAME_MAX 63u
+#define SERVICE_BACKENDS_MAX 1024u
+#define SERVICE_GENERATIONS 8u
+#define SERVICE_PREFIXES_MAX 64u /* of each of allow and deny */
+#define SERVICE_PATH_MAX 127u    /* of an HTTP check */
+
+/* Their numbers stand in records: only ever add behind the last. */
+enum service_proto { SERVICE_TCP, SERVICE_UDP, SERVICE_QUIC, SERVICE_PROTOS };
+enum service_scheduler { SCHEDULE_MAGLEV, SCHEDULE_SOURCE, SCHEDULE_RR, SCHEDULE_WRR, SCHEDULE_P2C, SCHEDULE_LATENCY, SERVICE_SCHEDULERS };
+enum service_delivery { DELIVER_IPIP, DELIVER_GUE, DELIVER_DSR, DELIVER_DNAT, DELIVER_SNAT, SERVICE_DELIVERIES };
+enum service_check { CHECK_NONE, CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_REDIS, CHECK_KAFKA, SERVICE_CHECKS };
+
+extern const char *const service_protos[SERVICE_PROTOS];
+extern const char *const service_schedulers[SERVICE_SCHEDULERS];
+extern const char *const service_deliveries[SERVICE_DELIVERIES];
+extern const char *const service_checks[SERVICE_CHECKS];
+
+/* What flows are keyed by: it never changes in a service's life. */
+struct service_key {
+	struct ip vip;
+	uint8_t proto;
+	uint16_t port; /* 0: all */
+};
+
+struct service_prefixes {
+	uint32_t count;
+	struct ip_prefix list[SERVICE_PREFIXES_MAX];
+};
+
+struct service_settings {
+	uint8_t scheduler, deliver, check;
+	bool chain;            /* packets carry earlier owners of their slot as second chance ([chain]) */
+	bool affinity;         /* false: each packet for itself ([udp]) */
+	uint32_t limit;        /* packets a second, 0: none */
+	struct service_prefixes allow, deny;
+	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
+};
+
+struct backend {
+	uint32_t id;           /* within its service, never used again */
+	struct ip address;
+	uint16_t port;         /* 0: all */
+	uint16_t weight;
+	bool draining;         /* known, but its weight counts as 0 */
+};
+
+struct share {
+	uint32_t backend;
+	uint16_t weight;
+};
+
+struct generation {
+	uint32_t number;       /* 1, 2, ... */
+	uint32_t count;
+	struct share *shares;  /* in the order of backend ids */
+};
+
+struct service {
+	uint32_t id;           /* never used again */
+	char name[SERVICE_NAME_MAX + 1];
+	uint64_t secret;       /* keys the flow hash ([flow table]) */
+	struct service_key key;
+	struct service_settings settings;
+	uint32_t backend_last; /* the id given last */
+	uint32_t backend_count;
+	struct backend *backends; /* by id, ascending */
+	uint32_t generation_last; /* the number given last */
+	uint32_t generation_count;
+	struct generation generations[SERVICE_GENERATIONS]; /* oldest first */
+};
+
+/* 1 to 63 of letters, digits, '.', '_' and '-'. */
+bool service_name_ok(const char *name);
+/* A path as HTTP has it: begins with '/', printable, no space, quote or backslash. */
+bool service_path_ok(const char *path);
+/* The index of a word, or -1. */
+int service_word(const char *const *words, int count, const char *word);
+/* Only these can send a packet to another port than it came for. */
+bool service_translates(enum service_delivery deliver);
+/* On the wire QUIC is UDP: both can't have one address and port. */
+bool service_key_clashes(const struct service_key *a, const struct service_key *b);
+
+struct backend *service_backend(const struct service *s, const struct ip *address, uint16_t port);
+uint16_t backend_weight(const struct backend *b);
+/* Makes a generation of the present backends, unless the last one says the same. */
+void service_new_generation(struct service *s);
+void service_free(struct service *s);
+
+/* Forms in records and snapshots. What can't be one makes the cursor bad. */
+void service_key_put(struct bytes *out, const struct service_key *k);
+void service_settings_put(struct bytes *out, const struct service_settings *s);
+struct service_key service_key_get(struct cursor *in);
+void service_settings_get(struct cursor *in, struct service_settings *ret);
+/* A zero-terminated text of at most max bytes: size (1), bytes. ret has max + 1. */
+void service_text_put(struct bytes *out, const char *text);
+void service_text_get(struct cursor *in, char *ret, size_t max);
+void service_put(struct bytes *out, const struct service *s);
+/* A new service, or NULL and the cursor is bad. */
+struct service *service_get(struct cursor *in);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/services.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#define SAVE_VERSION 1u
+
+struct services *services_new(void)
+{
+	return mem_zalloc(sizeof(struct services));
+}
+
+void services_free(struct services *s)
+{
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < s->count; i++)
+		service_free(s->list[i]);
+	free(s);
+}
+
+struct service *services_find(const struct services *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (!strcmp(s->list[i]->name, name))
+			return s->list[i];
+	return NULL;
+}
+
+const struct service *services_clash(const struct services *s, const struct service_key *key)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (service_key_clashes(&s->list[i]->key, key))
+			return s->list[i];
+	return NULL;
+}
+
+/* ---- what may stand together ---- */
+
+static bool prefix_in(const struct service_prefixes *p, const struct ip_prefix *prefix, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (ip_prefix_equal(&p->list[i], prefix))
+			return true;
+	return false;
+}
+
+static enum service_refusal check_prefixes(const struct service_key *key, const struct service_settings *s)
+{
+	for (uint32_t i = 0; i < s->allow.count; i++) {
+		if (s->allow.list[i].ip.version != key->vip.version)
+			return REFUSED_PREFIX_FAMILY;
+		if (prefix_in(&s->allow, &s->allow.list[i], i))
+			return REFUSED_PREFIX_TWICE;
+	}
+	for (uint32_t i = 0; i < s->deny.count; i++) {
+		if (s->deny.list[i].ip.version != key->vip.version)
+			return REFUSED_PREFIX_FAMILY;
+		if (prefix_in(&s->deny, &s->deny.list[i], i) || prefix_in(&s->allow, &s->deny.list[i], s->allow.count))
+			return REFUSED_PREFIX_TWICE;
+	}
+	return SERVICE_CHANGED;
+}
+
+static enum service_refusal check_settings(const struct service_key *key, const struct service_settings *s)
+{
+	if (!s->affinity && key->proto != SERVICE_UDP)
+		return REFUSED_AFFINITY;
+	if (!key->port && s->check != CHECK_NONE)
+		return REFUSED_CHECK_PORT;
+	return check_prefixes(key, s);
+}
+
+/*
+ * A tunnel carries IPv4 in IPv6 but not the other way round; rewriting a MAC or an address can't change the family.
+ * Only a rewritten packet can go to another port.
+ */
+static enum service_refusal check_reach(const struct service_key *key, enum service_delivery deliver, const struct backend *b)
+{
+	bool tunnel = deliver == DELIVER_IPIP || deliver == DELIVER_GUE;
+
+	if (b->address.version != key->vip.version && !(tunnel && b->address.version == 6))
+		return REFUSED_FAMILY;
+	if (ip_equal(&b->address, &key->vip))
+		return REFUSED_BACKEND_IS_VIP;
+	if (b->port != key->port && !(service_translates(deliver) && b->port && key->port))
+		return REFUSED_PORT;
+	return SERVICE_CHANGED;
+}
+
+/* [nat]: with dnat a reply's source says which VIP it is to get back, so address and port belong to one VIP. */
+static bool nat_taken(const struct services *all, const struct service *s, enum service_delivery deliver, const struct backend *b)
+{
+	if (deliver != DELIVER_DNAT)
+		return false;
+	for (uint32_t i = 0; i < all->count; i++) {
+		const struct service *other = all->list[i];
+
+		if (other != s && other->settings.deliver == DELIVER_DNAT &&
+		    (other->key.proto == SERVICE_TCP) == (s->key.proto == SERVICE_TCP) && service_backend(other, &b->address, b->port))
+			return true;
+	}
+	return false;
+}
+
+/* There are backends, and none takes new flows. */
+static bool weightless(const struct service *s)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		if (backend_weight(&s->backends[i]))
+			return false;
+	return s->backend_count > 0;
+}
+
+/* ---- changes of a service ---- */
+
+static enum service_refusal service_add(struct services *all, const struct service_change *c)
+{
+	enum service_refusal r = check_settings(&c->key, &c->settings);
+	struct service *s;
+
+	if (services_find(all, c->name))
+		return REFUSED_SERVICE_EXISTS;
+	if (services_clash(all, &c->key))
+		return REFUSED_VIP_TAKEN;
+	if (all->count == SERVICES_MAX)
+		return REFUSED_SERVICES_FULL;
+	if (r)
+		return r;
+	s = mem_zalloc(sizeof *s);
+	s->id = ++all->id_last;
+	memcpy(s->name, c->name, sizeof s->name);
+	s->secret = c->secret;
+	s->key = c->key;
+	s->settings = c->settings;
+	all->list[all->count++] = s;
+	return SERVICE_CHANGED;
+}
+
+static void settings_take(struct service_settings *to, const struct service_change *c)
+{
+	const struct service_settings *from = &c->settings;
+
+	if (c->given & SETTING_SCHEDULER)
+		to->scheduler = from->scheduler;
+	if (c->given & SETTING_DELIVER)
+		to->deliver = from->deliver;
+	if (c->given & SETTING_CHECK) {
+		to->check = from->check;
+		memcpy(to->path, from->path, sizeof to->path);
+	}
+	if (c->given & SETTING_CHAIN)
+		to->chain = from->chain;
+	if (c->given & SETTING_AFFINITY)
+		to->affinity = from->affinity;
+	if (c->given & SETTING_LIMIT)
+		to->limit = from->limit;
+	if (c->given & SETTING_ALLOW)
+		to->allow = from->allow;
+	if (c->given & SETTING_DENY)
+		to->deny = from->deny;
+}
+
+static enum service_refusal service_set(struct services *all, struct service *s, const struct service_change *c)
+{
+	struct service_settings fresh = s->settings;
+	enum service_refusal r;
+
+	settings_take(&fresh, c);
+	r = check_settings(&s->key, &fresh);
+	for (uint32_t i = 0; !r && i < s->backend_count; i++) {
+		r = check_reach(&s->key, fresh.deliver, &s->backends[i]);
+		if (!r && nat_taken(all, s, fresh.deliver, &s->backends[i]))
+			r = REFUSED_NAT_TAKEN;
+	}
+	if (!r)
+		s->settings = fresh;
+	return r;
+}
+
+static uint32_t position(const struct services *all, const struct service *s)
+{
+	uint32_t i = 0;
+
+	while (all->list[i] != s)
+		i++;
+	return i;
+}
+
+static void service_remove(struct services *all, struct service *s)
+{
+	uint32_t at = position(all, s);
+
+	all->backend_total -= s->backend_count;
+	all->count--;
+	memmove(&all->list[at], &all->list[at + 1], (all->count - at) * sizeof all->list[0]);
+	memmove(&all->sums[at], &all->sums[at + 1], (all->count - at) * sizeof all->sums[0]);
+	service_free(s);
+}
+
+/* ---- changes of its backends ---- */
+
+static enum service_refusal backend_add(struct services *all, struct service *s, const struct service_change *c)
+{
+	struct backend b = {.address = c->address, .port = c->has_port ? c->port : s->key.port, .weight = c->has_weight ? c->weight : 1};
+	enum service_refusal r = check_reach(&s->key, s->settings.deliver, &b);
+
+	if (service_backend(s, &b.address, b.port))
+		return REFUSED_BACKEND_EXISTS;
+	if (r)
+		return r;
+	if (nat_taken(all, s, s->settings.deliver, &b))
+		return REFUSED_NAT_TAKEN;
+	if (s->backend_count == SERVICE_BACKENDS_MAX)
+		return REFUSED_BACKENDS_FULL;
+	if (all->backend_total == SERVICES_BACKENDS_MAX)
+		return REFUSED_TOTAL_FULL;
+	if (!b.weight && (!s->backend_count || weightless(s)))
+		return REFUSED_WEIGHTLESS;
+	b.id = ++s->backend_last;
+	s->backends = mem_realloc(s->backends, (s->backend_count + 1) * sizeof *s->backends);
+	s->backends[s->backend_count++] = b;
+	all->backend_total++;
+	return SERVICE_CHANGED;
+}
+
+/* Puts it in the place of the one that is there, unless nothing would then take new flows. */
+static enum service_refusal backend_become(struct service *s, struct backend *b, struct backend fresh)
+{
+	struct backend before = *b;
+
+	*b = fresh;
+	if (!weightless(s))
+		return SERVICE_CHANGED;
+	*b = before;
+	return REFUSED_WEIGHTLESS;
+}
+
+static enum service_refusal backend_set(struct service *s, struct backend *b, const struct service_change *c)
+{
+	struct backend fresh = *b;
+
+	fresh.draining = false;
+	if (c->has_weight)
+		fresh.weight = c->weight;
+	return backend_become(s, b, fresh);
+}
+
+static enum service_refusal backend_drain(struct service *s, struct backend *b)
+{
+	struct backend fresh = *b;
+
+	fresh.draining = true;
+	return backend_become(s, b, fresh);
+}
+
+static enum service_refusal backend_remove(struct services *all, struct service *s, struct backend *b)
+{
+	uint16_t weight = b->weight;
+
+	/* The last one may go: a service without backends is as it was made. */
+	b->weight = 0;
+	if (s->backend_count > 1 && weightless(s)) {
+		b->weight = weight;
+		return REFUSED_WEIGHTLESS;
+	}
+	s->backend_count--;
+	memmove(b, b + 1, (size_t)(s->backends + s->backend_count - b) * sizeof *b);
+	all->backend_total--;
+	return SERVICE_CHANGED;
+}
+
+static enum service_refusal backend_change(struct services *all, struct service *s, const struct service_change *c)
+{
+	struct backend *b = service_backend(s, &c->address, c->has_port ? c->port : s->key.port);
+	enum service_refusal r;
+
+	if (c->kind != BACKEND_ADD && !b)
+		return REFUSED_BACKEND_UNKNOWN;
+	if (c->kind == BACKEND_ADD)
+		r = backend_add(all, s, c);
+	else if (c->kind == BACKEND_SET)
+		r = backend_set(s, b, c);
+	else if (c->kind == BACKEND_DRAIN)
+		r = backend_drain(s, b);
+	else
+		r = backend_remove(all, s, b);
+	if (!r)
+		service_new_generation(s);
+	return r;
+}
+
+/* ---- applying ---- */
+
+static uint64_t content_sum(const struct service *s)
+{
+	struct bytes form = {0};
+	uint64_t sum;
+
+	service_put(&form, s);
+	sum = hash64(form.data, form.size, 0);
+	bytes_free(&form);
+	return sum;
+}
+
+static enum service_refusal make_change(struct services *all, const struct service_change *c)
+{
+	struct service *s = services_find(all, c->name);
+	enum service_refusal r;
+
+	if (c->kind != SERVICE_ADD && !s)
+		return REFUSED_SERVICE_UNKNOWN;
+	if (c->kind == SERVICE_RM) {
+		service_remove(all, s);
+		return SERVICE_CHANGED;
+	}
+	if (c->kind == SERVICE_ADD)
+		r = service_add(all, c);
+	else if (c->kind == SERVICE_SET)
+		r = service_set(all, s, c);
+	else
+		r = backend_change(all, s, c);
+	if (!r) {
+		s = services_find(all, c->name);
+		all->sums[position(all, s)] = content_sum(s);
+	}
+	return r;
+}
+
+int services_apply(struct services *s, struct cursor *in, uint64_t index)
+{
+	struct service_change c;
+	struct change_origin by;
+	struct change_session *session;
+	int r = service_change_get(in, &c, &by);
+
+	if (r < 0)
+		return r;
+	session = &s->sessions[by.node];
+	if (by.incarnation < session->incarnation || (by.incarnation == session->incarnation && by.number <= session->number))
+		return 0; /* proposed twice, or given up and overtaken */
+	*session = (struct change_session){.incarnation = by.incarnation, .number = by.number, .outcome = (uint8_t)make_change(s, &c)};
+	if (!session->outcome)
+		s->version = index;
+	session->version = s->version;
+	return 0;
+}
+
+bool services_outcome(const struct services *s, const struct change_origin *by, enum service_refusal *ret_refusal, uint64_t *ret_version)
+{
+	const struct change_session *session = &s->sessions[by->node];
+
+	if (session->incarnation != by->incarnation || session->number != by->number)
+		return false;
+	*ret_refusal = session->outcome;
+	*ret_version = session->version;
+	return true;
+}
+
+/* ---- snapshots ---- */
+
+void services_save(const struct services *s, struct bytes *out)
+{
+	bytes_put_u8(out, SAVE_VERSION);
+	bytes_put_u64(out, s->version);
+	bytes_put_u32(out, s->id_last);
+	for (unsigned i = 0; i < NODE_SLOTS; i++) {
+		bytes_put_u64(out, s->sessions[i].incarnation);
+		bytes_put_u64(out, s->sessions[i].number);
+		bytes_put_u8(out, s->sessions[i].outcome);
+		bytes_put_u64(out, s->sessions[i].version);
+	}
+	bytes_put_u32(out, s->count);
+	for (uint32_t i = 0; i < s->count; i++)
+		service_put(out, s->list[i]);
+}
+
+static bool restore_list(struct services *s, struct cursor *in)
+{
+	uint32_t count = cursor_u32(in), before = 0;
+
+	while (!in->bad && s->count < count && s->count < SERVICES_MAX) {
+		struct service *one = service_get(in);
+
+		if (!one)
+			return false;
+		s->sums[s->count] = content_sum(one);
+		s->list[s->count++] = one;
+		s->backend_total += one->backend_count;
+		if (one->id <= before || one->id > s->id_last)
+			return false;
+		before = one->id;
+	}
+	return !in->bad && s->count == count && s->backend_total <= SERVICES_BACKENDS_MAX;
+}
+
+struct services *services_restore(struct cursor *in)
+{
+	struct services *s = services_new();
+	bool known = cursor_u8(in) == SAVE_VERSION;
+
+	s->version = cursor_u64(in);
+	s->id_last = cursor_u32(in);
+	for (unsigned i = 0; i < NODE_SLOTS; i++) {
+		struct change_session *session = &s->sessions[i];
+
+		session->incarnation = cursor_u64(in);
+		session->number = cursor_u64(in);
+		session->outcome = cursor_u8(in);
+		session->version = cursor_u64(in);
+		known = known && session->outcome < SERVICE_REFUSALS;
+	}
+	if (known && restore_list(s, in))
+		return s;
+	services_free(s);
+	return NULL;
+}
+
+uint64_t services_checksum(const struct services *s)
+{
+	uint64_t sum = mix64(s->version) + mix64(s->id_last);
+
+	for (uint32_t i = 0; i < s->count; i++)
+		sum += s->sums[i];
+	for (unsigned i = 0; i < NODE_SLOTS; i++)
+		sum += hash64(&s->sessions[i].incarnation, 2 * sizeof(uint64_t), i + s->sessions[i].outcome);
+	return sum;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The load balancer's part of the catalog: all services, and the state machine that changes them.
+ *
+ * Two nodes may propose at once, so whether a change is possible is decided where it is applied, the same on every
+ * replica, and a change that isn't possible changes nothing. Per node the outcome of its last change is kept, part of
+ * the state: its proposer reads it there, also when it learnt of it by a snapshot.
+ */
+#ifndef HF_CLUSTER_SERVICES_H
+#define HF_CLUSTER_SERVICES_H
+
+#include "cluster/service_change.h"
+
+#define SERVICES_MAX 512u
+#define SERVICES_BACKENDS_MAX 65536u /* of all services together: bounds memory, the snapshot and what a balancer is told */
+
+/* Why a change was not made. Their numbers stand in snapshots: only ever add behind the last. */
+enum service_refusal {
+	SERVICE_CHANGED,          /* it was made */
+	REFUSED_SERVICE_UNKNOWN,
+	REFUSED_SERVICE_EXISTS,
+	REFUSED_VIP_TAKEN,        /* another service has this VIP, protocol and port */
+	REFUSED_SERVICES_FULL,
+	REFUSED_BACKEND_UNKNOWN,
+	REFUSED_BACKEND_EXISTS,
+	REFUSED_BACKENDS_FULL,    /* of this service */
+	REFUSED_TOTAL_FULL,       /* of all services */
+	REFUSED_BACKEND_IS_VIP,
+	REFUSED_FAMILY,           /* a backend that the way to deliver can't reach from this VIP */
+	REFUSED_PORT,             /* a backend has another port, and the way to deliver can't change it */
+	REFUSED_NAT_TAKEN,        /* another service delivers to this address and port by dnat ([nat]) */
+	REFUSED_WEIGHTLESS,       /* no backend would be left that takes new flows */
+	REFUSED_PREFIX_FAMILY,
+	REFUSED_PREFIX_TWICE,
+	REFUSED_AFFINITY,         /* only UDP can do without */
+	REFUSED_CHECK_PORT,       /* a service of all ports has none to check */
+	SERVICE_REFUSALS,
+};
+
+struct change_session {
+	uint64_t incarnation, number; /* of the last change of that node */
+	uint8_t outcome;              /* enum service_refusal */
+	uint64_t version;             /* of the services behind it */
+};
+
+struct services {
+	uint64_t version;             /* index of the record that made the last change; 0: none yet */
+	uint32_t id_last;             /* the service id given last */
+	uint32_t count;
+	uint32_t backend_total;
+	struct service *list[SERVICES_MAX]; /* by id, ascending */
+	uint64_t sums[SERVICES_MAX];  /* of each service's content */
+	struct change_session sessions[NODE_SLOTS];
+};
+
+struct services *services_new(void);
+void services_free(struct services *s);
+struct service *services_find(const struct services *s, const char *name);
+/* Whose key clashes with this one; NULL: nobody's. */
+const struct service *services_clash(const struct services *s, const struct service_key *key);
+
+/* Applies what stands behind CATALOG_SERVICES of the record at index. 0, also if it is refused; or as service_change_get(). */
+int services_apply(struct services *s, struct cursor *in, uint64_t index);
+/* What became of a change; false: nothing yet (or it is too long ago, or never will). */
+bool services_outcome(const struct services *s, const struct change_origin *by, enum service_refusal *ret_refusal, uint64_t *ret_version);
+
+/* In snapshots: version (1), then all there is. */
+void services_save(const struct services *s, struct bytes *out);
+/* New services, or NULL: it can't be understood. */
+struct services *services_restore(struct cursor *in);
+/* Over content alone, kept up to date by each change ([checksum]). */
+uint64_t services_checksum(const struct services *s);
+
+#endif

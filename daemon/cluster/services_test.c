@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/services.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "cluster/catalog.h"
+
+/* A catalog and the log that made it, so that every change goes the way of a record. */
+struct world {
+	struct catalog c;
+	uint64_t number;
+};
+
+static int apply_bytes(struct catalog *c, const uint8_t *data, size_t size)
+{
+	struct entry *e = entry_new(ENTRY_CATALOG, (uint32_t)size);
+	int r;
+
+	if (size)
+		memcpy(e->data, data, size);
+	e->index = c->applied + 1;
+	e->term = 1;
+	r = catalog_apply(c, e);
+	entry_unref(e);
+	return r;
+}
+
+static enum service_refusal change_as(struct world *w, const struct service_change *c, struct change_origin by)
+{
+	struct bytes record = {0};
+	enum service_refusal refusal = SERVICE_REFUSALS;
+	uint64_t version;
+
+	service_change_put(&record, c, &by);
+	assert_int_equal(apply_bytes(&w->c, record.data, record.size), 0);
+	bytes_free(&record);
+	(void)services_outcome(catalog_services(&w->c), &by, &refusal, &version);
+	return refusal;
+}
+
+static enum service_refusal change(struct world *w, const struct service_change *c)
+{
+	return change_as(w, c, (struct change_origin){.node = 1, .incarnation = 7, .number = ++w->number});
+}
+
+static struct ip ip(const char *text)
+{
+	struct ip address;
+
+	assert_true(ip_parse(&address, text));
+	return address;
+}
+
+static struct service_change named(enum service_change_kind kind, const char *name)
+{
+	struct service_change c = {.kind = kind};
+
+	(void)snprintf(c.name, sizeof c.name, "%s", name);
+	return c;
+}
+
+static struct service_change adding(const char *name, const char *vip, enum service_proto proto, uint16_t port, enum service_delivery deliver)
+{
+	struct service_change c = named(SERVICE_ADD, name);
+
+	c.secret = 0x1234;
+	c.key = (struct service_key){.vip = ip(vip), .proto = proto, .port = port};
+	c.settings = (struct service_settings){.deliver = deliver, .chain = true, .affinity = true};
+	return c;
+}
+
+static enum service_refusal add(struct world *w, const char *name, const char *vip, enum service_proto proto, uint16_t port, enum service_delivery deliver)
+{
+	struct service_change c = adding(name, vip, proto, port, deliver);
+
+	return change(w, &c);
+}
+
+/* port and weight below 0: not given. */
+static enum service_refusal backend(struct world *w, enum service_change_kind kind, const char *name, const char *address, int port, int weight)
+{
+	struct service_change c = named(kind, name);
+
+	c.address = ip(address);
+	c.has_port = port >= 0;
+	c.port = c.has_port ? (uint16_t)port : 0;
+	c.has_weight = weight >= 0;
+	c.weight = c.has_weight ? (uint16_t)weight : 0;
+	return change(w, &c);
+}
+
+static const struct service *find(const struct world *w, const char *name)
+{
+	return services_find(catalog_services(&w->c), name);
+}
+
+/* "1:2 3:0" for backend 1 with weight 2 and backend 3 with none. */
+static void generation_is(const struct service *s, uint32_t back, uint32_t number, const char *want)
+{
+	const struct generation *g = &s->generations[s->generation_count - 1 - back];
+	char said[256] = "";
+
+	for (uint32_t i = 0; i < g->count; i++)
+		(void)snprintf(said + strlen(said), sizeof said - strlen(said), "%s%u:%u", i ? " " : "", g->shares[i].backend, g->shares[i].weight);
+	assert_string_equal(said, want);
+	assert_int_equal(g->number, number);
+}
+
+/* ---- what is taken, and what comes of it ---- */
+
+static void test_generations(void **state)
+{
+	struct world w = {0};
+	const struct service *s;
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	s = find(&w, "web");
+	assert_int_equal(s->generation_count, 0);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.2", 80, 5), SERVICE_CHANGED);
+	generation_is(s, 1, 1, "1:1");
+	generation_is(s, 0, 2, "1:1 2:5");
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.2", -1, -1), SERVICE_CHANGED);
+	generation_is(s, 0, 3, "1:1 2:0");
+	assert_true(s->backends[1].draining && s->backends[1].weight == 5);
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.2", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(s->generation_count, 3); /* nothing about the set changed */
+	assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.2", -1, -1), SERVICE_CHANGED);
+	generation_is(s, 0, 4, "1:1 2:5"); /* back with its old weight */
+	assert_int_equal(backend(&w, BACKEND_RM, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	generation_is(s, 0, 5, "2:5");
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	generation_is(s, 0, 6, "2:5 3:1"); /* an id is never used again */
+	for (int weight = 1; weight <= 5; weight++)
+		assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.1", -1, 10 * weight), SERVICE_CHANGED);
+	assert_int_equal(s->generation_count, SERVICE_GENERATIONS);
+	generation_is(s, SERVICE_GENERATIONS - 1, 4, "1:1 2:5");
+	generation_is(s, 0, 11, "2:5 3:50");
+	assert_int_equal(catalog_services(&w.c)->version, w.c.applied);
+	catalog_fini(&w.c);
+}
+
+static void test_set_takes_what_is_given(void **state)
+{
+	struct world w = {0};
+	struct service_change c = named(SERVICE_SET, "dns");
+	const struct service *s;
+
+	(void)state;
+	assert_int_equal(add(&w, "dns", "10.1.1.1", SERVICE_UDP, 53, DELIVER_IPIP), SERVICE_CHANGED);
+	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_CHECK;
+	c.settings = (struct service_settings){.scheduler = SCHEDULE_RR, .limit = 1000, .check = CHECK_HTTP, .path = "/up"};
+	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
+	s = find(&w, "dns");
+	assert_int_equal(s->settings.scheduler, SCHEDULE_MAGLEV);
+	assert_true(s->settings.chain && !s->settings.affinity && s->settings.limit == 1000);
+	assert_string_equal(s->settings.path, "/up");
+	assert_int_equal(s->secret, 0x1234);
+	catalog_fini(&w.c);
+}
+
+/* A record that comes twice, or after a later one of its node, or of an ended incarnation, changes nothing. */
+static void test_applied_once(void **state)
+{
+	struct world w = {0};
+	struct service_change a = named(BACKEND_ADD, "web"), b = a;
+	struct change_origin first = {.node = 2, .incarnation = 5, .number = 1}, second = {.node = 2, .incarnation = 5, .number = 2},
+			     older = {.node = 2, .incarnation = 4, .number = 9};
+	enum service_refusal refusal;
+	uint64_t version, sum;
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	a.address = ip("10.2.0.1");
+	b.address = ip("10.2.0.2");
+	assert_int_equal(change_as(&w, &a, first), SERVICE_CHANGED);
+	sum = catalog_checksum(&w.c);
+	assert_int_equal(change_as(&w, &a, first), SERVICE_CHANGED); /* the outcome is still the first one's, not "exists" */
+	assert_int_equal(change_as(&w, &b, older), SERVICE_REFUSALS);
+	assert_int_equal(catalog_checksum(&w.c), sum);
+	assert_int_equal(change_as(&w, &b, second), SERVICE_CHANGED);
+	assert_int_equal(change_as(&w, &b, first), SERVICE_REFUSALS);
+	assert_int_equal(find(&w, "web")->backend_count, 2);
+	assert_false(services_outcome(catalog_services(&w.c), &first, &refusal, &version));
+	assert_true(services_outcome(catalog_services(&w.c), &second, &refusal, &version));
+	catalog_fini(&w.c);
+}
+
+/* ---- what is refused, each beside what makes it so ---- */
+
+static void test_refused_services(void **state)
+{
+	static const struct {
+		const char *name, *vip;
+		enum service_proto proto;
+		uint16_t port;
+		enum service_refusal want;
+	} table[] = {
+		{"web", "10.1.1.2", SERVICE_TCP, 80, REFUSED_SERVICE_EXISTS},
+		{"web2", "10.1.1.1", SERVICE_TCP, 80, REFUSED_VIP_TAKEN},
+		{"web2", "10.1.1.1", SERVICE_TCP, 81, SERVICE_CHANGED},
+		{"all", "10.1.1.1", SERVICE_TCP, 0, SERVICE_CHANGED},
+		{"all2", "10.1.1.1", SERVICE_TCP, 0, REFUSED_VIP_TAKEN},
+		{"h3", "10.1.1.1", SERVICE_QUIC, 80, SERVICE_CHANGED},
+		{"dns", "10.1.1.1", SERVICE_UDP, 80, REFUSED_VIP_TAKEN}, /* QUIC is UDP */
+		{"web6", "2001:db8::1", SERVICE_TCP, 80, SERVICE_CHANGED},
+	};
+	struct world w = {0};
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		uint64_t version = catalog_services(&w.c)->version;
+
+		assert_int_equal(add(&w, table[i].name, table[i].vip, table[i].proto, table[i].port, DELIVER_IPIP), table[i].want);
+		assert_int_equal(catalog_services(&w.c)->version != version, table[i].want == SERVICE_CHANGED);
+	}
+	catalog_fini(&w.c);
+}
+
+static void test_refused_settings(void **state)
+{
+	struct world w = {0};
+	struct service_change c = adding("web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), good;
+
+	(void)state;
+	c.settings.affinity = false;
+	assert_int_equal(change(&w, &c), REFUSED_AFFINITY);
+	c.settings.affinity = true;
+	assert_int_equal(ip_prefix_parse(&c.settings.allow.list[0], "2001:db8::/32"), 0);
+	c.settings.allow.count = 1;
+	assert_int_equal(change(&w, &c), REFUSED_PREFIX_FAMILY);
+	assert_int_equal(ip_prefix_parse(&c.settings.allow.list[0], "10.0.0.0/8"), 0);
+	good = c;
+	c.settings.deny = c.settings.allow;
+	assert_int_equal(change(&w, &c), REFUSED_PREFIX_TWICE);
+	c = good;
+	c.settings.allow.list[c.settings.allow.count++] = c.settings.allow.list[0];
+	assert_int_equal(change(&w, &c), REFUSED_PREFIX_TWICE);
+	c = good;
+	c.key.port = 0;
+	c.settings.check = CHECK_TCP;
+	assert_int_equal(change(&w, &c), REFUSED_CHECK_PORT);
+	assert_null(find(&w, "web"));
+	assert_int_equal(change(&w, &good), SERVICE_CHANGED);
+	good = named(SERVICE_SET, "nothing");
+	assert_int_equal(change(&w, &good), REFUSED_SERVICE_UNKNOWN);
+	good = named(SERVICE_RM, "web");
+	assert_int_equal(change(&w, &good), SERVICE_CHANGED);
+	assert_int_equal(change(&w, &good), REFUSED_SERVICE_UNKNOWN);
+	catalog_fini(&w.c);
+}
+
+static void test_refused_backends(void **state)
+{
+	static const struct {
+		enum service_change_kind kind;
+		const char *name, *address;
+		int port, weight;
+		enum service_refusal want;
+	} table[] = {
+		{BACKEND_ADD, "web", "10.2.0.1", 80, 1, REFUSED_BACKEND_EXISTS},
+		{BACKEND_ADD, "none", "10.2.0.1", 80, 1, REFUSED_SERVICE_UNKNOWN},
+		{BACKEND_SET, "web", "10.2.0.9", -1, 1, REFUSED_BACKEND_UNKNOWN},
+		{BACKEND_DRAIN, "web", "10.2.0.1", 81, -1, REFUSED_BACKEND_UNKNOWN},
+		{BACKEND_RM, "web", "10.2.0.9", -1, -1, REFUSED_BACKEND_UNKNOWN},
+		{BACKEND_ADD, "web", "10.1.1.1", -1, 1, REFUSED_BACKEND_IS_VIP},
+		{BACKEND_ADD, "web", "10.2.0.2", 8080, 1, REFUSED_PORT},
+		{BACKEND_ADD, "web", "2001:db8::2", -1, 1, SERVICE_CHANGED},
+		{BACKEND_RM, "web", "2001:db8::2", -1, -1, SERVICE_CHANGED},
+		{BACKEND_ADD, "tunnel6", "10.2.0.2", -1, 1, REFUSED_FAMILY},
+		{BACKEND_ADD, "dsr", "2001:db8::2", -1, 1, REFUSED_FAMILY},
+		{BACKEND_ADD, "dsr", "10.2.0.2", -1, 1, SERVICE_CHANGED},
+		{BACKEND_ADD, "nat", "2001:db8::2", -1, 1, REFUSED_FAMILY},
+		{BACKEND_ADD, "nat", "10.2.0.2", 0, 1, REFUSED_PORT},
+		{BACKEND_ADD, "nat", "10.2.0.2", 8080, 1, SERVICE_CHANGED},
+		{BACKEND_ADD, "nat2", "10.2.0.2", 8080, 1, REFUSED_NAT_TAKEN},
+		{BACKEND_ADD, "nat2", "10.2.0.2", 8081, 1, SERVICE_CHANGED},
+		{BACKEND_ADD, "natudp", "10.2.0.2", 8080, 1, SERVICE_CHANGED},
+		{BACKEND_SET, "web", "10.2.0.1", -1, 0, REFUSED_WEIGHTLESS},
+		{BACKEND_DRAIN, "web", "10.2.0.1", -1, -1, REFUSED_WEIGHTLESS},
+		{BACKEND_ADD, "web", "10.2.0.2", -1, 0, SERVICE_CHANGED},
+		{BACKEND_RM, "web", "10.2.0.1", -1, -1, REFUSED_WEIGHTLESS},
+		{BACKEND_RM, "web", "10.2.0.2", -1, -1, SERVICE_CHANGED},
+		{BACKEND_RM, "web", "10.2.0.1", -1, -1, SERVICE_CHANGED},
+		{BACKEND_ADD, "web", "10.2.0.1", -1, 0, REFUSED_WEIGHTLESS},
+	};
+	struct world w = {0};
+	struct service_change deliver = named(SERVICE_SET, "nat");
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "tunnel6", "2001:db8::1", SERVICE_TCP, 80, DELIVER_GUE), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "dsr", "10.1.1.2", SERVICE_TCP, 80, DELIVER_DSR), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "nat", "10.1.1.3", SERVICE_TCP, 80, DELIVER_DNAT), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "nat2", "10.1.1.4", SERVICE_TCP, 80, DELIVER_DNAT), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "natudp", "10.1.1.4", SERVICE_UDP, 80, DELIVER_DNAT), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		uint64_t version = catalog_services(&w.c)->version;
+		enum service_refusal said = backend(&w, table[i].kind, table[i].name, table[i].address, table[i].port, table[i].weight);
+
+		if (said != table[i].want)
+			print_error("row %zu: %d, not %d\n", i, said, table[i].want);
+		assert_int_equal(said, table[i].want);
+		assert_int_equal(catalog_services(&w.c)->version != version, said == SERVICE_CHANGED);
+	}
+	/* What a backend may be depends on the way to deliver, so that can't be changed under it. */
+	deliver.given = SETTING_DELIVER;
+	deliver.settings = (struct service_settings){.deliver = DELIVER_DSR};
+	assert_int_equal(change(&w, &deliver), REFUSED_PORT);
+	assert_int_equal(find(&w, "nat")->settings.deliver, DELIVER_DNAT);
+	deliver.settings.deliver = DELIVER_DNAT;
+	assert_int_equal(change(&w, &deliver), SERVICE_CHANGED); /* its own backends are no obstacle */
+	assert_int_equal(catalog_services(&w.c)->version, w.c.applied); /* whatever was refused before */
+	catalog_fini(&w.c);
+}
+
+static void test_limits(void **state)
+{
+	struct world w = {0};
+	char name[32], address[32];
+
+	(void)state;
+	for (unsigned i = 0; i < SERVICES_MAX; i++) {
+		(void)snprintf(name, sizeof name, "s%u", i);
+		assert_int_equal(add(&w, name, "10.1.1.1", SERVICE_TCP, (uint16_t)(i + 1), DELIVER_IPIP), SERVICE_CHANGED);
+	}
+	assert_int_equal(add(&w, "more", "10.1.1.1", SERVICE_TCP, 1000, DELIVER_IPIP), REFUSED_SERVICES_FULL);
+	for (unsigned i = 0; i < SERVICE_BACKENDS_MAX; i++) {
+		(void)snprintf(address, sizeof address, "10.2.%u.%u", i / 256, i % 256);
+		assert_int_equal(backend(&w, BACKEND_ADD, "s0", address, -1, -1), SERVICE_CHANGED);
+	}
+	assert_int_equal(backend(&w, BACKEND_ADD, "s0", "10.3.0.0", -1, -1), REFUSED_BACKENDS_FULL);
+	w.c.services->backend_total = SERVICES_BACKENDS_MAX;
+	assert_int_equal(backend(&w, BACKEND_ADD, "s1", "10.3.0.0", -1, -1), REFUSED_TOTAL_FULL);
+	w.c.services->backend_total = SERVICE_BACKENDS_MAX;
+	catalog_fini(&w.c);
+}
+
+/* ---- records and snapshots ---- */
+
+static void build(struct world *w)
+{
+	struct service_change c = adding("web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP);
+
+	assert_int_equal(ip_prefix_parse(&c.settings.deny.list[c.settings.deny.count++], "10.66.0.0/16"), 0);
+	c.settings.check = CHECK_HTTPS;
+	(void)snprintf(c.settings.path, sizeof c.settings.path, "/health?deep=1");
+	assert_int_equal(change(w, &c), SERVICE_CHANGED);
+	assert_int_equal(add(w, "six", "2001:db8::1", SERVICE_QUIC, 443, DELIVER_GUE), SERVICE_CHANGED);
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(backend(w, BACKEND_ADD, "web", (char[][12]){"10.2.0.1", "10.2.0.2", "10.2.0.3", "10.2.0.4", "10.2.0.5", "10.2.0.6",
+			"10.2.0.7", "10.2.0.8", "10.2.0.9", "10.2.0.10", "10.2.0.11", "10.2.0.12"}[i], -1, i), i ? SERVICE_CHANGED : REFUSED_WEIGHTLESS);
+	assert_int_equal(backend(w, BACKEND_DRAIN, "web", "10.2.0.5", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(backend(w, BACKEND_ADD, "six", "2001:db8::2", -1, 3), SERVICE_CHANGED);
+}
+
+static void test_snapshot(void **state)
+{
+	struct world w = {0}, copy = {0}, empty = {.c = {.ready = true, .group_count = 3, .applied = 9}};
+	struct bytes saved = {0}, again = {0};
+	struct catalog untouched = {.applied = 77};
+
+	(void)state;
+	build(&w);
+	catalog_save(&w.c, &saved);
+	assert_true(catalog_restore(&copy.c, saved.data, saved.size));
+	catalog_save(&copy.c, &again);
+	assert_int_equal(saved.size, again.size);
+	assert_memory_equal(saved.data, again.data, saved.size);
+	assert_int_equal(catalog_checksum(&w.c), catalog_checksum(&copy.c));
+	/* A replica that loaded the snapshot goes on as one that applied everything ([layout]). */
+	copy.number = w.number;
+	assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.5", -1, 9), backend(&copy, BACKEND_SET, "web", "10.2.0.5", -1, 9));
+	assert_int_equal(add(&w, "dup", "2001:db8::1", SERVICE_UDP, 443, DELIVER_GUE), add(&copy, "dup", "2001:db8::1", SERVICE_UDP, 443, DELIVER_GUE));
+	assert_int_equal(catalog_checksum(&w.c), catalog_checksum(&copy.c));
+	for (size_t size = 0; size < saved.size; size++) {
+		uint8_t *cut = mem_alloc(size + 1);
+
+		memcpy(cut, saved.data, size);
+		if (size != 17 + 4 + 1 + NODE_SLOTS) /* where a catalog without services ends */
+			assert_false(catalog_restore(&untouched, cut, size));
+		free(cut);
+	}
+	bytes_put_u8(&again, 0);
+	assert_false(catalog_restore(&untouched, again.data, again.size));
+	assert_int_equal(untouched.applied, 77);
+	saved.size = 0;
+	catalog_save(&empty.c, &saved); /* as it was before there were services */
+	assert_true(catalog_restore(&copy.c, saved.data, saved.size));
+	assert_null(copy.c.services);
+	bytes_free(&saved);
+	bytes_free(&again);
+	catalog_fini(&w.c);
+	catalog_fini(&copy.c);
+}
+
+/* No prefix of a record is one, and no flipped byte makes one that breaks the state: it can still be saved and restored. */
+static void test_hostile_records(void **state)
+{
+	struct service_change kinds[] = {adding("fresh", "10.9.9.9", SERVICE_TCP, 80, DELIVER_DNAT), named(SERVICE_SET, "web"),
+		named(SERVICE_RM, "six"), named(BACKEND_ADD, "web"), named(BACKEND_RM, "web")};
+	struct world w = {0};
+
+	(void)state;
+	build(&w);
+	kinds[1].given = SETTINGS_ALL;
+	kinds[1].settings = kinds[0].settings;
+	kinds[3].address = ip("10.2.7.7");
+	kinds[4].address = ip("10.2.0.3");
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		struct bytes record = {0};
+
+		service_change_put(&record, &kinds[k], &(struct change_origin){.node = 3, .incarnation = 1, .number = 1});
+		assert_true(record.size <= SERVICE_RECORD_MAX);
+		for (size_t size = 9; size < record.size; size++) {
+			assert_int_equal(apply_bytes(&w.c, record.data, size), -EBADMSG);
+		}
+		bytes_put_u8(&record, 0);
+		assert_int_equal(apply_bytes(&w.c, record.data, record.size), -EBADMSG);
+		record.size--;
+		for (size_t at = 9; at < record.size; at++)
+			for (int value = 0; value < 256; value += at < 30 ? 1 : 7) {
+				uint8_t before = record.data[at];
+				int r;
+
+				record.data[at] = (uint8_t)value;
+				r = apply_bytes(&w.c, record.data, record.size);
+				assert_true(r == 0 || r == -EBADMSG || (at == 9 && r == -EPROTONOSUPPORT));
+				record.data[at] = before;
+			}
+		bytes_free(&record);
+	}
+	struct bytes saved = {0};
+	struct catalog copy = {0};
+
+	catalog_save(&w.c, &saved);
+	assert_true(catalog_restore(&copy, saved.data, saved.size));
+	assert_int_equal(catalog_checksum(&copy), catalog_checksum(&w.c));
+	bytes_free(&saved);
+	catalog_fini(&copy);
+	catalog_fini(&w.c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_set_takes_what_is_given),
+		cmocka_unit_test(test_applied_once),
+		cmocka_unit_test(test_refused_services),
+		cmocka_unit_test(test_refused_settings),
+		cmocka_unit_test(test_refused_backends),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_hostile_records),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
