@@ -16,22 +16,66 @@ static bool copy_word(char *to, size_t room, const char *from, const char *end)
 	return true;
 }
 
-static bool header_is(const char *line, const char *end, const char *name, const char *value)
+/* The value's text, if the line is this header; NULL if it is another one. */
+static const char *header_value(const char *line, const char *end, const char *name)
 {
-	size_t name_size = strlen(name), value_size = strlen(value);
+	size_t size = strlen(name);
 
-	if ((size_t)(end - line) < name_size + 1 || strncasecmp(line, name, name_size) || line[name_size] != ':')
-		return false;
-	line += name_size + 1;
+	if ((size_t)(end - line) < size + 1 || strncasecmp(line, name, size) || line[size] != ':')
+		return NULL;
+	line += size + 1;
 	while (line < end && (*line == ' ' || *line == '\t'))
 		line++;
-	return (size_t)(end - line) == value_size && !strncasecmp(line, value, value_size);
+	return line;
+}
+
+static bool header_is(const char *line, const char *end, const char *name, const char *value)
+{
+	const char *at = header_value(line, end, name);
+	size_t size = strlen(value);
+
+	return at && (size_t)(end - at) == size && !strncasecmp(at, value, size);
+}
+
+/* 0, or the status to refuse with, negated. A second length that differs could hide a request from whoever looked at the first. */
+static int read_length(struct http_request *q, const char *at, const char *end, bool *had_one)
+{
+	uint32_t size = 0;
+
+	if (at == end)
+		return -400;
+	for (; at < end; at++) {
+		if (*at < '0' || *at > '9')
+			return -400;
+		size = size * 10 + (uint32_t)(*at - '0');
+		if (size > HTTP_BODY_MAX)
+			return -413;
+	}
+	if (*had_one && size != q->body_size)
+		return -400;
+	*had_one = true;
+	q->body_size = size;
+	return 0;
+}
+
+/* What of the headers counts here. 0, or the status to refuse with, negated. */
+static int read_header(struct http_request *q, const char *line, const char *end, bool *had_length)
+{
+	const char *length = header_value(line, end, "Content-Length");
+
+	if (header_is(line, end, "Connection", "close"))
+		q->keep_alive = false;
+	if (header_value(line, end, "Transfer-Encoding"))
+		return -411;
+	return length ? read_length(q, length, end, had_length) : 0;
 }
 
 int http_parse(const uint8_t *data, size_t size, struct http_request *ret)
 {
 	const char *text = (const char *)data, *end = memmem(data, size, "\r\n\r\n", 4);
 	const char *line, *space, *target, *after, *query;
+	bool had_length = false;
+	int r;
 
 	*ret = (struct http_request){.keep_alive = true};
 	if (!end)
@@ -54,10 +98,9 @@ int http_parse(const uint8_t *data, size_t size, struct http_request *ret)
 	while (line < end) {
 		const char *start = line + 2, *stop = memmem(start, (size_t)(end + 2 - start), "\r\n", 2);
 
-		if (header_is(start, stop, "Connection", "close"))
-			ret->keep_alive = false;
-		if (header_is(start, stop, "Transfer-Encoding", "chunked"))
-			return -411;
+		r = read_header(ret, start, stop, &had_length);
+		if (r < 0)
+			return r;
 		line = stop;
 	}
 	return (int)(end + 4 - text);
@@ -74,14 +117,20 @@ const char *http_reason(int status)
 		return "Not Found";
 	case 405:
 		return "Method Not Allowed";
+	case 409:
+		return "Conflict";
 	case 411:
 		return "Length Required";
+	case 413:
+		return "Content Too Large";
 	case 414:
 		return "URI Too Long";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 503:
 		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
 	default:
 		return "Error";
 	}

@@ -14,23 +14,35 @@ static const struct {
 	int want; /* 1: all of it is taken */
 	const char *method, *path, *query;
 	bool keep_alive;
+	uint32_t body_size;
 } table[] = {
-	{"GET / HTTP/1.1\r\n\r\n", 1, "GET", "/", "", true},
-	{"GET /metrics HTTP/1.0\r\n\r\n", 1, "GET", "/metrics", "", false},
-	{"GET /a?b=c&d HTTP/1.1\r\nHost: x\r\n\r\n", 1, "GET", "/a", "b=c&d", true},
-	{"GET /a? HTTP/1.1\r\n\r\n", 1, "GET", "/a", "", true},
-	{"GET / HTTP/1.1\r\nconnection:  Close\r\n\r\n", 1, "GET", "/", "", false},
-	{"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", -411, NULL, NULL, NULL, false},
-	{"GET / HTTP/2.0\r\n\r\n", -400, NULL, NULL, NULL, false},
-	{"GET  HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
-	{"GET /\r\n\r\n", -400, NULL, NULL, NULL, false},
-	{" / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
-	{"VERYLONGMETHOD / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false},
-	{"GET / HTTP/1.1\r\r\n\r\n", -400, NULL, NULL, NULL, false}, /* found by the fuzzer */
-	{"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", 1, "GET", "/", "", true},
-	{"\r\n\r\n", -400, NULL, NULL, NULL, false},
-	{"GET / HTTP/1.1\r\n", 0, NULL, NULL, NULL, false},
-	{"", 0, NULL, NULL, NULL, false},
+	{"GET / HTTP/1.1\r\n\r\n", 1, "GET", "/", "", true, 0},
+	{"GET /metrics HTTP/1.0\r\n\r\n", 1, "GET", "/metrics", "", false, 0},
+	{"GET /a?b=c&d HTTP/1.1\r\nHost: x\r\n\r\n", 1, "GET", "/a", "b=c&d", true, 0},
+	{"GET /a? HTTP/1.1\r\n\r\n", 1, "GET", "/a", "", true, 0},
+	{"GET / HTTP/1.1\r\nconnection:  Close\r\n\r\n", 1, "GET", "/", "", false, 0},
+	{"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", -411, NULL, NULL, NULL, false, 0},
+	{"GET / HTTP/2.0\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"GET  HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"GET /\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{" / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"VERYLONGMETHOD / HTTP/1.1\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"GET / HTTP/1.1\r\r\n\r\n", -400, NULL, NULL, NULL, false, 0}, /* found by the fuzzer */
+	{"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", 1, "GET", "/", "", true, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: 12\r\n\r\n", 1, "POST", "/x", "", true, 12},
+	{"POST /x HTTP/1.1\r\ncontent-length:0\r\n\r\n", 1, "POST", "/x", "", true, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: 65536\r\n\r\n", 1, "POST", "/x", "", true, 65536},
+	{"POST /x HTTP/1.1\r\nContent-Length: 65537\r\n\r\n", -413, NULL, NULL, NULL, false, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", -413, NULL, NULL, NULL, false, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: 0x10\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: \r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"POST /x HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", 1, "POST", "/x", "", true, 3},
+	{"POST /x HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", -411, NULL, NULL, NULL, false, 0},
+	{"\r\n\r\n", -400, NULL, NULL, NULL, false, 0},
+	{"GET / HTTP/1.1\r\n", 0, NULL, NULL, NULL, false, 0},
+	{"", 0, NULL, NULL, NULL, false, 0},
 };
 
 static void test_table(void **state)
@@ -48,6 +60,7 @@ static void test_table(void **state)
 			assert_string_equal(q.path, table[i].path);
 			assert_string_equal(q.query, table[i].query);
 			assert_int_equal(q.keep_alive, table[i].keep_alive);
+			assert_int_equal(q.body_size, table[i].body_size);
 			for (size_t n = 0; n < size; n++) /* never taken before its end */
 				assert_int_equal(http_parse(copy, n, &q), 0);
 		}
