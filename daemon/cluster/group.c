@@ -140,6 +140,8 @@ static void send_again(struct group *g)
 {
 	g->sent = g->store ? store_session(g->store, group_self(g), g->lane->identity.incarnation) : 0;
 	reads_ask_again(g);
+	if (g->catalog)
+		proposals_send_again(g);
 }
 
 static void role_changed(struct group *g)
@@ -284,6 +286,8 @@ void group_apply(struct group *g)
 	}
 	if (g->applied != before)
 		reads_run(g);
+	if (g->applied != before && g->catalog)
+		proposals_settle(g);
 }
 
 void group_submit(struct group *g, struct request *rq)
@@ -380,6 +384,8 @@ void group_tick(struct group *g, uint64_t now_ns)
 	reads_tick(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
+	if (g->catalog)
+		proposals_tick(g, now_ns);
 	if (g->store)
 		(void)keyspace_reclaim(store_keyspace(g->store), RECLAIM_STEP);
 	compare_tick(g, now_ns);
@@ -396,6 +402,8 @@ void group_tick(struct group *g, uint64_t now_ns)
 void group_turn(struct group *g)
 {
 	writes_turn(g);
+	if (g->catalog)
+		proposals_turn(g);
 	group_apply(g);
 	reads_run(g);
 	reads_ask(g);
@@ -485,6 +493,8 @@ void group_restore(struct group *g, struct store *store, raft_index index, raft_
 	group_step(g, &(struct raft_event){.type = RAFT_RESTORE, .index = index, .term = term});
 	log_info("group: took over a snapshot group=%u index=%llu", g->id, (unsigned long long)index);
 	reads_run(g);
+	if (g->catalog)
+		proposals_settle(g);
 	group_mark(g);
 }
 
@@ -556,6 +566,7 @@ struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, stru
 	list_init(&g->reads);
 	list_init(&g->batches);
 	list_init(&g->away);
+	proposals_init(g);
 	raft_init(&g->raft, &options);
 	if (recovered) {
 		raft_log_fini(&g->raft.log);
@@ -597,6 +608,7 @@ void group_free(struct group *g)
 		list_del(&rq->node);
 		request_finish(rq, REQUEST_UNKNOWN);
 	}
+	proposals_fini(g);
 	snapshot_free(g);
 	bytes_free(&g->bundle);
 	free(g->held);

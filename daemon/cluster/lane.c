@@ -619,6 +619,9 @@ bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct
 		if (g && !body->bad)
 			group_forwarded(g, p->node, body);
 		return !body->bad;
+	case WIRE_PROPOSE:
+		g = lane_group(lane, cursor_u32(body));
+		return !body->bad && (!g || (!g->store && group_change_forwarded(g, p->node, body)));
 	case WIRE_READ:
 		g = lane_group(lane, cursor_u32(body));
 		context = cursor_u64(body);

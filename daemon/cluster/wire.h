@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
 #define WIRE_FRAME_MAX (64u << 20)
@@ -41,6 +41,7 @@ enum wire_type {
 	WIRE_CHECKSUM,      /* group (4), index (8), sum (8), ask (1): tell everybody yours at that index */
 	WIRE_SNAPSHOT,      /* group (4), index (8), term (8), offset (8), a chunk; or no chunk: from where shall I send? */
 	WIRE_SNAPSHOT_REPLY, /* group (4), index (8), offset (8) of the chunk wanted next; all ones: it is in force here */
+	WIRE_PROPOSE,       /* group (4), a record of the sender's for the catalog (service_change.h) */
 };
 
 /* Who is speaking, and what its disk holds (DECISIONS [identity]). */
