@@ -220,6 +220,11 @@ static void peer_changed(void *arg, struct peer *p)
 	bootstrap(n);
 }
 
+static void catalog_changed(void *arg)
+{
+	admin_catalog_changed(arg);
+}
+
 static void lane_failed(void *arg, const char *what, int error)
 {
 	struct node *n = arg;
@@ -553,6 +558,7 @@ static int open_lane(struct node *n, uint8_t id)
 	lane->identity = n->identity;
 	lane->arg = n;
 	lane->peer_changed = peer_changed;
+	lane->catalog_changed = catalog_changed;
 	lane->failed = lane_failed;
 	list_init(&lane->dirty);
 	reactor->lanes = mem_realloc(reactor->lanes, (reactor->lane_count + 1) * sizeof(struct lane *));

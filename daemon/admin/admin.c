@@ -4,40 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/private.h"
 #include "admin/status.h"
 #include "base/mem.h"
-#include "node.h"
-#include "proto/http.h"
 
 #define ADMIN_MAX 64u
+#define ADMIN_IN_MAX (2 * HTTP_HEAD_MAX + HTTP_BODY_MAX) /* a request and the next one's beginning */
 #define ADMIN_IDLE_NS (30 * NS_PER_S)
-
-enum admin_page { PAGE_READY, PAGE_METRICS, PAGE_STATUS };
-
-struct admin {
-	struct node *owner;
-	struct list node;
-	int socket;
-	struct io_recv recv;
-	struct io_op send_op;
-	struct io_timer idle;
-	struct bytes in, out;
-	bool sending, gathering, closing, keep_alive;
-	/* One request's tour of the reactors. */
-	struct io_message tour;
-	uint32_t next_reactor;
-	enum admin_page page;
-	json_t *status;
-};
-
-static struct io *admin_io(const struct admin *a)
-{
-	return a->owner->ios[0];
-}
 
 static void admin_free(struct admin *a)
 {
 	io_timer_stop(admin_io(a), &a->idle);
+	services_unwatch(a);
+	list_del(&a->proposal.node);
 	list_del(&a->node);
 	json_decref(a->status);
 	bytes_free(&a->in);
@@ -51,9 +30,9 @@ void admin_free_all(struct node *n)
 		admin_free(list_entry(n->admins.next, struct admin, node));
 }
 
-static void admin_gone(struct admin *a)
+void admin_gone(struct admin *a)
 {
-	if (!a->closing || a->recv.active || a->sending || a->gathering)
+	if (!a->closing || a->recv.active || a->sending || a->gathering || a->proposing)
 		return;
 	io_close(admin_io(a), a->socket);
 	admin_free(a);
@@ -63,6 +42,7 @@ static void admin_close(struct admin *a)
 {
 	if (!a->closing) {
 		a->closing = true;
+		services_unwatch(a);
 		io_shutdown(admin_io(a), a->socket);
 		io_recv_stop(admin_io(a), &a->recv);
 	}
@@ -76,14 +56,14 @@ static void admin_sent(struct io_op *op, int result)
 	struct admin *a = container_of(op, struct admin, send_op);
 
 	a->sending = false;
-	a->out.size = 0;
+	bytes_reset(&a->out, HTTP_BODY_MAX);
 	if (result < 0 || !a->keep_alive || a->closing)
 		admin_close(a);
 	else
 		admin_process(a);
 }
 
-static void admin_reply(struct admin *a, int status, const char *type, const void *body, size_t size)
+void admin_reply(struct admin *a, int status, const char *type, const void *body, size_t size)
 {
 	bytes_printf(&a->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n", status, http_reason(status), type, size,
 		     a->keep_alive ? "" : "Connection: close\r\n");
@@ -159,10 +139,12 @@ static void page_begin(struct admin *a, enum admin_page page)
 	io_post(admin_io(a), admin_io(a), &a->tour);
 }
 
-static void admin_serve(struct admin *a, const struct http_request *q)
+static void admin_serve(struct admin *a, const struct http_request *q, const uint8_t *body)
 {
+	if (services_serve(a, q, body))
+		return;
 	if (strcmp(q->method, "GET"))
-		admin_text(a, 405, "only GET is served here\n");
+		admin_text(a, 405, "only GET is served there\n");
 	else if (!strcmp(q->path, "/healthz"))
 		admin_text(a, 200, "ok\n");
 	else if (!strcmp(q->path, "/readyz"))
@@ -172,7 +154,7 @@ static void admin_serve(struct admin *a, const struct http_request *q)
 	else if (!strcmp(q->path, "/v1/status"))
 		page_begin(a, PAGE_STATUS);
 	else
-		admin_text(a, 404, "not found: there are /healthz, /readyz, /metrics and /v1/status\n");
+		admin_text(a, 404, "not found: there are /healthz, /readyz, /metrics, /v1/status, /v1/services and /v1/lb\n");
 }
 
 /* ---- the connection ---- */
@@ -182,7 +164,7 @@ static void admin_process(struct admin *a)
 	struct http_request q;
 	int used;
 
-	if (a->sending || a->gathering || a->closing || !a->in.size)
+	if (a->sending || a->gathering || a->proposing || a->watching || a->closing || !a->in.size)
 		return;
 	used = http_parse(a->in.data, a->in.size, &q);
 	if (used == 0)
@@ -193,8 +175,10 @@ static void admin_process(struct admin *a)
 		admin_text(a, -used, "the request can't be understood\n");
 		return;
 	}
-	bytes_drop(&a->in, (size_t)used);
-	admin_serve(a, &q);
+	if (a->in.size - (size_t)used < q.body_size)
+		return;
+	admin_serve(a, &q, a->in.data + used);
+	bytes_drop(&a->in, (size_t)used + q.body_size);
 }
 
 static void admin_received(struct io_recv *recv, const uint8_t *data, int size)
@@ -204,13 +188,13 @@ static void admin_received(struct io_recv *recv, const uint8_t *data, int size)
 	if (size <= 0) {
 		if (a->closing)
 			admin_gone(a);
-		else if (a->sending || a->gathering)
+		else if (a->sending || a->gathering || a->proposing)
 			a->keep_alive = false; /* what it asked is still answered */
 		else
 			admin_close(a);
 		return;
 	}
-	if (a->in.size + (size_t)size > 2 * HTTP_HEAD_MAX) {
+	if (a->in.size + (size_t)size > ADMIN_IN_MAX) {
 		admin_close(a);
 		return;
 	}
@@ -240,6 +224,7 @@ void admin_new(struct node *n, int socket)
 	a->socket = socket;
 	a->recv.received = admin_received;
 	a->idle.fire = admin_idle;
+	list_init(&a->proposal.node);
 	list_add_tail(&n->admins, &a->node);
 	io_timer_start(n->ios[0], &a->idle, io_boottime_ns(n->ios[0]) + ADMIN_IDLE_NS);
 	io_recv_start(n->ios[0], &a->recv, socket);

@@ -254,6 +254,13 @@ void group_peer_lost(struct group *g, uint8_t node)
 
 /* ---- requests ---- */
 
+/* Group 0's state has moved on. */
+static void catalog_moved(struct group *g)
+{
+	proposals_settle(g);
+	g->lane->catalog_changed(g->lane->arg);
+}
+
 void group_apply(struct group *g)
 {
 	raft_index before = g->applied;
@@ -287,7 +294,7 @@ void group_apply(struct group *g)
 	if (g->applied != before)
 		reads_run(g);
 	if (g->applied != before && g->catalog)
-		proposals_settle(g);
+		catalog_moved(g);
 }
 
 void group_submit(struct group *g, struct request *rq)
@@ -494,7 +501,7 @@ void group_restore(struct group *g, struct store *store, raft_index index, raft_
 	log_info("group: took over a snapshot group=%u index=%llu", g->id, (unsigned long long)index);
 	reads_run(g);
 	if (g->catalog)
-		proposals_settle(g);
+		catalog_moved(g);
 	group_mark(g);
 }
 

@@ -70,6 +70,7 @@ struct lane {
 	/* The owner (node.c). */
 	void *arg;
 	void (*peer_changed)(void *arg, struct peer *p); /* a hello or status came, or the connection went */
+	void (*catalog_changed)(void *arg); /* group 0 has applied something, or taken over a snapshot */
 	void (*failed)(void *arg, const char *what, int error);
 };
 

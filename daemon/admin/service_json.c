@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "admin/service_json.h"
+
+/* printf is most of the cost where there are thousands of numbers. */
+static void put_number(struct bytes *out, uint32_t n)
+{
+	uint8_t digits[10];
+	unsigned at = sizeof digits;
+
+	do {
+		digits[--at] = (uint8_t)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	bytes_put(out, digits + at, sizeof digits - at);
+}
+
+static void put_backend(struct bytes *out, const struct backend *b)
+{
+	char address[IP_TEXT];
+
+	ip_format(&b->address, address);
+	bytes_puts(out, "{\"id\":");
+	put_number(out, b->id);
+	bytes_puts(out, ",\"address\":\"");
+	bytes_puts(out, address);
+	bytes_puts(out, "\",\"port\":");
+	put_number(out, b->port);
+	bytes_puts(out, ",\"weight\":");
+	put_number(out, b->weight);
+	bytes_puts(out, b->draining ? ",\"draining\":true}" : ",\"draining\":false}");
+}
+
+static void put_generation(struct bytes *out, const struct generation *g)
+{
+	bytes_puts(out, "{\"number\":");
+	put_number(out, g->number);
+	bytes_puts(out, ",\"slots_of\":[");
+	for (uint32_t i = 0; i < g->count; i++) {
+		bytes_puts(out, i ? ",{\"backend\":" : "{\"backend\":");
+		put_number(out, g->shares[i].backend);
+		bytes_puts(out, ",\"weight\":");
+		put_number(out, g->shares[i].weight);
+		bytes_put_u8(out, '}');
+	}
+	bytes_puts(out, "]}");
+}
+
+static void put_prefixes(struct bytes *out, const char *key, const struct service_prefixes *p)
+{
+	char text[IP_PREFIX_TEXT];
+
+	bytes_printf(out, ",\"%s\":[", key);
+	for (uint32_t i = 0; i < p->count; i++) {
+		ip_prefix_format(&p->list[i], text);
+		bytes_printf(out, "%s\"%s\"", i ? "," : "", text);
+	}
+	bytes_put_u8(out, ']');
+}
+
+/* Names and paths have no character that JSON would escape (service.h). */
+static void put_service(struct bytes *out, const struct service *s)
+{
+	const struct service_settings *set = &s->settings;
+	char vip[IP_TEXT];
+
+	ip_format(&s->key.vip, vip);
+	bytes_printf(out, "{\"id\":%u,\"name\":\"%s\",\"vip\":\"%s\",\"proto\":\"%s\",\"port\":%u,\"scheduler\":\"%s\",\"deliver\":\"%s\"",
+		     s->id, s->name, vip, service_protos[s->key.proto], s->key.port, service_schedulers[set->scheduler],
+		     service_deliveries[set->deliver]);
+	bytes_printf(out, ",\"chain\":%s,\"affinity\":%s,\"limit\":%u", set->chain ? "true" : "false", set->affinity ? "true" : "false", set->limit);
+	put_prefixes(out, "allow", &set->allow);
+	put_prefixes(out, "deny", &set->deny);
+	bytes_printf(out, ",\"check\":\"%s%s%s\",\"secret\":\"%016llx\",\"backends\":[", service_checks[set->check], set->path[0] ? ":" : "",
+		     set->path, (unsigned long long)s->secret);
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		if (i)
+			bytes_put_u8(out, ',');
+		put_backend(out, &s->backends[i]);
+	}
+	bytes_puts(out, "],\"generations\":[");
+	for (uint32_t i = 0; i < s->generation_count; i++) {
+		if (i)
+			bytes_put_u8(out, ',');
+		put_generation(out, &s->generations[i]);
+	}
+	bytes_puts(out, "]}");
+}
+
+void services_json(const struct services *s, struct bytes *out)
+{
+	bytes_printf(out, "{\"version\":%llu,\"services\":[", (unsigned long long)s->version);
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (i)
+			bytes_put_u8(out, ',');
+		put_service(out, s->list[i]);
+	}
+	bytes_puts(out, "]}\n");
+}

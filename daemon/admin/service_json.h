@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The services as JSON, for balancers and the command line:
+ *
+ *   {"version":N,"services":[{"id":1,"name":"web","vip":"10.1.1.1","proto":"tcp","port":80,"scheduler":"maglev",
+ *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"allow":[],"deny":[],"check":"tcp",
+ *     "secret":"16 hex digits","backends":[{"id":1,"address":"10.2.0.1","port":80,"weight":1,"draining":false}],
+ *     "generations":[{"number":1,"slots_of":[{"backend":1,"weight":1}]}]}]}
+ *
+ * Written as text at once: a tree of objects for a service of a thousand backends takes longer than its new tables may.
+ */
+#ifndef HF_ADMIN_SERVICE_JSON_H
+#define HF_ADMIN_SERVICE_JSON_H
+
+#include "cluster/services.h"
+
+void services_json(const struct services *s, struct bytes *out);
+
+#endif

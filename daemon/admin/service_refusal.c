@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said of a change that the catalog refused: which thing is in the way, and the way out. */
+#include "admin/service_request.h"
+
+#include <stdio.h>
+
+#define ENDPOINT_TEXT (IP_TEXT + 8u)
+
+/* "10.1.1.1:80", "[2001:db8::1]:80", or the address alone where all ports are meant. */
+static void endpoint(const struct ip *ip, uint16_t port, char *ret)
+{
+	char address[IP_TEXT];
+
+	ip_format(ip, address);
+	if (port)
+		(void)snprintf(ret, ENDPOINT_TEXT, ip->version == 6 ? "[%s]:%u" : "%s:%u", address, port);
+	else
+		(void)snprintf(ret, ENDPOINT_TEXT, "%s", address);
+}
+
+static int refused_service(const struct services *s, const struct service_change *c, enum service_refusal refusal, struct bytes *out)
+{
+	const struct service *other;
+	char text[ENDPOINT_TEXT];
+
+	switch (refusal) {
+	case REFUSED_SERVICE_UNKNOWN:
+		bytes_printf(out, "there is no service \"%s\": `holdfast service list` shows those there are", c->name);
+		return 404;
+	case REFUSED_SERVICE_EXISTS:
+		bytes_printf(out, "there is a service \"%s\" already: change it with `holdfast service set`, or choose another name", c->name);
+		break;
+	case REFUSED_VIP_TAKEN:
+		other = services_clash(s, &c->key);
+		endpoint(&c->key.vip, c->key.port, text);
+		bytes_printf(out, "%s %s is taken by service \"%s\": choose another port or VIP, or remove that service", service_protos[c->key.proto], text,
+			     other ? other->name : "?");
+		break;
+	case REFUSED_SERVICES_FULL:
+		bytes_printf(out, "there are %u services, as many as there may be: remove one first", SERVICES_MAX);
+		break;
+	case REFUSED_PREFIX_FAMILY:
+		bytes_printf(out, "service \"%s\": a prefix of allow or deny is of another IP version than the VIP, so it could never match: leave it out", c->name);
+		break;
+	case REFUSED_PREFIX_TWICE:
+		bytes_printf(out, "service \"%s\": a prefix stands twice in allow and deny: name it once", c->name);
+		break;
+	case REFUSED_AFFINITY:
+		bytes_printf(out, "service \"%s\": only udp can do without affinity, flows of others would break: leave it on", c->name);
+		break;
+	default: /* REFUSED_CHECK_PORT */
+		bytes_printf(out, "service \"%s\" is of all ports, so there is none to check: use --check none, or one service a port", c->name);
+		break;
+	}
+	return 409;
+}
+
+static int refused_backend(const struct services *s, const struct service_change *c, enum service_refusal refusal, struct bytes *out)
+{
+	const struct service *service = services_find(s, c->name);
+	const char *deliver = service ? service_deliveries[c->given & SETTING_DELIVER ? c->settings.deliver : service->settings.deliver] : "?";
+	char backend[ENDPOINT_TEXT] = "a backend";
+
+	if (c->kind >= BACKEND_ADD)
+		endpoint(&c->address, c->has_port || !service ? c->port : service->key.port, backend);
+	switch (refusal) {
+	case REFUSED_BACKEND_UNKNOWN:
+		bytes_printf(out, "service \"%s\" has no backend %s: `holdfast service show %s` shows those it has", c->name, backend, c->name);
+		return 404;
+	case REFUSED_BACKEND_EXISTS:
+		bytes_printf(out, "service \"%s\" has backend %s already: change it with `holdfast backend set`", c->name, backend);
+		break;
+	case REFUSED_BACKENDS_FULL:
+		bytes_printf(out, "service \"%s\" has %u backends, as many as there may be: remove one first", c->name, SERVICE_BACKENDS_MAX);
+		break;
+	case REFUSED_TOTAL_FULL:
+		bytes_printf(out, "all services together have %u backends, as many as there may be: remove one first", SERVICES_BACKENDS_MAX);
+		break;
+	case REFUSED_BACKEND_IS_VIP:
+		bytes_printf(out, "backend %s of service \"%s\" is its VIP, packets would come back for ever: give the backend's own address", backend, c->name);
+		break;
+	case REFUSED_FAMILY:
+		bytes_printf(out, "%s can't bring packets of service \"%s\" to %s, which has another IP version: %s", deliver, c->name, backend,
+			     service && service->key.vip.version == 4 ? "use a backend of the VIP's, or ipip or gue" : "use a backend of the VIP's");
+		break;
+	case REFUSED_PORT:
+		bytes_printf(out, "%s can't change the port, so %s of service \"%s\" must have port %u: leave the port out, or deliver by dnat or snat", deliver,
+			     backend, c->name, service ? service->key.port : 0);
+		break;
+	case REFUSED_NAT_TAKEN:
+		bytes_printf(out, "%s gets packets by dnat for another service already, so a reply couldn't tell which VIP it is from: give service \"%s\" another port there, or use snat",
+			     backend, c->name);
+		break;
+	default: /* REFUSED_WEIGHTLESS */
+		bytes_printf(out, "service \"%s\" would have no backend left with a weight above 0, so nobody would take new flows: give another one weight first, or remove the service",
+			     c->name);
+		break;
+	}
+	return 409;
+}
+
+int service_refusal_text(const struct services *s, const struct service_change *c, enum service_refusal refusal, struct bytes *out)
+{
+	switch (refusal) {
+	case REFUSED_BACKEND_UNKNOWN:
+	case REFUSED_BACKEND_EXISTS:
+	case REFUSED_BACKENDS_FULL:
+	case REFUSED_TOTAL_FULL:
+	case REFUSED_BACKEND_IS_VIP:
+	case REFUSED_FAMILY:
+	case REFUSED_PORT:
+	case REFUSED_NAT_TAKEN:
+	case REFUSED_WEIGHTLESS:
+		return refused_backend(s, c, refusal, out);
+	default:
+		return refused_service(s, c, refusal, out);
+	}
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "admin/service_request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct reading {
+	struct service_change *c;
+	struct bytes *error;
+	bool has_vip, has_proto, has_service_port, has_name, has_address, drain;
+};
+
+#define SERVICE_KINDS (1u << SERVICE_ADD | 1u << SERVICE_SET)
+#define BACKEND_KINDS (1u << BACKEND_ADD | 1u << BACKEND_SET | 1u << BACKEND_RM)
+#define WEIGHT_KINDS (1u << BACKEND_ADD | 1u << BACKEND_SET)
+
+static const char *text_of(const json_t *v)
+{
+	const char *text = json_string_value(v);
+
+	return text ? text : "(not a text)";
+}
+
+static bool take_number(struct reading *r, const char *key, const json_t *v, long long max, long long *ret)
+{
+	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max) {
+		char *said = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		bytes_printf(r->error, "%s %s is out of range: give a whole number from 0 to %lld", key, said, max);
+		free(said);
+		return false;
+	}
+	*ret = json_integer_value(v);
+	return true;
+}
+
+static bool take_word(struct reading *r, const char *key, const json_t *v, const char *const *words, int count, uint8_t *ret)
+{
+	int word = service_word(words, count, text_of(v));
+
+	if (word >= 0) {
+		*ret = (uint8_t)word;
+		return true;
+	}
+	bytes_printf(r->error, "%s \"%s\" is unknown: choose one of", key, text_of(v));
+	for (int i = 0; i < count; i++)
+		bytes_printf(r->error, " %s", words[i]);
+	return false;
+}
+
+static bool take_bool(struct reading *r, const char *key, const json_t *v, bool *ret)
+{
+	if (!json_is_boolean(v)) {
+		bytes_printf(r->error, "%s must be true or false", key);
+		return false;
+	}
+	*ret = json_is_true(v);
+	return true;
+}
+
+/* ---- one function a key ---- */
+
+static bool take_name(struct reading *r, const json_t *v)
+{
+	if (!service_name_ok(text_of(v))) {
+		bytes_printf(r->error, "the name \"%s\" can't be used: take 1 to %u letters, digits, '.', '_' or '-'", text_of(v), SERVICE_NAME_MAX);
+		return false;
+	}
+	(void)snprintf(r->c->name, sizeof r->c->name, "%s", text_of(v));
+	r->has_name = true;
+	return true;
+}
+
+static bool take_vip(struct reading *r, const json_t *v)
+{
+	struct ip *vip = &r->c->key.vip;
+
+	if (!ip_parse(vip, text_of(v)) || !ip_is_host(vip) || ip_is_loopback(vip)) {
+		bytes_printf(r->error, "vip \"%s\" is no address that clients could reach: give one IPv4 or IPv6 address, without a port", text_of(v));
+		return false;
+	}
+	r->has_vip = true;
+	return true;
+}
+
+static bool take_proto(struct reading *r, const json_t *v)
+{
+	r->has_proto = take_word(r, "proto", v, service_protos, SERVICE_PROTOS, &r->c->key.proto);
+	return r->has_proto;
+}
+
+static bool take_port(struct reading *r, const json_t *v)
+{
+	long long port;
+
+	if (!take_number(r, "port", v, SERVICE_PORT_MAX, &port))
+		return false;
+	if (r->c->kind == SERVICE_ADD) {
+		r->c->key.port = (uint16_t)port;
+		r->has_service_port = true;
+	} else {
+		r->c->port = (uint16_t)port;
+		r->c->has_port = true;
+	}
+	return true;
+}
+
+static bool take_scheduler(struct reading *r, const json_t *v)
+{
+	return take_word(r, "scheduler", v, service_schedulers, SERVICE_SCHEDULERS, &r->c->settings.scheduler);
+}
+
+static bool take_deliver(struct reading *r, const json_t *v)
+{
+	return take_word(r, "deliver", v, service_deliveries, SERVICE_DELIVERIES, &r->c->settings.deliver);
+}
+
+static bool take_chain(struct reading *r, const json_t *v)
+{
+	return take_bool(r, "chain", v, &r->c->settings.chain);
+}
+
+static bool take_affinity(struct reading *r, const json_t *v)
+{
+	return take_bool(r, "affinity", v, &r->c->settings.affinity);
+}
+
+static bool take_limit(struct reading *r, const json_t *v)
+{
+	long long limit;
+
+	if (!take_number(r, "limit", v, UINT32_MAX, &limit))
+		return false;
+	r->c->settings.limit = (uint32_t)limit;
+	return true;
+}
+
+static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
+{
+	json_t *one;
+	size_t i;
+
+	if (!json_is_array(v) || json_array_size(v) > SERVICE_PREFIXES_MAX) {
+		bytes_printf(r->error, "%s must be a list of at most %u prefixes", key, SERVICE_PREFIXES_MAX);
+		return false;
+	}
+	json_array_foreach(v, i, one) {
+		int e = ip_prefix_parse(&ret->list[i], text_of(one));
+
+		if (e < 0) {
+			bytes_printf(r->error, "%s prefix \"%s\" %s", key, text_of(one), e == -EDOM
+				? "has bits set behind its length: clear them, or make it longer" : "is none: write it as 10.0.0.0/8 or 2001:db8::/32");
+			return false;
+		}
+	}
+	ret->count = (uint32_t)json_array_size(v);
+	return true;
+}
+
+static bool take_allow(struct reading *r, const json_t *v)
+{
+	return take_prefixes(r, "allow", v, &r->c->settings.allow);
+}
+
+static bool take_deny(struct reading *r, const json_t *v)
+{
+	return take_prefixes(r, "deny", v, &r->c->settings.deny);
+}
+
+static bool take_check(struct reading *r, const json_t *v)
+{
+	struct service_settings *s = &r->c->settings;
+	const char *text = text_of(v), *colon = strchr(text, ':'), *path = colon ? colon + 1 : "";
+	char word[8] = "";
+	int check;
+
+	(void)snprintf(word, sizeof word, "%.*s", (int)(colon ? colon - text : (long)strlen(text)), text);
+	check = service_word(service_checks, SERVICE_CHECKS, word);
+	if (check < 0 || (check == CHECK_HTTP || check == CHECK_HTTPS ? !service_path_ok(path) : colon != NULL)) {
+		bytes_printf(r->error, "check \"%s\" is unknown: choose one of tcp http:/PATH https:/PATH redis kafka none", text);
+		return false;
+	}
+	s->check = (uint8_t)check;
+	(void)snprintf(s->path, sizeof s->path, "%s", path);
+	return true;
+}
+
+static bool take_address(struct reading *r, const json_t *v)
+{
+	if (!ip_parse(&r->c->address, text_of(v)) || !ip_is_host(&r->c->address)) {
+		bytes_printf(r->error, "backend \"%s\" is no host's address: give ADDR or ADDR:PORT, with IPv6 as [ADDR]:PORT", text_of(v));
+		return false;
+	}
+	r->has_address = true;
+	return true;
+}
+
+static bool take_weight(struct reading *r, const json_t *v)
+{
+	long long weight;
+
+	if (!take_number(r, "weight", v, UINT16_MAX, &weight))
+		return false;
+	r->c->weight = (uint16_t)weight;
+	r->c->has_weight = true;
+	return true;
+}
+
+static bool take_draining(struct reading *r, const json_t *v)
+{
+	return take_bool(r, "draining", v, &r->drain);
+}
+
+static const struct {
+	const char *key;
+	unsigned kinds;   /* a bit for each enum service_change_kind that takes it */
+	uint16_t setting;
+	bool (*take)(struct reading *r, const json_t *v);
+} keys[] = {
+	{"name", 1u << SERVICE_ADD, 0, take_name},
+	{"vip", 1u << SERVICE_ADD, 0, take_vip},
+	{"proto", 1u << SERVICE_ADD, 0, take_proto},
+	{"port", 1u << SERVICE_ADD | BACKEND_KINDS, 0, take_port},
+	{"scheduler", SERVICE_KINDS, SETTING_SCHEDULER, take_scheduler},
+	{"deliver", SERVICE_KINDS, SETTING_DELIVER, take_deliver},
+	{"chain", SERVICE_KINDS, SETTING_CHAIN, take_chain},
+	{"affinity", SERVICE_KINDS, SETTING_AFFINITY, take_affinity},
+	{"limit", SERVICE_KINDS, SETTING_LIMIT, take_limit},
+	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
+	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
+	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},
+	{"address", BACKEND_KINDS, 0, take_address},
+	{"weight", WEIGHT_KINDS, 0, take_weight},
+	{"draining", 1u << BACKEND_SET, 0, take_draining},
+};
+
+static bool take_key(struct reading *r, const char *key, const json_t *v)
+{
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		if (strcmp(keys[i].key, key))
+			continue;
+		if (keys[i].kinds & 1u << r->c->kind) {
+			r->c->given |= keys[i].setting;
+			return keys[i].take(r, v);
+		}
+		if (r->c->kind == SERVICE_SET) {
+			bytes_printf(r->error, "%s of a service can't be changed, flows are keyed by it: add another service, then remove this one", key);
+			return false;
+		}
+	}
+	bytes_printf(r->error, "there is no \"%.64s\" to be given here", key);
+	return false;
+}
+
+/* Who says nothing of checks wants the simplest one there is for the protocol; of all ports, none can be chosen. */
+static enum service_check default_check(const struct service_key *k)
+{
+	return k->proto == SERVICE_TCP && k->port ? CHECK_TCP : CHECK_NONE;
+}
+
+static bool complete(struct reading *r)
+{
+	struct service_change *c = r->c;
+
+	if (c->kind == SERVICE_ADD && !(r->has_name && r->has_vip && r->has_proto && r->has_service_port)) {
+		bytes_puts(r->error, "a service needs name, vip, proto and port (0: all ports)");
+		return false;
+	}
+	if (c->kind >= BACKEND_ADD && !r->has_address) {
+		bytes_puts(r->error, "a backend needs its address");
+		return false;
+	}
+	if (r->drain && c->has_weight) {
+		bytes_puts(r->error, "a backend that drains takes no new flows: leave the weight out");
+		return false;
+	}
+	if (r->drain)
+		c->kind = BACKEND_DRAIN;
+	if (c->kind == SERVICE_SET && !c->given) {
+		bytes_puts(r->error, "nothing is to be changed: give at least one setting");
+		return false;
+	}
+	if (c->kind == SERVICE_ADD && !(c->given & SETTING_CHECK))
+		c->settings.check = (uint8_t)default_check(&c->key);
+	return true;
+}
+
+bool service_request_read(struct service_change *c, json_t *body, struct bytes *error)
+{
+	struct reading r = {.c = c, .error = error};
+	const char *key;
+	json_t *v;
+
+	if (!json_is_object(body)) {
+		bytes_puts(error, "the body is no JSON object");
+		return false;
+	}
+	c->settings = (struct service_settings){.chain = true, .affinity = true};
+	json_object_foreach(body, key, v)
+		if (!take_key(&r, key, v))
+			return false;
+	return complete(&r);
+}
