@@ -11,10 +11,25 @@
 /* Each takes the arguments behind its own name. */
 int cli_status(int argc, char **argv);
 int cli_dev(int argc, char **argv);
+int cli_service(int argc, char **argv);
+int cli_backend(int argc, char **argv);
 
 /* Prints "holdfast: ..." on stderr; returns status. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The node that a command talks to: by --admin, --socket, $HOLDFAST_SOCKET, or the installed one. */
+struct cli_node {
+	const char *socket, *admin; /* as given */
+	char address[300];
+};
+
+/* Takes argv[*i] and its value if it is --socket or --admin; false: it is something else. */
+bool cli_node_option(struct cli_node *n, int argc, char **argv, int *i);
+/* For http_call(); n->address from then on. */
+const char *cli_node_address(struct cli_node *n);
+
+/* Sends a request with a body, if there is one, and waits long enough for a change. As http_get(). */
+int http_call(const char *address, const char *method, const char *path, const char *body, char **ret_body);
 /* GET path from "unix:/path" or "host:port". Returns the HTTP status and the body (to be freed), or -errno. */
 int http_get(const char *address, const char *path, char **ret_body);
 /* The same, parsed; NULL if that fails. */

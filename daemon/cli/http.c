@@ -64,11 +64,10 @@ static int connect_tcp(const char *address)
 	return fd < 0 ? r : fd;
 }
 
-int http_get(const char *address, const char *path, char **ret_body)
+int http_call(const char *address, const char *method, const char *path, const char *content, char **ret_body)
 {
-	struct timeval limit = {.tv_sec = 5};
-	struct bytes in = {0};
-	char request[512];
+	struct timeval limit = {.tv_sec = 10};
+	struct bytes in = {0}, request = {0};
 	char *body;
 	ssize_t n;
 	int fd = !strncmp(address, "unix:", 5) ? connect_unix(address + 5) : connect_tcp(address), status = 0;
@@ -76,8 +75,9 @@ int http_get(const char *address, const char *path, char **ret_body)
 	if (fd < 0)
 		return fd;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	n = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", path);
-	if (send(fd, request, (size_t)n, MSG_NOSIGNAL) != n)
+	bytes_printf(&request, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", method, path, content ? strlen(content) : 0, content ? content : "");
+	n = send(fd, request.data, request.size, MSG_NOSIGNAL);
+	if (n < 0 || (size_t)n != request.size)
 		goto broken;
 	do {
 		n = recv(fd, bytes_space(&in, 65536), 65536, 0);
@@ -86,6 +86,7 @@ int http_get(const char *address, const char *path, char **ret_body)
 		in.size += (size_t)n;
 	} while (n > 0);
 	(void)close(fd);
+	bytes_free(&request);
 	bytes_put_u8(&in, 0);
 	body = strstr((char *)in.data, "\r\n\r\n");
 	if (!body || sscanf((char *)in.data, "HTTP/1.%*c %d", &status) != 1) {
@@ -97,8 +98,14 @@ int http_get(const char *address, const char *path, char **ret_body)
 	return status;
 broken:
 	(void)close(fd);
+	bytes_free(&request);
 	bytes_free(&in);
 	return -EIO;
+}
+
+int http_get(const char *address, const char *path, char **ret_body)
+{
+	return http_call(address, "GET", path, NULL, ret_body);
 }
 
 json_t *http_get_json(const char *address, const char *path)

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
-
-#define DEFAULT_SOCKET "/run/holdfast/holdfast.sock"
 
 static long long number(const json_t *o, const char *key)
 {
@@ -43,28 +40,19 @@ static void print_status(const json_t *s)
 
 int cli_status(int argc, char **argv)
 {
-	char address[300];
-	const char *socket = getenv("HOLDFAST_SOCKET"), *admin = NULL;
+	struct cli_node node = {0};
 	bool as_json = false;
 	json_t *status;
 
 	for (int i = 0; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			as_json = true;
-		else if (!strcmp(argv[i], "--socket") && i + 1 < argc)
-			socket = argv[++i];
-		else if (!strcmp(argv[i], "--admin") && i + 1 < argc)
-			admin = argv[++i];
-		else
+		else if (!cli_node_option(&node, argc, argv, &i))
 			return cli_fail(EXIT_USAGE, "status: unknown argument \"%s\"; there are --json, --socket PATH, --admin HOST:PORT", argv[i]);
 	}
-	if (admin)
-		(void)snprintf(address, sizeof address, "%s", admin);
-	else
-		(void)snprintf(address, sizeof address, "unix:%s", socket && *socket ? socket : DEFAULT_SOCKET);
-	status = http_get_json(address, "/v1/status");
+	status = http_get_json(cli_node_address(&node), "/v1/status");
 	if (!status)
-		return cli_fail(1, "no node answers at %s: is it running? Name another one with --socket or --admin", address);
+		return cli_fail(1, "no node answers at %s: is it running? Name another one with --socket or --admin", node.address);
 	if (as_json) {
 		(void)json_dumpf(status, stdout, JSON_INDENT(2));
 		printf("\n");

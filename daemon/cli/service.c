@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `holdfast service` and `holdfast backend`: what the load balancer serves. The node judges; here it is only put into words. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cluster/service.h"
+
+static const char service_usage[] =
+	"usage: holdfast service add NAME --vip ADDR --proto tcp|udp|quic --port N [SETTING ...]\n"
+	"       holdfast service set NAME SETTING ...   changes those given; --vip, --proto and --port stay\n"
+	"       holdfast service rm NAME                with its backends\n"
+	"       holdfast service list [--json]\n"
+	"       holdfast service show NAME [--json]\n"
+	"Each also takes --socket PATH or --admin HOST:PORT. Any node takes a change.\n"
+	"  --vip ADDR           IPv4 or IPv6 address that clients come to\n"
+	"  --port N             0: all ports\n"
+	"settings:\n"
+	"  --scheduler maglev|source|rr|wrr|p2c|latency   maglev\n"
+	"  --deliver ipip|gue|dsr|dnat|snat   ipip; only dnat and snat can send to another port\n"
+	"  --no-chain           packets carry no second chance for flows of earlier backends; --chain: they do (the default)\n"
+	"  --affinity none      each packet for itself (udp only); --affinity flow: a flow stays where it is (the default)\n"
+	"  --limit RATE         packets a second, as 5000, 20k or 1m; 0: no limit (the default)\n"
+	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
+	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
+	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
+
+static const char backend_usage[] =
+	"usage: holdfast backend add SERVICE ADDR[:PORT] [--weight W]   weight 1\n"
+	"       holdfast backend set SERVICE ADDR[:PORT] [--weight W]   also ends a drain\n"
+	"       holdfast backend drain SERVICE ADDR[:PORT]   no new flows; those that are there go on\n"
+	"       holdfast backend rm SERVICE ADDR[:PORT]\n"
+	"Each also takes --socket PATH or --admin HOST:PORT. Without PORT, the service's is meant. IPv6 with a port: [ADDR]:PORT.\n"
+	"W is 0 to 65535; with 0 it gets no new flows.\n";
+
+/* ---- arguments ---- */
+
+struct command {
+	const char *what;      /* "service add", for messages */
+	struct cli_node node;
+	const char *names[2];  /* arguments that are no options */
+	int name_count;
+	bool as_json;
+	json_t *body;
+};
+
+/* A whole number, with k or m behind it if it is a rate; false: it is none. */
+static bool read_number(const char *text, bool rate, json_t **ret)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (end == text || text[0] == '-' || errno || n > 1000000000000ull)
+		return false;
+	if (rate && *end && strchr("kKmM", *end) && !end[1])
+		n *= *end == 'k' || *end == 'K' ? 1000 : 1000000, end++;
+	*ret = json_integer((json_int_t)n);
+	return !*end;
+}
+
+/* False: it is no text. */
+static bool add_prefix(json_t *body, const char *key, const char *prefix)
+{
+	json_t *list = json_object_get(body, key);
+
+	if (!list) {
+		list = json_array();
+		(void)json_object_set_new(body, key, list);
+	}
+	return !strcmp(prefix, "none") || json_array_append_new(list, json_string(prefix)) == 0;
+}
+
+/* The last two have no value behind them. */
+enum value { VALUE_TEXT, VALUE_NUMBER, VALUE_RATE, VALUE_PREFIX, VALUE_AFFINITY, VALUE_TRUE, VALUE_FALSE };
+
+static const struct option {
+	const char *name, *key;
+	enum value value;
+} service_options[] = {
+	{"--vip", "vip", VALUE_TEXT},           {"--proto", "proto", VALUE_TEXT},     {"--port", "port", VALUE_NUMBER},
+	{"--scheduler", "scheduler", VALUE_TEXT}, {"--deliver", "deliver", VALUE_TEXT}, {"--affinity", "affinity", VALUE_AFFINITY},
+	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
+	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
+}, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}};
+
+/* 0, or an exit status after a line on stderr. */
+static int take_value(struct command *c, const struct option *o, const char *text)
+{
+	json_t *value = NULL;
+
+	switch (o->value) {
+	case VALUE_TEXT:
+		value = json_string(text);
+		break;
+	case VALUE_NUMBER:
+	case VALUE_RATE:
+		if (!read_number(text, o->value == VALUE_RATE, &value)) {
+			json_decref(value);
+			return cli_fail(EXIT_USAGE, "%s: %s \"%s\" is no number", c->what, o->name, text);
+		}
+		break;
+	case VALUE_PREFIX:
+		if (add_prefix(c->body, o->key, text))
+			return 0;
+		break;
+	case VALUE_AFFINITY:
+		if (strcmp(text, "none") && strcmp(text, "flow"))
+			return cli_fail(EXIT_USAGE, "%s: --affinity is none or flow, not \"%s\"", c->what, text);
+		value = json_boolean(!strcmp(text, "flow"));
+		break;
+	case VALUE_TRUE:
+	case VALUE_FALSE:
+		value = json_boolean(o->value == VALUE_TRUE);
+		break;
+	}
+	if (!value)
+		return cli_fail(EXIT_USAGE, "%s: %s is no text that can be sent", c->what, o->name);
+	(void)json_object_set_new(c->body, o->key, value);
+	return 0;
+}
+
+struct verb {
+	const char *name;
+	const char *what;    /* "service add", for messages */
+	int names;           /* how many arguments that are no options */
+	bool has_options, has_json;
+	int (*run)(struct command *c);
+};
+
+/* `holdfast service` or `holdfast backend`. */
+struct noun {
+	const char *usage;
+	const struct verb *verbs;
+	size_t verb_count;
+	const struct option *options; /* of those verbs that have any */
+	size_t option_count;
+};
+
+static int read_arguments(struct command *c, const struct noun *noun, const struct verb *verb, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		const struct option *found = NULL;
+		bool valued;
+		int r = 0;
+
+		for (size_t k = 0; verb->has_options && k < noun->option_count; k++)
+			if (!strcmp(noun->options[k].name, argv[i]))
+				found = &noun->options[k];
+		valued = found && found->value < VALUE_TRUE;
+		if (found && (!valued || i + 1 < argc))
+			r = take_value(c, found, valued ? argv[++i] : "");
+		else if (verb->has_json && !strcmp(argv[i], "--json"))
+			c->as_json = true;
+		else if (argv[i][0] != '-' && c->name_count < verb->names)
+			c->names[c->name_count++] = argv[i];
+		else if (!cli_node_option(&c->node, argc, argv, &i))
+			r = cli_fail(EXIT_USAGE, "%s: \"%s\" is unknown here, or its value is missing; see --help", verb->what, argv[i]);
+		if (r)
+			return r;
+	}
+	if (c->name_count < verb->names)
+		return cli_fail(EXIT_USAGE, "%s: an argument is missing; see --help", verb->what);
+	return 0;
+}
+
+/* Takes "ADDR", "ADDR:PORT" or "[ADDR]:PORT" apart; what an address is, the node knows. */
+static int take_endpoint(struct command *c, const char *text)
+{
+	const char *colon = strrchr(text, ':'), *end = text + strlen(text);
+	json_t *port = NULL;
+
+	if (text[0] == '[') {
+		end = strchr(text, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return cli_fail(EXIT_USAGE, "%s: \"%s\" is no ADDR or [ADDR]:PORT", c->what, text);
+		text++;
+		colon = end[1] ? end + 1 : NULL;
+	} else if (colon && strchr(text, ':') == colon) {
+		end = colon;
+	} else {
+		colon = NULL; /* none, or those of an IPv6 address */
+	}
+	if (colon && !read_number(colon + 1, false, &port)) {
+		json_decref(port);
+		return cli_fail(EXIT_USAGE, "%s: \"%s\" is no port", c->what, colon + 1);
+	}
+	(void)json_object_set_new(c->body, "address", json_stringn(text, (size_t)(end - text)));
+	if (port)
+		(void)json_object_set_new(c->body, "port", port);
+	return 0;
+}
+
+/* ---- talking to the node ---- */
+
+/* Prints what the node says against it. */
+static int refused(struct command *c, int status, const char *body)
+{
+	json_t *json = status > 0 ? json_loads(body, 0, NULL) : NULL;
+	const char *error = json_string_value(json_object_get(json, "error"));
+	int r;
+
+	if (status == -EIO || status == -EPROTO)
+		r = cli_fail(1, "%s: the node at %s stopped answering, so it may have been done or not: look with `holdfast service list`", c->what, c->node.address);
+	else if (status < 0)
+		r = cli_fail(1, "no node answers at %s: is it running? Name another one with --socket or --admin", c->node.address);
+	else
+		r = cli_fail(1, "%s: %s", c->what, error ? error : "the node answered with something else: is it of the same version?");
+	json_decref(json);
+	return r;
+}
+
+static int change(struct command *c, const char *method, const char *name, const char *tail)
+{
+	char *text = json_dumps(c->body, JSON_COMPACT), *answer = NULL;
+	char path[256];
+	int status, r = 0;
+
+	if (*name && !service_name_ok(name)) {
+		free(text);
+		return cli_fail(1, "%s: there is no service \"%s\": names are of letters, digits, '.', '_' and '-'", c->what, name);
+	}
+	(void)snprintf(path, sizeof path, "/v1/services%s%s%s", *name ? "/" : "", name, tail);
+	status = http_call(cli_node_address(&c->node), method, path, text, &answer);
+	if (status != 200)
+		r = refused(c, status, answer);
+	free(text);
+	free(answer);
+	return r;
+}
+
+/* Returns all services, or NULL after a line on stderr. */
+static json_t *get_services(struct command *c)
+{
+	char *answer = NULL;
+	int status = http_call(cli_node_address(&c->node), "GET", "/v1/services", NULL, &answer);
+	json_t *all = status == 200 ? json_loads(answer, 0, NULL) : NULL;
+
+	if (!all)
+		(void)refused(c, status, answer);
+	free(answer);
+	return all;
+}
+
+/* ---- printing ---- */
+
+static const char *text(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+static long long number(const json_t *o, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static void print_json(const json_t *o)
+{
+	(void)json_dumpf(o, stdout, JSON_INDENT(2));
+	printf("\n");
+}
+
+static void print_list(const json_t *all)
+{
+	json_t *s;
+	size_t i;
+
+	printf("%-20s %-5s %-40s %6s %-9s %-7s %8s\n", "NAME", "PROTO", "VIP", "PORT", "SCHEDULER", "DELIVER", "BACKENDS");
+	json_array_foreach(json_object_get(all, "services"), i, s)
+		printf("%-20s %-5s %-40s %6lld %-9s %-7s %8zu\n", text(s, "name"), text(s, "proto"), text(s, "vip"), number(s, "port"), text(s, "scheduler"),
+		       text(s, "deliver"), json_array_size(json_object_get(s, "backends")));
+}
+
+static void print_prefixes(const json_t *s, const char *key, const char *empty)
+{
+	json_t *prefix;
+	size_t i;
+
+	printf("%-10s", key);
+	json_array_foreach(json_object_get(s, key), i, prefix)
+		printf(" %s", json_string_value(prefix));
+	printf("%s\n", i ? "" : empty);
+}
+
+static void print_service(const json_t *s)
+{
+	const json_t *generations = json_object_get(s, "generations");
+	json_t *b;
+	size_t i;
+
+	printf("%-10s %s (id %lld)\n%-10s %s %s port %lld\n", "service", text(s, "name"), number(s, "id"), "vip", text(s, "vip"), text(s, "proto"),
+	       number(s, "port"));
+	printf("%-10s %s\n%-10s %s, %s\n", "scheduler", text(s, "scheduler"), "deliver", text(s, "deliver"),
+	       json_is_true(json_object_get(s, "chain")) ? "chained" : "not chained");
+	printf("%-10s %s\n%-10s %lld packets a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",
+	       number(s, "limit"));
+	print_prefixes(s, "allow", " everybody");
+	print_prefixes(s, "deny", " nobody");
+	printf("%-10s %s\n%-10s %lld, the last %zu are kept\n", "check", text(s, "check"), "generation",
+	       number(json_array_get(generations, json_array_size(generations) - 1), "number"), json_array_size(generations));
+	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
+	json_array_foreach(json_object_get(s, "backends"), i, b)
+		printf("%6lld %-40s %6lld %6lld%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),
+		       json_is_true(json_object_get(b, "draining")) ? "  draining" : "");
+}
+
+static int list(struct command *c)
+{
+	json_t *all = get_services(c);
+
+	if (!all)
+		return 1;
+	if (c->as_json)
+		print_json(all);
+	else
+		print_list(all);
+	json_decref(all);
+	return 0;
+}
+
+static int show(struct command *c)
+{
+	json_t *all = get_services(c), *s;
+	int r = 1;
+	size_t i;
+
+	if (!all)
+		return 1;
+	json_array_foreach(json_object_get(all, "services"), i, s) {
+		if (strcmp(text(s, "name"), c->names[0]))
+			continue;
+		if (c->as_json)
+			print_json(s);
+		else
+			print_service(s);
+		r = 0;
+	}
+	json_decref(all);
+	return r ? cli_fail(1, "%s: there is no service \"%s\": `holdfast service list` shows those there are", c->what, c->names[0]) : 0;
+}
+
+/* ---- commands ---- */
+
+static int service_add(struct command *c)
+{
+	if (!json_object_get(c->body, "vip") || !json_object_get(c->body, "proto") || !json_object_get(c->body, "port"))
+		return cli_fail(EXIT_USAGE, "%s: --vip, --proto and --port are needed; see --help", c->what);
+	(void)json_object_set_new(c->body, "name", json_string(c->names[0]));
+	return change(c, "POST", "", "");
+}
+
+static int service_set(struct command *c)
+{
+	if (!json_object_size(c->body))
+		return cli_fail(EXIT_USAGE, "%s: give at least one setting; see --help", c->what);
+	return change(c, "PATCH", c->names[0], "");
+}
+
+static int service_rm(struct command *c)
+{
+	return change(c, "DELETE", c->names[0], "");
+}
+
+static int backend_change(struct command *c, const char *method)
+{
+	int r = take_endpoint(c, c->names[1]);
+
+	return r ? r : change(c, method, c->names[0], "/backends");
+}
+
+static int backend_add(struct command *c)
+{
+	return backend_change(c, "POST");
+}
+
+static int backend_set(struct command *c)
+{
+	return backend_change(c, "PATCH");
+}
+
+static int backend_drain(struct command *c)
+{
+	(void)json_object_set_new(c->body, "draining", json_true());
+	return backend_change(c, "PATCH");
+}
+
+static int backend_rm(struct command *c)
+{
+	return backend_change(c, "DELETE");
+}
+
+static const struct verb service_verbs[] = {
+	{"add", "service add", 1, true, false, service_add}, {"set", "service set", 1, true, false, service_set},
+	{"rm", "service rm", 1, false, false, service_rm},   {"list", "service list", 0, false, true, list},
+	{"show", "service show", 1, false, true, show},
+};
+
+static const struct verb backend_verbs[] = {
+	{"add", "backend add", 2, true, false, backend_add},        {"set", "backend set", 2, true, false, backend_set},
+	{"drain", "backend drain", 2, false, false, backend_drain}, {"rm", "backend rm", 2, false, false, backend_rm},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static const struct noun services = {service_usage, service_verbs, COUNT(service_verbs), service_options, COUNT(service_options)};
+static const struct noun backends = {backend_usage, backend_verbs, COUNT(backend_verbs), backend_options, COUNT(backend_options)};
+
+static int run_verb(const struct noun *noun, const struct verb *verb, int argc, char **argv)
+{
+	struct command c = {.what = verb->what, .body = json_object()};
+	int r = read_arguments(&c, noun, verb, argc, argv);
+
+	if (!r)
+		r = verb->run(&c);
+	json_decref(c.body);
+	return r;
+}
+
+static int run(const struct noun *noun, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (!strcmp(argv[i], "--help")) {
+			fputs(noun->usage, stdout);
+			return 0;
+		}
+	for (size_t i = 0; argc && i < noun->verb_count; i++)
+		if (!strcmp(noun->verbs[i].name, argv[0]))
+			return run_verb(noun, &noun->verbs[i], argc - 1, argv + 1);
+	fputs(noun->usage, stderr);
+	return EXIT_USAGE;
+}
+
+int cli_service(int argc, char **argv)
+{
+	return run(&services, argc, argv);
+}
+
+int cli_backend(int argc, char **argv)
+{
+	return run(&backends, argc, argv);
+}
