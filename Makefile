@@ -169,6 +169,7 @@ suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
 SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
+	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
 SUITES_LONG = fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")

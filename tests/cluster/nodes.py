@@ -160,10 +160,11 @@ class Cluster:
 
 
 class HandCluster(Cluster):
-    """Nodes started by hand: data may lie elsewhere, and with relay=True nodes dial each other through a relay."""
+    """Nodes started by hand: data may lie elsewhere, they get more options, and with relay=True they dial each other through a relay."""
 
-    def __init__(self, directory, relay=False, data=None, **shape):
+    def __init__(self, directory, relay=False, data=None, options=(), **shape):
         super().__init__(directory, **shape)
+        self.options = options
         self.with_relay, self.placed = relay, data or {}
         self.process = {}
 
@@ -222,7 +223,7 @@ class HandCluster(Cluster):
                  "--store", env["N%d_STORE" % node], "--store-cluster", env["N%d_STORE_CLUSTER" % node],
                  "--admin", env["N%d_ADMIN" % node], "--peer", env["N%d_PEER" % node],
                  "--socket", os.path.join(self.dir, "n%d.sock" % node), "--reactors", str(self.reactors),
-                 "--groups", str(self.groups), "--segment-mb", "32", "--config", "/dev/null"],
+                 "--groups", str(self.groups), "--segment-mb", "32", "--config", "/dev/null", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def up(self):
