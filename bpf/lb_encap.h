@@ -171,10 +171,19 @@ LB_INLINE _Bool lb_chain_write(struct lb_packet *p, __u32 at, const struct lb_de
 	return 1;
 }
 
+/* The private data of the longest chain is smaller; a mask, because the verifier of Linux 6.1 takes a product for any number. */
+#define LB_PRIVATE_MASK 63
+static_assert(sizeof(struct lb_chain) + LB_HOPS_MAX * sizeof(struct lb_address) <= LB_PRIVATE_MASK, "a chain fits below the mask");
+
+LB_INLINE __u32 lb_private_size(const struct lb_decision *d, const struct lb_backend *b)
+{
+	return d->hop_count ? (sizeof(struct lb_chain) + d->hop_count * lb_hop_size(b)) & LB_PRIVATE_MASK : 0;
+}
+
 LB_INLINE _Bool lb_send_gue(const struct lb_config *cfg, struct lb_packet *p, const struct lb_flow *f, const struct lb_backend *b,
 			    const struct lb_decision *d)
 {
-	__u32 private_size = d->hop_count ? sizeof(struct lb_chain) + d->hop_count * lb_hop_size(b) : 0;
+	__u32 private_size = lb_private_size(d, b);
 	__u32 at = f->l3 + (b->family == LB_IP4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6));
 	__u32 shim = sizeof(struct lb_udp) + sizeof(struct lb_gue);
 

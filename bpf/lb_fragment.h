@@ -20,28 +20,33 @@ struct lb_piece {
 	struct lb_fragment first;
 };
 
-/* Whether the flow is known now: LB_SEND if so. */
+/* Whether the flow is known now: LB_SEND if so. Key and value go to the maps from the stack: the verifier of Linux 6.1 lets a map's
+ * function read no memory that came as an argument. */
 LB_APART int lb_fragment_join(struct lb_piece *piece)
 {
 	__u32 now = (__u32)(lb_now_ns() >> LB_TICK_SHIFT);
-	const struct lb_fragment *first;
+	const struct lb_fragment *known;
+	struct lb_fragment first;
+	struct lb_fragment_key key;
 	struct lb_vip vip = {0};
 
 	if (!piece)
 		return LB_PASS;
-	vip.addr = piece->key.dst;
-	vip.family = piece->key.family;
+	key = piece->key;
+	vip.addr = key.dst;
+	vip.family = key.family;
 	if (!lb_vip_lookup(&vip))
 		return LB_PASS;
 	if (!(piece->first.flags & LB_FLOW_IS_LATER)) {
-		piece->first.seen_ticks = now;
-		lb_fragment_put(&piece->key, &piece->first);
+		first = piece->first;
+		first.seen_ticks = now;
+		lb_fragment_put(&key, &first);
 		return LB_SEND;
 	}
-	first = lb_fragment_lookup(&piece->key);
-	if (!first || now - first->seen_ticks > LB_FRAGMENT_TICKS)
+	known = lb_fragment_lookup(&key);
+	if (!known || now - known->seen_ticks > LB_FRAGMENT_TICKS)
 		return LB_DROP;
-	piece->first = *first;
+	piece->first = *known;
 	return LB_SEND;
 }
 
