@@ -120,6 +120,12 @@ $(OUT)/bench/lb: $(call obj,bench/lb.c) $(OUT)/daemon.a
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(OUT)/daemon.a -lbpf
 
+# What runs in a machine with Debian 12's kernel: tests/host/run packs it, and every BPF object, into an image.
+$(OUT)/tests/host/init: $(call obj,tests/host/init.c)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
+
+host-tests: $(if $(BPF_TOOLS),$(OUT)/tests/host/init build/bpf/tests/host/refused.bpf.o $(BPF_OBJ) bpf-tests)
 bench-lb: $(OUT)/bench/lb
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets)
 unit-tests: $(UNIT_TESTS)
@@ -133,6 +139,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	clang libbpf-dev bpftool
 DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux
+DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
 # A package is missing when dpkg doesn't list it as installed; only then is apt asked, as root or through sudo.
@@ -179,6 +186,11 @@ test: test-build ## install what the tests need, build, run all suites (at most 
 
 test-long: test-build ## what takes longer than `make test` may
 	@SUITE_SECONDS=14400 tests/run $(SUITES_LONG)
+
+test-host: test-deps ## boot Debian 12's own kernel in an emulator: its verifier must take every BPF program
+	$(call install_missing,$(DEPS_HOST))
+	@$(SUBMAKE) BUILD=release host-tests
+	@tests/run host=tests/host/run
 
 sim: deps ## run the simulator over some seeds
 	@$(SUBMAKE) all
@@ -231,4 +243,4 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all bench-lb bpf-absent bpf-tests deps test-deps run test-build test test-long sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
+.PHONY: all bench-lb bpf-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
