@@ -28,7 +28,7 @@
 #define LB_APART static inline __attribute__((unused))
 #endif
 
-#define LB_ABI 1
+#define LB_ABI 2
 #define LB_TICK_SHIFT 30
 
 enum lb_family {
@@ -109,7 +109,8 @@ enum lb_scheduler {
 enum lb_delivery {
 	LB_IPIP,
 	LB_GUE,
-	LB_DSR, /* the same packet to the backend's MAC address */
+	LB_DSR,  /* the same packet to the backend's MAC address */
+	LB_DNAT, /* the backend's address and port in the place of the VIP's ([nat]); both of one family */
 };
 
 /* Where a service's slots are. Two of them: the daemon fills one while the other is read. */
@@ -146,12 +147,24 @@ struct lb_backend {
 	__u8 flags;
 	struct lb_mac mac; /* next hop on the interface that the packet came in by */
 	__u32 mtu;         /* largest IP packet, outer header and all, that reaches it */
-	__u8 unused[36];
+	__be16 port;       /* with NAT, where it listens; 0: where the packet was sent to */
+	__u8 unused[34];
 };
 static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
 #define LB_BACKEND_ALIVE 1
 #define LB_BACKEND_LOCAL 2 /* this host ([local]) */
+
+/*
+ * lb_replies: hash, of a dnat backend's address, port and protocol, as struct lb_vip has a VIP's, to the VIP that its packets come from
+ * outside ([nat]). Port 0 is every port that has no entry of its own; port 0 and protocol 0 say that the address is a backend at all.
+ */
+struct lb_reply {
+	struct lb_address vip;
+	__be16 port; /* 0: the backend's */
+	__u8 unused[2];
+};
+static_assert(sizeof(struct lb_reply) == 20, "map value");
 
 /*
  * lb_flows: array of buckets, a power of two of them, one look-up touches one bucket. An entry's state is one word,
@@ -276,11 +289,12 @@ struct lb_config {
 	__u64 secret[2]; /* of the cluster, from the catalog: all balancers hash alike, outsiders can't */
 	__u32 wildcards; /* VIPs with port 0; none saves a look-up */
 	__u32 idle_ticks[LB_FLOW_STAGES];
-	struct lb_address source6; /* this balancer's own addresses: the outer source */
+	struct lb_address source6; /* this balancer's own addresses: the outer source, and that of health checks */
 	__be32 source4;
-	__u32 bucket_sources; /* first of the sources' buckets */
-	__u32 bucket_mask;    /* how many there are in a row, less one */
-	__u32 unused[2];
+	__u32 bucket_sources;    /* first of the sources' buckets */
+	__u32 bucket_mask;       /* how many there are in a row, less one */
+	struct lb_mac gateway;   /* next hop towards the clients, for replies of dnat backends */
+	__u16 nat;               /* services with dnat; none saves a look-up for what is for no VIP */
 	struct lb_limit answers; /* packet-too-big, in all and to one address */
 	struct lb_limit answers_source;
 };

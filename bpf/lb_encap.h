@@ -192,15 +192,15 @@ LB_INLINE _Bool lb_send_gue(const struct lb_config *cfg, struct lb_packet *p, co
 	return !d->hop_count || lb_chain_write(p, at + shim, d, b);
 }
 
-/* To the backend's own MAC address, on the network that the packet came by. */
-LB_INLINE _Bool lb_send_dsr(struct lb_packet *p, const struct lb_backend *b)
+/* The frame as it is to a next hop on the network that it came by: DSR is no more than that. */
+LB_INLINE _Bool lb_link_turn(const struct lb_packet *p, const struct lb_mac *next_hop)
 {
 	struct lb_eth *eth = lb_at(p, 0, sizeof *eth);
 
 	if (!eth)
 		return 0;
 	eth->src = eth->dst;
-	eth->dst = b->mac;
+	eth->dst = *next_hop;
 	return 1;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Fragments ([fragments, icmp]). Only the first has ports: it is remembered, and the later ones take the same way through
  * the decision. A later one to a VIP whose first didn't come by is dropped by name, because to guess would spread a
- * datagram over backends. Fragments to addresses that are no VIP pass. Routers must keep a datagram on one balancer.
+ * datagram over backends. Fragments to addresses that are no VIP pass, and are remembered only if they come from a dnat backend ([nat]);
+ * of those a later one may be no service's, so it passes when it isn't known. Routers must keep a datagram on one balancer.
  */
 #ifndef HF_BPF_LB_FRAGMENT_H
 #define HF_BPF_LB_FRAGMENT_H
@@ -13,12 +14,28 @@
 LB_INLINE const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key);
 LB_INLINE void lb_fragment_put(const struct lb_fragment_key *key, const struct lb_fragment *value);
 LB_INLINE __u64 lb_now_ns(void);
+LB_INLINE const struct lb_config *lb_config_get(void);
 
 /* A fragment; of a later one, ports and flags are filled in. */
 struct lb_piece {
 	struct lb_fragment_key key;
 	struct lb_fragment first;
 };
+
+LB_INLINE _Bool lb_fragment_to_vip(const struct lb_fragment_key *key)
+{
+	struct lb_vip vip = {.addr = key->dst, .family = key->family};
+
+	return lb_vip_lookup(&vip) != (void *)0;
+}
+
+LB_INLINE _Bool lb_fragment_from_backend(const struct lb_fragment_key *key)
+{
+	struct lb_vip backend = {.addr = key->src, .family = key->family};
+	const struct lb_config *cfg = lb_config_get();
+
+	return cfg && cfg->nat && lb_reply_lookup(&backend);
+}
 
 /* Whether the flow is known now: LB_SEND if so. Key and value go to the maps from the stack: the verifier of Linux 6.1 lets a map's
  * function read no memory that came as an argument. */
@@ -28,14 +45,13 @@ LB_APART int lb_fragment_join(struct lb_piece *piece)
 	const struct lb_fragment *known;
 	struct lb_fragment first;
 	struct lb_fragment_key key;
-	struct lb_vip vip = {0};
+	_Bool to_vip;
 
 	if (!piece)
 		return LB_PASS;
 	key = piece->key;
-	vip.addr = key.dst;
-	vip.family = key.family;
-	if (!lb_vip_lookup(&vip))
+	to_vip = lb_fragment_to_vip(&key);
+	if (!to_vip && !lb_fragment_from_backend(&key))
 		return LB_PASS;
 	if (!(piece->first.flags & LB_FLOW_IS_LATER)) {
 		first = piece->first;
@@ -45,7 +61,7 @@ LB_APART int lb_fragment_join(struct lb_piece *piece)
 	}
 	known = lb_fragment_lookup(&key);
 	if (!known || now - known->seen_ticks > LB_FRAGMENT_TICKS)
-		return LB_DROP;
+		return to_vip ? LB_DROP : LB_PASS;
 	piece->first = *known;
 	return LB_SEND;
 }

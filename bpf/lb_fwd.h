@@ -5,15 +5,18 @@
  * moving of a packet's head. One table of packets (tests/bpf) proves them equal.
  *
  *   frame --lb_recognise--> flow, service --lb_decide--> backend --lb_deliver--> bytes
+ *                           flow, no service --lb_nat_reply--> bytes
  *
- * Only lb_deliver() changes the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer to the
- * sender in place of its packet, which is counted as dropped for that reason.
+ * Only lb_deliver() and lb_nat_reply() change the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer
+ * to the sender in place of its packet, which is counted as dropped for that reason. Replies are not counted: service and backend are
+ * counted by what they are sent.
  */
 #ifndef HF_BPF_LB_FWD_H
 #define HF_BPF_LB_FWD_H
 
 #include "bpf/lb_fragment.h"
 #include "bpf/lb_mtu.h"
+#include "bpf/lb_nat.h"
 #include "bpf/lb_quic.h"
 
 /* Defined by the includer. */
@@ -42,8 +45,10 @@ LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct
 			return LB_PASS;
 	}
 	index = lb_service_find(cfg, f);
-	if (!index)
+	if (!index) {
+		d->may_reply = cfg->nat != 0;
 		return LB_PASS;
+	}
 	d->service = *index;
 	return LB_SEND;
 }
@@ -81,7 +86,12 @@ LB_INLINE enum lb_verdict lb_deliver(const struct lb_config *cfg, struct lb_pack
 		sent = lb_send_gue(cfg, p, f, b, d);
 		break;
 	case LB_DSR:
-		sent = lb_send_dsr(p, b);
+		sent = lb_link_turn(p, &b->mac);
+		break;
+	case LB_DNAT:
+		if (b->family != f->family)
+			return lb_drop(d, LB_REASON_NO_BACKEND);
+		sent = lb_nat_send(p, f, b);
 		break;
 	default:
 		sent = lb_send_ipip(cfg, p, f, b);
@@ -103,6 +113,8 @@ LB_INLINE enum lb_verdict lb_forward(struct lb_packet *p)
 	if (!cfg)
 		return LB_PASS;
 	verdict = lb_recognise(cfg, p, &f, &d);
+	if (d.may_reply)
+		return lb_nat_reply(cfg, p, &f);
 	if (verdict == LB_SEND) {
 		s = lb_service_at(d.service);
 		if (!s)

@@ -24,10 +24,11 @@ struct lb_flow {
 	__u8 family;
 	__u8 tos; /* DSCP and ECN, for the outer header */
 	__u8 flags;
-	__be32 id;  /* of the datagram, if this is a fragment */
-	__u32 l3;   /* offset of the IP header */
-	__u32 l4;   /* offset of what is behind it and its extensions */
-	__u32 size; /* of the IP packet */
+	__be32 id;    /* of the datagram, if this is a fragment */
+	__u32 l3;     /* offset of the IP header */
+	__u32 l4;     /* offset of what is behind it and its extensions */
+	__u32 size;   /* of the IP packet */
+	__u32 quoted; /* offset of the ports in the packet that an ICMP error is about */
 };
 
 #define LB_FLOW_IS_SYN 1      /* SYN without ACK: begins a connection */
@@ -245,6 +246,7 @@ LB_INLINE int lb_parse_error(const struct lb_packet *p, struct lb_flow *f)
 	f->proto = quoted.proto;
 	f->sport = ports[1];
 	f->dport = ports[0];
+	f->quoted = quoted.l4;
 	f->flags |= LB_FLOW_IS_ERROR;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Which service a packet is for: its VIP, exact port first, then port 0. */
+/* Which service a packet is for: its VIP, exact port first, then port 0. And which VIP a backend's packet is from ([nat]). */
 #ifndef HF_BPF_LB_SERVICE_H
 #define HF_BPF_LB_SERVICE_H
 
@@ -8,6 +8,7 @@
 /* Defined by the includer: what the maps hold under these keys, or NULL. */
 LB_INLINE const __u32 *lb_vip_lookup(const struct lb_vip *vip);
 LB_INLINE const struct lb_service *lb_service_at(__u32 index);
+LB_INLINE const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend);
 
 /* The number of the service that a flow is for, or NULL. */
 LB_INLINE const __u32 *lb_service_find(const struct lb_config *cfg, const struct lb_flow *f)
@@ -23,6 +24,18 @@ LB_INLINE const __u32 *lb_service_find(const struct lb_config *cfg, const struct
 		return index;
 	__builtin_memcpy(&vip.port, &any_port, sizeof any_port);
 	return lb_vip_lookup(&vip);
+}
+
+/* The VIP that a packet from a backend is a reply of, or NULL. */
+LB_INLINE const struct lb_reply *lb_reply_find(const struct lb_flow *f)
+{
+	struct lb_vip backend = {.addr = f->src, .port = f->sport, .proto = f->proto, .family = f->family};
+	const struct lb_reply *reply = lb_reply_lookup(&backend);
+
+	if (reply)
+		return reply;
+	backend.port = 0;
+	return lb_reply_lookup(&backend);
 }
 
 #endif

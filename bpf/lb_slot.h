@@ -53,6 +53,7 @@ struct lb_decision {
 	__u8 hop_count;
 	__u8 choice;
 	__u8 reason;
+	__u8 may_reply; /* it is for no service, but may be a backend's reply */
 };
 
 /* A flow through a moved slot, and the backend that it gets. */

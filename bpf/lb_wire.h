@@ -89,6 +89,11 @@ struct lb_ip6_extension {
 	__u8 size;
 } LB_WIRE;
 
+/* A part of an address. */
+struct lb_word {
+	__be32 is;
+} LB_WIRE;
+
 struct lb_tcp {
 	__be16 sport;
 	__be16 dport;

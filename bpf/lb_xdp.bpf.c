@@ -130,6 +130,13 @@ struct {
 } lb_quic SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct lb_vip);
+	__type(value, struct lb_reply);
+} lb_replies SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 14);
 	__type(key, struct lb_fragment_key);
@@ -198,6 +205,11 @@ static __u64 *lb_bucket_at(__u32 index)
 static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
 {
 	return bpf_map_lookup_elem(&lb_quic, key);
+}
+
+static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
+{
+	return bpf_map_lookup_elem(&lb_replies, backend);
 }
 
 static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)

@@ -33,7 +33,11 @@ static struct {
 	struct lb_quic_key key;
 	__u32 backend;
 } quic_ids[WORLD_SERVICES * LB_QUIC_CONFIGS * WORLD_BACKENDS];
-static unsigned vip_count, prefix_count, fragment_count, quic_count;
+static struct {
+	struct lb_vip key;
+	struct lb_reply value;
+} replies[2 * LOAD_BACKENDS];
+static unsigned vip_count, reply_count, prefix_count, fragment_count, quic_count;
 static __u64 now_ns;
 static __u8 dropped;
 static __u8 *room; /* of the packet: headroom, then its bytes */
@@ -122,6 +126,22 @@ static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
 		if (!memcmp(&quic_ids[i].key, key, sizeof *key))
 			return &quic_ids[i].backend;
 	return NULL;
+}
+
+static unsigned reply_find(const struct lb_vip *backend)
+{
+	unsigned i = 0;
+
+	while (i < reply_count && memcmp(&replies[i].key, backend, sizeof *backend))
+		i++;
+	return i;
+}
+
+static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
+{
+	unsigned i = reply_find(backend);
+
+	return i < reply_count ? &replies[i].value : NULL;
 }
 
 static unsigned fragment_find(const struct lb_fragment_key *key)
@@ -216,6 +236,15 @@ static void put_quic(const struct lb_quic_key *key, __u32 backend)
 	quic_ids[quic_count++].backend = backend;
 }
 
+static void put_reply(const struct lb_vip *backend, const struct lb_reply *reply)
+{
+	unsigned i = reply_find(backend);
+
+	reply_count += i == reply_count;
+	replies[i].key = *backend;
+	replies[i].value = *reply;
+}
+
 static int host_open(struct plane *p)
 {
 	(void)p;
@@ -237,10 +266,11 @@ static void host_reload(struct plane *p, const struct world *w)
 			 .loads = loads,
 			 .put_vip = put_vip,
 			 .put_quic = put_quic,
+			 .put_reply = put_reply,
 			 .put_prefix = put_prefix};
 
 	(void)p;
-	vip_count = prefix_count = quic_count = 0;
+	vip_count = reply_count = prefix_count = quic_count = 0;
 	load_world(&l, w);
 }
 

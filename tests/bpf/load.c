@@ -23,6 +23,11 @@ static struct lb_address address(const struct world_address *a)
 	return to;
 }
 
+static struct lb_mac mac(unsigned last)
+{
+	return (struct lb_mac){{htons(0x0200), 0, htons(last)}};
+}
+
 static void load_backend(struct lb_backend *to, const struct world_backend *b)
 {
 	memset(to, 0, sizeof *to);
@@ -30,7 +35,8 @@ static void load_backend(struct lb_backend *to, const struct world_backend *b)
 	to->family = (__u8)b->addr.version;
 	to->flags = (b->alive ? LB_BACKEND_ALIVE : 0) | (b->local ? LB_BACKEND_LOCAL : 0);
 	to->mtu = b->mtu;
-	to->mac = (struct lb_mac){{htons(0x0200), 0, htons(b->mac)}};
+	to->port = htons(b->port);
+	to->mac = mac(b->mac);
 }
 
 static __u64 slot_word(const struct world_slot *s)
@@ -87,13 +93,30 @@ static void load_rules(const struct load *l, const struct world_service *s, unsi
 	}
 }
 
+/* Each backend of the VIP's family, and that it is one. */
+static void load_replies(const struct load *l, const struct world_service *s)
+{
+	struct lb_reply reply = {.vip = address(&s->vip), .port = htons(s->port)};
+
+	for (unsigned b = 0; s->delivery == WORLD_DNAT && b < s->backend_count; b++) {
+		struct lb_vip backend = {.addr = address(&s->backend[b].addr), .family = (__u8)s->vip.version};
+
+		if (s->backend[b].addr.version != s->vip.version)
+			continue;
+		l->put_reply(&backend, &reply);
+		backend.port = htons(s->backend[b].port);
+		backend.proto = (__u8)s->proto;
+		l->put_reply(&backend, &reply);
+	}
+}
+
 static void load_service(const struct load *l, const struct world_service *s, unsigned i)
 {
 	static const __u8 scheduler[] = {[WORLD_MAGLEV] = LB_MAGLEV,
 					 [WORLD_SOURCE] = LB_SOURCE,
 					 [WORLD_ROUND_ROBIN] = LB_ROUND_ROBIN,
 					 [WORLD_TWO_CHOICES] = LB_TWO_CHOICES};
-	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP, [WORLD_GUE] = LB_GUE, [WORLD_DSR] = LB_DSR};
+	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP, [WORLD_GUE] = LB_GUE, [WORLD_DSR] = LB_DSR, [WORLD_DNAT] = LB_DNAT};
 	struct lb_vip vip = {.addr = address(&s->vip), .port = htons(s->port), .proto = (__u8)s->proto, .family = (__u8)s->vip.version};
 
 	l->service[i] = (struct lb_service){
@@ -113,6 +136,7 @@ static void load_service(const struct load *l, const struct world_service *s, un
 		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
 	load_rules(l, s, i);
 	load_quic(l, s, i);
+	load_replies(l, s);
 	l->put_vip(&vip, i);
 	vip.port = 0;
 	vip.proto = 0; /* the address is a VIP at all */
@@ -131,11 +155,13 @@ void load_world(const struct load *l, const struct world *w)
 		.source6 = address(&w->source6),
 		.bucket_sources = LB_BUCKET_SERVICES + WORLD_SERVICES,
 		.bucket_mask = WORLD_SOURCE_BUCKETS - 1,
+		.gateway = mac(w->gateway),
 		.answers = limit(&w->answers),
 		.answers_source = limit(&w->answers_source),
 	};
 	for (unsigned i = 0; i < w->service_count; i++) {
 		l->config->wildcards += w->service[i].port == 0;
+		l->config->nat += w->service[i].delivery == WORLD_DNAT;
 		load_service(l, &w->service[i], i);
 	}
 }

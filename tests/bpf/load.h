@@ -23,6 +23,7 @@ struct load {
 	__u64 *loads; /* by backend */
 	void (*put_vip)(const struct lb_vip *vip, __u32 service);
 	void (*put_quic)(const struct lb_quic_key *key, __u32 backend);
+	void (*put_reply)(const struct lb_vip *backend, const struct lb_reply *reply);
 	void (*put_prefix)(const struct lb_prefix *prefix, __u32 rule);
 };
 

@@ -48,6 +48,7 @@ static void run_table(struct plane *p, struct score *score)
 	run_cases(p, table_deliver, table_deliver_count, score);
 	run_cases(p, table_guard, table_guard_count, score);
 	run_cases(p, table_quic, table_quic_count, score);
+	run_cases(p, table_nat, table_nat_count, score);
 	p->close(p);
 }
 

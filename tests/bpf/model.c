@@ -15,7 +15,7 @@ struct packet {
 	struct world_address src, dst; /* of the flow: an ICMP error's are those of the packet it quotes, turned round */
 	struct world_address from;     /* whom to answer */
 	unsigned sport, dport, proto, tos, size;
-	size_t l3, l4;
+	size_t l3, l4, quoted; /* quoted: where the ports are in what an ICMP error quotes */
 	unsigned long id;
 	bool fragment, later, syn, error;
 };
@@ -212,6 +212,7 @@ static bool parse_error(const struct frame *f, struct packet *p)
 	p->proto = quoted.proto;
 	p->sport = get16(f, quoted.l4 + 2);
 	p->dport = get16(f, quoted.l4);
+	p->quoted = quoted.l4;
 	p->error = true;
 	return true;
 }
@@ -248,6 +249,20 @@ static bool is_vip(const struct world_address *a)
 	return false;
 }
 
+/* The service whose replies come from this address: from this port, from any, or none of it being asked. */
+static const struct world_service *replies_from(const struct packet *p, bool with_port, unsigned port)
+{
+	for (unsigned i = 0; i < world.service_count; i++) {
+		const struct world_service *s = &world.service[i];
+
+		for (unsigned b = 0; s->delivery == WORLD_DNAT && b < s->backend_count; b++)
+			if (s->vip.version == p->src.version && same(&s->backend[b].addr, &p->src) &&
+			    (!with_port || (s->proto == p->proto && s->backend[b].port == port)))
+				return s;
+	}
+	return NULL;
+}
+
 static struct fragment *find_fragment(const struct packet *p)
 {
 	unsigned proto = p->src.version == 4 ? p->proto : 0;
@@ -264,8 +279,9 @@ static struct fragment *find_fragment(const struct packet *p)
 static enum outcome join_fragment(struct packet *p)
 {
 	struct fragment *g = find_fragment(p);
+	bool to_vip = is_vip(&p->dst);
 
-	if (!is_vip(&p->dst))
+	if (!to_vip && !replies_from(p, false, 0))
 		return OUT_PASS;
 	if (!p->later) {
 		if (!g)
@@ -275,7 +291,7 @@ static enum outcome join_fragment(struct packet *p)
 		return OUT_SEND;
 	}
 	if (!g || ticks() - g->seen > 28)
-		return OUT_DROP;
+		return to_vip ? OUT_DROP : OUT_PASS;
 	p->sport = g->sport;
 	p->dport = g->dport;
 	p->proto = g->proto;
@@ -671,11 +687,95 @@ static bool answer(struct frame *out, const struct frame *in, const struct packe
 	return true;
 }
 
+/* ---- addresses and ports written anew ---- */
+
+static void set16(struct frame *f, size_t at, unsigned v)
+{
+	f->bytes[at] = (uint8_t)(v / 256);
+	f->bytes[at + 1] = (uint8_t)v;
+}
+
+/* RFC 1624: what the words that were take off a sum, and those that are add. */
+static unsigned long difference(const struct frame *was, const struct frame *is, size_t from, size_t to)
+{
+	unsigned long sum = 0;
+
+	for (size_t at = from; at + 2 <= to; at += 2)
+		sum += 0xffff - get16(was, at) + get16(is, at);
+	return sum;
+}
+
+static void adjust(struct frame *f, size_t at, unsigned long by)
+{
+	set16(f, at, checksum(NULL, 0, 0xffff - get16(f, at) + by));
+}
+
+/* Returns the difference that the address makes. */
+static unsigned long set_address(struct frame *f, size_t l3, const struct world_address *a, bool source)
+{
+	size_t at = l3 + (a->version == 4 ? (source ? 12u : 16u) : (source ? 8u : 24u)), size = a->version == 4 ? 4 : 16;
+	struct frame was = *f;
+	unsigned long by;
+
+	memcpy(f->bytes + at, a->byte, size);
+	by = difference(&was, f, at, at + size);
+	if (a->version == 4)
+		adjust(f, l3 + 10, by);
+	return by;
+}
+
+static void set_port(struct frame *f, const struct packet *p, size_t l4, unsigned port, bool source, unsigned long by)
+{
+	size_t at = l4 + (source ? 0 : 2), sum = l4 + (p->proto == 6 ? 16 : 6);
+	struct frame was = *f;
+
+	if (port) {
+		set16(f, at, port);
+		by += difference(&was, f, at, at + 2);
+	}
+	if (sum + 2 > f->size || sum + 2 > p->l3 + p->size || (p->proto == 17 && get16(f, sum) == 0))
+		return;
+	adjust(f, sum, by);
+	if (p->proto == 17 && get16(f, sum) == 0)
+		set16(f, sum, 0xffff);
+}
+
+static void translate(struct frame *f, const struct packet *p, const struct world_address *a, unsigned port, bool source, unsigned mac)
+{
+	struct frame was = *f;
+	unsigned long by = set_address(f, p->l3, a, source);
+
+	if (p->error) {
+		unsigned long inner = set_address(f, p->l4 + 8, a, !source);
+
+		set_port(f, p, p->quoted, port, !source, inner);
+		adjust(f, p->l4 + 2, difference(&was, f, p->l4 + 4, f->size) + (a->version == 6 ? by : 0));
+	} else if (!p->later) {
+		set_port(f, p, p->l4, port, source, by);
+	}
+	memcpy(f->bytes + 6, was.bytes, 6);
+	memcpy(f->bytes, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)mac}, 6);
+}
+
+static void reply(const struct packet *p, struct result *ret)
+{
+	const struct world_service *s = replies_from(p, true, p->sport);
+
+	if (same(&p->dst, &world.source4) || same(&p->dst, &world.source6))
+		return;
+	if (!s)
+		s = replies_from(p, true, 0);
+	if (!s)
+		return;
+	translate(&ret->frame, p, &s->vip, s->port, true, world.gateway);
+	ret->outcome = OUT_SEND;
+}
+
 static unsigned overhead(const struct world_service *s, const struct world_backend *b)
 {
 	unsigned outer = b->addr.version == 4 ? 20 : 40;
 
-	if (s->delivery == WORLD_DSR)
+	if (s->delivery == WORLD_DSR || s->delivery == WORLD_DNAT)
 		return 0;
 	if (s->delivery == WORLD_IPIP)
 		return outer;
@@ -712,6 +812,11 @@ static void deliver(const struct frame *in, const struct packet *p, const struct
 		if (p->error || p->later || !take_source(&p->src, 0xffffffff, &world.answers_source) ||
 		    !take(&spent_answers, &world.answers) || !answer(&ret->frame, in, p, b->mtu - over))
 			drop(ret, "too_big");
+	} else if (s->delivery == WORLD_DNAT) {
+		if (b->addr.version == s->vip.version)
+			translate(&ret->frame, p, &b->addr, b->port, false, b->mac);
+		else
+			drop(ret, "no_backend");
 	} else if (s->delivery == WORLD_DSR) {
 		memcpy(ret->frame.bytes, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)b->mac}, 6);
 		memcpy(ret->frame.bytes + 6, in->bytes, 6);
@@ -741,8 +846,10 @@ static void model_run(struct plane *plane, const struct frame *in, struct result
 			return;
 	}
 	s = find_service(&p);
-	if (!s)
+	if (!s) {
+		reply(&p, ret);
 		return;
+	}
 	reason = refuse(s, &p);
 	if (reason)
 		drop(ret, reason);

@@ -51,13 +51,26 @@ static struct world_limit random_limit(struct scene *s)
 	return one_in(s, 2) ? (struct world_limit){0} : (struct world_limit){1000000u << below(s, 10), 1 + below(s, 20)};
 }
 
+/* To IPv4 backends, which NAT takes: those of service 0, whose replies then differ by the port alone. */
+static void change_family(struct world_service *v)
+{
+	char text[32];
+
+	for (unsigned i = 0; i < v->backend_count; i++) {
+		snprintf(text, sizeof text, "10.2.0.%u", i + 1);
+		v->backend[i].addr = world_address(text);
+	}
+}
+
 static void shuffle_service(struct scene *s, struct world_service *v)
 {
 	static const unsigned slots[] = {0, 1, 7, 61, 61, 61, WORLD_SLOTS};
 
 	v->scheduler = one_in(s, 2) ? WORLD_MAGLEV : (enum world_scheduler)below(s, 4);
-	v->delivery = (enum world_delivery[]){WORLD_IPIP, WORLD_IPIP, WORLD_GUE, WORLD_GUE, WORLD_DSR}[below(s, 5)];
+	v->delivery = (enum world_delivery[]){WORLD_IPIP, WORLD_GUE, WORLD_GUE, WORLD_DSR, WORLD_DNAT, WORLD_DNAT}[below(s, 6)];
 	v->slot_count = slots[below(s, 7)];
+	if (v->port == 0 && one_in(s, 2))
+		change_family(v);
 	v->chain = v->delivery == WORLD_GUE && one_in(s, 2);
 	v->no_affinity = one_in(s, 3);
 	v->quic = v->proto == 17 && one_in(s, 2);
@@ -128,18 +141,33 @@ static void add_link(struct scene *s, struct words *w)
 		add(w, "%s %u / ", one_in(s, 3) ? "qinq" : "vlan", below(s, 4096));
 }
 
-/* The services' addresses, their neighbours, few clients and ports, so that flows meet again. */
-static void add_address(struct scene *s, struct words *w, bool v6, bool vip)
+/* Who sends, and to whom. */
+enum side {
+	CLIENT,
+	VIP,
+	BACKEND,
+};
+
+/* The services' addresses and backends, their neighbours, few clients and ports, so that flows meet again. */
+static void add_address(struct scene *s, struct words *w, bool v6, enum side side)
 {
-	if (vip)
+	if (side == VIP)
 		add(w, v6 ? "fd01::%u " : "10.1.1.%u ", one_in(s, 8) ? 3 : v6 ? 1 : 1 + below(s, 2));
+	else if (side == BACKEND)
+		add(w, v6 ? "fd02::%u " : "10.2.0.%u ", 1 + below(s, 5));
+	else if (one_in(s, 16))
+		add(w, v6 ? "fd09::%u " : "10.9.0.%u ", 1 + below(s, 2)); /* the balancer itself, and a neighbour */
 	else
-		add(w, v6 ? "fd00::%u " : "10.0.0.%u ", below(s, 16));
+		add(w, v6 ? "fd00::%u " : "10.0.0.%u ", below(s, one_in(s, 2) ? 2 : 16));
 }
 
-static unsigned service_port(struct scene *s, bool udp)
+static unsigned port_of(struct scene *s, enum side side, bool udp)
 {
-	return one_in(s, 10) ? below(s, 65536) : udp ? 53 : 80;
+	if (side == CLIENT)
+		return 4000 + below(s, 32);
+	if (one_in(s, 10))
+		return below(s, 65536);
+	return (udp ? 53 : 80) + (side == BACKEND ? 8000 : 0);
 }
 
 static unsigned data_size(struct scene *s)
@@ -162,26 +190,27 @@ static void add_quic(struct scene *s, struct words *w)
 	add(w, " / data %u", below(s, 40));
 }
 
-static void add_transport(struct scene *s, struct words *w, bool from_client)
+static void add_transport(struct scene *s, struct words *w, enum side from, enum side to)
 {
 	static const char *const flags[] = {"S", "S", "A", "A", "PA", "SA", "R", "FA"};
 	bool udp = one_in(s, 3);
-	unsigned client = 4000 + below(s, 32), service = service_port(s, udp);
 
-	add(w, "%s %u %u ", udp ? "udp" : "tcp", from_client ? client : service, from_client ? service : client);
+	add(w, "%s %u %u ", udp ? "udp" : "tcp", port_of(s, from, udp), port_of(s, to, udp));
 	if (!udp)
 		add(w, "%s ", flags[below(s, 8)]);
+	else if (one_in(s, 5))
+		add(w, "nosum ");
 	if (udp && one_in(s, 2))
 		add_quic(s, w);
 	else
 		add(w, "/ data %u", data_size(s));
 }
 
-static void add_ip(struct scene *s, struct words *w, bool v6, bool to_vip)
+static void add_ip(struct scene *s, struct words *w, bool v6, enum side from, enum side to)
 {
 	add(w, v6 ? "ip6 " : "ip4 ");
-	add_address(s, w, v6, !to_vip);
-	add_address(s, w, v6, to_vip);
+	add_address(s, w, v6, from);
+	add_address(s, w, v6, to);
 	if (one_in(s, 4))
 		add(w, "tos=%u ", below(s, 256));
 	if (!v6 && one_in(s, 5))
@@ -196,7 +225,7 @@ static void add_extensions(struct scene *s, struct words *w)
 		add(w, "%s %u / ", names[below(s, 4)], below(s, 5));
 }
 
-static void add_fragment(struct scene *s, struct words *w, bool v6)
+static void add_fragment(struct scene *s, struct words *w, bool v6, enum side from, enum side to)
 {
 	unsigned id = below(s, 6), proto = one_in(s, 3) ? 17 : 6;
 	bool first = one_in(s, 2);
@@ -207,43 +236,45 @@ static void add_fragment(struct scene *s, struct words *w, bool v6)
 		add(w, "id=%u mf off=%u ", id, first ? 0 : 8 + 8 * below(s, 100));
 	if (first) {
 		add(w, "/ ");
-		add_transport(s, w, true);
+		add_transport(s, w, from, to);
 	} else {
 		add(w, "proto=%u / data %u", one_in(s, 8) ? 58 : proto, data_size(s));
 	}
 }
 
-static void add_error(struct scene *s, struct words *w, bool v6)
+/* About a packet that went from the error's receiver to its sender's side. */
+static void add_error(struct scene *s, struct words *w, bool v6, enum side from, enum side to)
 {
 	static const unsigned types4[] = {3, 3, 11, 12, 5, 0, 8}, types6[] = {1, 2, 2, 3, 4, 5, 128};
 
 	add(w, "/ icmp %u %u 1400 / ", v6 ? types6[below(s, 7)] : types4[below(s, 7)], below(s, 6));
 	if (one_in(s, 3))
 		add(w, "cut %u / ", 28 + below(s, 21));
-	add_ip(s, w, v6, false);
+	add_ip(s, w, v6, to, from);
 	add(w, "/ ");
-	add_transport(s, w, false);
+	add_transport(s, w, to, from);
 }
 
 static void random_frame(struct scene *s, struct frame *f)
 {
 	struct words w = {.size = 0};
-	bool v6 = one_in(s, 3);
+	bool v6 = one_in(s, 3), reply = one_in(s, 4);
+	enum side from = reply ? BACKEND : CLIENT, to = reply ? CLIENT : VIP;
 
 	add_link(s, &w);
-	add_ip(s, &w, v6, true);
+	add_ip(s, &w, v6, from, to);
 	switch (below(s, 8)) {
 	case 0:
-		add_fragment(s, &w, v6);
+		add_fragment(s, &w, v6, from, to);
 		break;
 	case 1:
-		add_error(s, &w, v6);
+		add_error(s, &w, v6, from, to);
 		break;
 	default:
 		add(&w, "/ ");
 		if (v6)
 			add_extensions(s, &w);
-		add_transport(s, &w, true);
+		add_transport(s, &w, from, to);
 	}
 	frame_build(f, w.text);
 }
@@ -287,14 +318,18 @@ static void plant_move_tick_late(struct world_service *v)
 	v->moved_ticks++;
 }
 
+static void plant_nat_port_off_by_one(struct world_service *v)
+{
+	for (unsigned i = 0; i < v->backend_count; i++)
+		v->backend[i].port += v->port != 0;
+}
+
 static const struct {
 	const char *name;
 	void (*plant)(struct world_service *v);
 } plants[] = {
-	{"miss-to-current", plant_miss_to_current},
-	{"mtu-off-by-one", plant_mtu_off_by_one},
-	{"hop-lost", plant_hop_lost},
-	{"move-tick-late", plant_move_tick_late},
+	{"miss-to-current", plant_miss_to_current}, {"mtu-off-by-one", plant_mtu_off_by_one},           {"hop-lost", plant_hop_lost},
+	{"move-tick-late", plant_move_tick_late},   {"nat-port-off-by-one", plant_nat_port_off_by_one},
 };
 
 static int find_plant(const char *name)

@@ -36,7 +36,8 @@ static void serve(struct world *w, const char *vip, unsigned proto, unsigned por
 	*s = (struct world_service){.vip = world_address(vip), .proto = proto, .port = port, .backend_count = 4, .slot_count = 61};
 	for (unsigned i = 0; i < s->backend_count; i++) {
 		snprintf(text, sizeof text, "%s%u", prefix, i + 1);
-		s->backend[i] = (struct world_backend){.addr = world_address(text), .mac = mac + i + 1, .alive = true, .mtu = 1500};
+		s->backend[i] = (struct world_backend){
+			.addr = world_address(text), .mac = mac + i + 1, .port = port ? 8000 + port : 0, .alive = true, .mtu = 1500};
 		memset(s->backend[i].quic_id, (int)(0xb0 + i), sizeof s->backend[i].quic_id);
 	}
 	world_own(s, 1);
@@ -53,6 +54,7 @@ void world_init(struct world *w)
 	w->embryonic_idle = 56;
 	w->source4 = world_address("10.9.0.1");
 	w->source6 = world_address("fd09::1");
+	w->gateway = 0x30;
 	serve(w, "10.1.1.1", 6, 80, "10.2.0.", 0x10);
 	serve(w, "fd01::1", 6, 80, "fd02::", 0x20);
 	serve(w, "10.1.1.1", 17, 53, "10.2.0.", 0x10);

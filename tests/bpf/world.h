@@ -23,7 +23,8 @@ struct world_address {
 
 struct world_backend {
 	struct world_address addr;
-	unsigned mac; /* the last byte of 02:00:00:00:00:xx */
+	unsigned mac;  /* the last byte of 02:00:00:00:00:xx */
+	unsigned port; /* with NAT, where it listens; 0: where the packet was sent to */
 	bool alive;
 	bool local;
 	unsigned mtu, load;
@@ -58,6 +59,7 @@ enum world_delivery {
 	WORLD_IPIP,
 	WORLD_GUE,
 	WORLD_DSR,
+	WORLD_DNAT,
 };
 
 struct world_service {
@@ -82,6 +84,7 @@ struct world {
 	uint64_t secret[2];
 	unsigned flow_idle, udp_idle, embryonic_idle; /* ticks */
 	struct world_address source4, source6;
+	unsigned gateway;                           /* a MAC address as the backends' */
 	struct world_limit answers, answers_source; /* packet-too-big */
 	unsigned buckets;                           /* of the flow table: a power of two, at most WORLD_BUCKETS */
 	unsigned service_count;
@@ -94,6 +97,7 @@ struct world {
  *   1 tcp [fd01::1]:80       backends fd02::1 .. fd02::4, next hops :21 .. :24
  *   2 udp 10.1.1.1:53        backends as 0
  *   3 tcp 10.1.1.2, all ports; backends fd02::1 .. fd02::4
+ * With NAT the backends listen on 8080 and 8053, those of 3 on all ports; the gateway is :30.
  */
 void world_init(struct world *w);
 /* All slots of a service. */

@@ -108,6 +108,12 @@ static void put_quic(const struct lb_quic_key *key, __u32 backend)
 		abort();
 }
 
+static void put_reply(const struct lb_vip *backend, const struct lb_reply *reply)
+{
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_replies), backend, reply, BPF_ANY) < 0)
+		abort();
+}
+
 static void clear(struct bpf_map *map)
 {
 	int fd = bpf_map__fd(map);
@@ -127,6 +133,7 @@ static void xdp_reload(struct plane *p, const struct world *w)
 			 .loads = loads,
 			 .put_vip = put_vip,
 			 .put_quic = put_quic,
+			 .put_reply = put_reply,
 			 .put_prefix = put_prefix};
 	__u32 zero = 0;
 
@@ -134,6 +141,7 @@ static void xdp_reload(struct plane *p, const struct world *w)
 	clear(skel->maps.lb_vips);
 	clear(skel->maps.lb_prefixes);
 	clear(skel->maps.lb_quic);
+	clear(skel->maps.lb_replies);
 	load_world(&l, w);
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_config), &zero, &config, BPF_ANY) < 0)
 		abort();
