@@ -2,7 +2,7 @@
 /*
  * What a packet costs in the forwarding decision: ns a packet through the XDP program, net of the rig around it.
  *
- *   rig: undo what is in front -> write flow and VIP -> tail call -> program under test
+ *   rig: undo what is in front -> write flow, VIP and ports -> tail call -> program under test
  *
  * In every round of every row the rig is also run with an empty program, and with one that only moves the head, which makes the rig
  * move it back: one move costs half the difference. Net is what is left without the empty rig and, where the program encapsulates,
@@ -92,6 +92,8 @@ static const struct row rows[] = {
 	OURS_ROWS("IPv6 in IPv6", .services = 1, .v6 = true),
 	OURS_ROWS("GUE", .services = 1, .delivery = LB_GUE),
 	OURS_ROWS("DSR", .services = 1, .delivery = LB_DSR),
+	OURS_ROWS("NAT", .services = 1, .delivery = LB_DNAT),
+	OURS_ROWS("NAT, IPv6", .services = 1, .delivery = LB_DNAT, .v6 = true),
 	OURS_ROWS("pass, no VIP", .services = 1, .pass = true),
 	{"IPIP, new SYN, all moved, 1M flows", OURS, 1 << 20, 1, 100, .syn = true},
 	{"IPIP, new SYN, 512 services, all moved, 1M flows", OURS, 1 << 20, 512, 100, .syn = true},
@@ -140,6 +142,7 @@ static void tell_backends(struct bench *b)
 			.flags = LB_BACKEND_ALIVE,
 			.mac = {{LB_HTONS(0x0200), 0, LB_HTONS(17 + i)}},
 			.mtu = 1500,
+			.port = b->row->delivery == LB_DNAT ? LB_HTONS(8080) : 0,
 		};
 
 		if (b->row->v6)
@@ -375,7 +378,7 @@ static double median(double *ns, unsigned rounds)
 
 static bool encapsulates(const struct row *r)
 {
-	return r->kind == FLOOR_ENCAPSULATE || r->kind == FLOOR_PER_FLOW || (r->kind == OURS && !r->pass && r->delivery != LB_DSR);
+	return r->kind == FLOOR_ENCAPSULATE || r->kind == FLOOR_PER_FLOW || (r->kind == OURS && !r->pass && r->delivery <= LB_GUE);
 }
 
 static void measure(struct bench *b, unsigned rounds, uint32_t packets)

@@ -2,7 +2,7 @@
 /*
  * The rig around a program under test, and the floors beside it (bench/lb.c says what is measured). BPF_PROG_TEST_RUN with
  * a repeat count gives one frame to a program again and again, as the last run left it. So the rig first undoes what the
- * program under test put in front, writes the next flow's source, port and VIP into the frame, and tail-calls it.
+ * program under test put in front, writes the next flow's source, VIP and ports into the frame, and tail-calls it.
  */
 #include <linux/bpf.h>
 
@@ -86,12 +86,13 @@ static __always_inline int next_flow(struct xdp_md *ctx)
 		return -1;
 	if (v6) {
 		*(__be32 *)(data + 14 + 20) = LB_HTONL(flow >> 14);
+		*(__be32 *)(data + 14 + 24) = LB_HTONL(0xfd010000); /* NAT has written over it */
 		*(__be32 *)(data + 14 + 36) = LB_HTONL(vip);
-		*(__be16 *)(data + 54) = LB_HTONS(1024 + (flow & 0x3fff));
+		*(__be32 *)(data + 54) = LB_HTONL((1024 + (flow & 0x3fff)) << 16 | 80);
 	} else {
 		*(__be32 *)(data + 14 + 12) = LB_HTONL(0x0a800000 | flow >> 14);
 		*(__be32 *)(data + 14 + 16) = LB_HTONL(0x0a010000 | vip);
-		*(__be16 *)(data + 34) = LB_HTONS(1024 + (flow & 0x3fff));
+		*(__be32 *)(data + 34) = LB_HTONL((1024 + (flow & 0x3fff)) << 16 | 80);
 	}
 	return 0;
 }
