@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "admin/service_json.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "config.h"
+
 /* printf is most of the cost where there are thousands of numbers. */
 static void put_number(struct bytes *out, uint32_t n)
 {
@@ -86,9 +92,54 @@ static void put_service(struct bytes *out, const struct service *s)
 	bytes_puts(out, "]}");
 }
 
-void services_json(const struct services *s, struct bytes *out)
+/* "10.1.2.3:7400" and "[2001:db8::1]:7400" without their ports; a member named otherwise can't be told. */
+static bool member_ip(const char *address, struct ip *ret)
 {
-	bytes_printf(out, "{\"version\":%llu,\"services\":[", (unsigned long long)s->version);
+	const char *end = strrchr(address, ':');
+	char text[IP_TEXT];
+
+	if (!end)
+		return false;
+	if (address[0] == '[' && end > address && end[-1] == ']') {
+		address++;
+		end--;
+	}
+	if ((size_t)(end - address) >= sizeof text)
+		return false;
+	(void)snprintf(text, sizeof text, "%.*s", (int)(end - address), address);
+	return ip_parse(ret, text);
+}
+
+/* Each once, though members share a host. */
+static void put_balancers(struct bytes *out, const struct config *config)
+{
+	struct ip seen[NODE_SLOTS];
+	unsigned count = 0;
+
+	bytes_puts(out, "\"balancers\":[");
+	for (unsigned i = 0; i < config->member_count; i++) {
+		char text[IP_TEXT];
+		unsigned at = 0;
+
+		if (!member_ip(config->member_address[config->members[i]], &seen[count]))
+			continue;
+		while (at < count && !ip_equal(&seen[at], &seen[count]))
+			at++;
+		if (at < count)
+			continue;
+		ip_format(&seen[count], text);
+		bytes_printf(out, "%s\"%s\"", count ? "," : "", text);
+		count++;
+	}
+	bytes_puts(out, "],");
+}
+
+void services_json(const struct services *s, uint64_t seed, const struct config *config, struct bytes *out)
+{
+	bytes_printf(out, "{\"version\":%llu,\"secret\":\"%016llx%016llx\",", (unsigned long long)s->version,
+		     (unsigned long long)hash64(&seed, sizeof seed, 1), (unsigned long long)hash64(&seed, sizeof seed, 2));
+	put_balancers(out, config);
+	bytes_puts(out, "\"services\":[");
 	for (uint32_t i = 0; i < s->count; i++) {
 		if (i)
 			bytes_put_u8(out, ',');

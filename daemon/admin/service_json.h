@@ -2,10 +2,13 @@
 /*
  * The services as JSON, for balancers and the command line:
  *
- *   {"version":N,"services":[{"id":1,"name":"web","vip":"10.1.1.1","proto":"tcp","port":80,"scheduler":"maglev",
+ *   {"version":N,"secret":"32 hex digits","balancers":["10.2.0.9"],"services":[{"id":1,"name":"web","vip":"10.1.1.1","proto":"tcp","port":80,"scheduler":"maglev",
  *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"allow":[],"deny":[],"check":"tcp",
  *     "secret":"16 hex digits","backends":[{"id":1,"address":"10.2.0.1","port":80,"weight":1,"draining":false}],
  *     "generations":[{"number":1,"slots_of":[{"backend":1,"weight":1}]}]}]}
+ *
+ * The first secret is the cluster's, for what all balancers must hash alike; balancers are the members' own addresses, whose
+ * hosts run holdfast-lbd: a backend takes tunnels from no others.
  *
  * Written as text at once: a tree of objects for a service of a thousand backends takes longer than its new tables may.
  */
@@ -14,6 +17,9 @@
 
 #include "cluster/services.h"
 
-void services_json(const struct services *s, struct bytes *out);
+struct config;
+
+/* seed: the cluster's own, of which the secret is made. */
+void services_json(const struct services *s, uint64_t seed, const struct config *config, struct bytes *out);
 
 #endif

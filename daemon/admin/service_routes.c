@@ -41,7 +41,7 @@ static void reply_services(struct admin *a)
 {
 	struct bytes out = {0};
 
-	services_json(services_of(a), &out);
+	services_json(services_of(a), a->owner->catalog.hash_seed, a->owner->config, &out);
 	admin_reply(a, 200, "application/json", out.data, out.size);
 	bytes_free(&out);
 }
