@@ -3,7 +3,6 @@
 #ifndef HF_CLI_CLI_H
 #define HF_CLI_CLI_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #define EXIT_USAGE 2
@@ -27,12 +26,5 @@ struct cli_node {
 bool cli_node_option(struct cli_node *n, int argc, char **argv, int *i);
 /* For http_call(); n->address from then on. */
 const char *cli_node_address(struct cli_node *n);
-
-/* Sends a request with a body, if there is one, and waits long enough for a change. As http_get(). */
-int http_call(const char *address, const char *method, const char *path, const char *body, char **ret_body);
-/* GET path from "unix:/path" or "host:port". Returns the HTTP status and the body (to be freed), or -errno. */
-int http_get(const char *address, const char *path, char **ret_body);
-/* The same, parsed; NULL if that fails. */
-json_t *http_get_json(const char *address, const char *path);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/dev.h"
+#include "cli/http.h"
 
 #define DEMO_GROUP_KEY "{demo}" /* one slot, so that one leader serves it all */
 #define WRITE_BEFORE_S 1.0

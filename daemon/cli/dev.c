@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/http.h"
 
 #define START_TIMEOUT_MS 15000
 #define PORT_DEFAULT 17000u

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A blocking HTTP/1.0 client for a node's admin port or socket. */
+#include "cli/http.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "cli/cli.h"
 
 static int connect_unix(const char *path)
 {
@@ -64,9 +64,12 @@ static int connect_tcp(const char *address)
 	return fd < 0 ? r : fd;
 }
 
-int http_call(const char *address, const char *method, const char *path, const char *content, char **ret_body)
+/* How long a change may take before its node counts as gone. */
+#define SILENCE_S 10u
+
+static int call(const char *address, const char *method, const char *path, const char *content, unsigned silence_s, char **ret_body)
 {
-	struct timeval limit = {.tv_sec = 10};
+	struct timeval limit = {.tv_sec = (time_t)silence_s};
 	struct bytes in = {0}, request = {0};
 	char *body;
 	ssize_t n;
@@ -103,9 +106,19 @@ broken:
 	return -EIO;
 }
 
+int http_call(const char *address, const char *method, const char *path, const char *content, char **ret_body)
+{
+	return call(address, method, path, content, SILENCE_S, ret_body);
+}
+
 int http_get(const char *address, const char *path, char **ret_body)
 {
-	return http_call(address, "GET", path, NULL, ret_body);
+	return call(address, "GET", path, NULL, SILENCE_S, ret_body);
+}
+
+int http_poll(const char *address, const char *path, unsigned silence_s, char **ret_body)
+{
+	return call(address, "GET", path, NULL, silence_s, ret_body);
 }
 
 json_t *http_get_json(const char *address, const char *path)

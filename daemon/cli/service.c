@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/http.h"
 #include "cluster/service.h"
 
 static const char service_usage[] =

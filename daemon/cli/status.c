@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/http.h"
 
 static long long number(const json_t *o, const char *key)
 {
