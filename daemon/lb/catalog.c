@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/catalog.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+/* The first mistake is kept; after it every value reads as empty, so that a reader checks once, at its end. */
+struct reader {
+	char *error;
+	size_t error_size;
+	const char *service; /* being read, for messages */
+	bool bad;
+};
+
+__attribute__((format(printf, 2, 3))) static void refuse(struct reader *r, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	if (r->bad)
+		return;
+	r->bad = true;
+	n = r->service ? snprintf(r->error, r->error_size, "service \"%s\": ", r->service) : 0;
+	va_start(args, format);
+	(void)vsnprintf(r->error + n, r->error_size - (size_t)n, format, args);
+	va_end(args);
+}
+
+static const char *read_text(struct reader *r, const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (!json_is_string(v))
+		refuse(r, "\"%s\" is no string", key);
+	return json_is_string(v) ? json_string_value(v) : "";
+}
+
+static uint64_t read_number(struct reader *r, const json_t *o, const char *key, uint64_t min, uint64_t max)
+{
+	const json_t *v = json_object_get(o, key);
+	json_int_t n = json_integer_value(v);
+
+	if (json_is_integer(v) && n >= 0 && (uint64_t)n >= min && (uint64_t)n <= max)
+		return (uint64_t)n;
+	refuse(r, "\"%s\" is no number from %llu to %llu", key, (unsigned long long)min, (unsigned long long)max);
+	return min;
+}
+
+static bool read_bool(struct reader *r, const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (!json_is_boolean(v))
+		refuse(r, "\"%s\" is neither true nor false", key);
+	return json_is_true(v);
+}
+
+/* An array that has at most max members; NULL, and refused, if it isn't there. */
+static const json_t *read_array(struct reader *r, const json_t *o, const char *key, uint32_t max, uint32_t *ret_count)
+{
+	const json_t *v = json_object_get(o, key);
+
+	*ret_count = 0;
+	if (!json_is_array(v) || json_array_size(v) > max) {
+		refuse(r, "\"%s\" is no array of at most %u members", key, max);
+		return NULL;
+	}
+	*ret_count = (uint32_t)json_array_size(v);
+	return v;
+}
+
+/* One of these words; its place among them. */
+static uint32_t read_word(struct reader *r, const json_t *o, const char *key, const char *const *words, uint32_t count)
+{
+	const char *text = read_text(r, o, key);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(text, words[i]))
+			return i;
+	refuse(r, "\"%s\" is \"%s\", which this program doesn't know", key, text);
+	return 0;
+}
+
+#define READ_WORD(r, o, key, words) read_word(r, o, key, words, sizeof(words) / sizeof *(words))
+
+int host_address_parse(struct host_address *ret, const char *text)
+{
+	struct host_address a = {.family = strchr(text, ':') ? LB_IP6 : LB_IP4};
+
+	if (inet_pton(a.family == LB_IP6 ? AF_INET6 : AF_INET, text, &a.addr) != 1)
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+static struct host_address take_address(struct reader *r, const char *what, const char *text)
+{
+	struct host_address a = {.family = LB_IP4};
+
+	if (host_address_parse(&a, text) < 0)
+		refuse(r, "%s \"%s\" is no address", what, text);
+	return a;
+}
+
+static uint64_t read_secret(struct reader *r, const char *text, size_t from)
+{
+	char half[17] = "", *end;
+	uint64_t word;
+
+	memcpy(half, text + from, strnlen(text + from, 16));
+	word = strtoull(half, &end, 16);
+	if (strspn(half, "0123456789abcdefABCDEF") != 16 || *end)
+		refuse(r, "\"secret\" is not 32 hexadecimal digits");
+	return word;
+}
+
+static struct catalog_prefix take_prefix(struct reader *r, const struct catalog_service *s, const char *text, bool deny)
+{
+	struct catalog_prefix p = {.deny = deny};
+	char addr[64];
+	const char *slash = strchr(text, '/');
+	unsigned long bits;
+	char *end;
+
+	(void)snprintf(addr, sizeof addr, "%.*s", slash ? (int)(slash - text) : (int)strlen(text), text);
+	p.at = take_address(r, "prefix", addr);
+	bits = slash ? strtoul(slash + 1, &end, 10) : p.at.family == LB_IP4 ? 32 : 128;
+	if (bits > (p.at.family == LB_IP4 ? 32 : 128) || (slash && (*end || end == slash + 1)))
+		refuse(r, "prefix \"%s\" has no such length", text);
+	if (p.at.family != s->vip.family)
+		refuse(r, "prefix \"%s\" is of another family than the VIP", text);
+	p.bits = (uint8_t)bits;
+	return p;
+}
+
+static void read_prefixes(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	uint32_t allow_count, deny_count;
+	const json_t *allow = read_array(r, o, "allow", CATALOG_PREFIXES_MAX, &allow_count);
+	const json_t *deny = read_array(r, o, "deny", CATALOG_PREFIXES_MAX, &deny_count);
+
+	s->prefixes = mem_zalloc((allow_count + deny_count) * sizeof *s->prefixes);
+	for (uint32_t i = 0; i < allow_count + deny_count && !r->bad; i++) {
+		const json_t *v = i < allow_count ? json_array_get(allow, i) : json_array_get(deny, i - allow_count);
+
+		s->prefixes[s->prefix_count++] = take_prefix(r, s, json_is_string(v) ? json_string_value(v) : "", i >= allow_count);
+	}
+}
+
+static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	uint32_t count;
+	const json_t *list = read_array(r, o, "backends", CATALOG_BACKENDS_MAX, &count);
+
+	s->backends = mem_zalloc(count * sizeof *s->backends);
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		const json_t *v = json_array_get(list, i);
+		struct catalog_backend *b = &s->backends[s->backend_count++];
+
+		b->id = read_number(r, v, "id", 1, INT64_MAX);
+		b->at = take_address(r, "backend", read_text(r, v, "address"));
+		for (uint32_t n = 0; n < i; n++)
+			if (s->backends[n].id == b->id)
+				refuse(r, "two backends have the id %llu", (unsigned long long)b->id);
+	}
+}
+
+static void read_generation(struct reader *r, const json_t *o, struct catalog_generation *g)
+{
+	uint32_t count;
+	const json_t *list = read_array(r, o, "slots_of", CATALOG_BACKENDS_MAX, &count);
+
+	g->shares = mem_zalloc(count * sizeof *g->shares);
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		struct catalog_share *share = &g->shares[g->share_count++];
+
+		share->backend = read_number(r, json_array_get(list, i), "backend", 1, INT64_MAX);
+		share->weight = (uint16_t)read_number(r, json_array_get(list, i), "weight", 0, UINT16_MAX);
+	}
+}
+
+/* What is forwarded to must have an address; of an earlier generation's backends, those that were removed have none any more. */
+static void refuse_unknown(struct reader *r, const struct catalog_service *s)
+{
+	const struct catalog_generation *g = s->generation_count ? &s->generations[s->generation_count - 1] : NULL;
+
+	for (uint32_t i = 0; g && i < g->share_count; i++) {
+		uint32_t n = 0;
+
+		while (n < s->backend_count && s->backends[n].id != g->shares[i].backend)
+			n++;
+		if (n == s->backend_count)
+			refuse(r, "the active generation has a backend %llu that isn't listed", (unsigned long long)g->shares[i].backend);
+	}
+}
+
+static void read_generations(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	uint32_t count;
+	const json_t *list = read_array(r, o, "generations", CATALOG_GENERATIONS_MAX, &count);
+
+	for (uint32_t i = 0; i < count && !r->bad; i++)
+		read_generation(r, json_array_get(list, i), &s->generations[s->generation_count++]);
+}
+
+static void read_vip(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	static const char *const protocols[] = {"tcp", "udp", "quic"};
+	struct host_address a = take_address(r, "VIP", read_text(r, o, "vip"));
+
+	s->vip = (struct lb_vip){
+		.addr = a.addr,
+		.port = htons((uint16_t)read_number(r, o, "port", 0, UINT16_MAX)),
+		.proto = READ_WORD(r, o, "proto", protocols) ? IPPROTO_UDP : IPPROTO_TCP,
+		.family = a.family,
+	};
+}
+
+static void read_ways(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	static const char *const schedulers[] = {"maglev", "source", "rr", "wrr", "p2c", "latency"};
+	static const uint8_t scheduler[] = {LB_MAGLEV, LB_SOURCE, LB_ROUND_ROBIN, LB_ROUND_ROBIN, LB_TWO_CHOICES, LB_MAGLEV};
+	static const char *const deliveries[] = {"ipip", "gue", "dsr", "dnat", "snat"};
+	static const uint8_t delivery[] = {LB_IPIP, LB_GUE, LB_DSR};
+	uint32_t word = READ_WORD(r, o, "scheduler", schedulers);
+
+	s->scheduler = scheduler[word];
+	s->even = !strcmp(schedulers[word], "rr");
+	word = READ_WORD(r, o, "deliver", deliveries);
+	if (word < sizeof delivery)
+		s->delivery = delivery[word];
+	else
+		s->lacks = deliveries[word];
+}
+
+static void read_service(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	const char *name = read_text(r, o, "name");
+	char *all;
+
+	if (strlen(name) >= sizeof s->name)
+		refuse(r, "the name \"%s\" is too long", name);
+	(void)snprintf(s->name, sizeof s->name, "%s", name);
+	r->service = s->name;
+	s->id = read_number(r, o, "id", 1, INT64_MAX);
+	read_vip(r, o, s);
+	read_ways(r, o, s);
+	s->chain = read_bool(r, o, "chain");
+	s->affinity = read_bool(r, o, "affinity");
+	s->limit = (uint32_t)read_number(r, o, "limit", 0, 1000000000);
+	read_prefixes(r, o, s);
+	read_backends(r, o, s);
+	read_generations(r, o, s);
+	refuse_unknown(r, s);
+	all = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	s->digest = all ? hash64(all, strlen(all), 0) : 0;
+	free(all);
+	r->service = NULL;
+}
+
+static void refuse_twins(struct reader *r, const struct lb_catalog *c)
+{
+	for (uint32_t i = 0; i < c->service_count; i++)
+		for (uint32_t n = 0; n < i; n++) {
+			const struct catalog_service *a = &c->services[n], *b = &c->services[i];
+
+			if (a->id == b->id || !memcmp(&a->vip, &b->vip, sizeof a->vip))
+				refuse(r, "services \"%s\" and \"%s\" have one id or one VIP, protocol and port", a->name, b->name);
+		}
+}
+
+static void read_catalog(struct reader *r, const json_t *o, struct lb_catalog *c)
+{
+	const char *secret = read_text(r, o, "secret");
+	const json_t *services, *balancers;
+	uint32_t service_count, balancer_count;
+
+	c->version = read_number(r, o, "version", 0, INT64_MAX);
+	c->secret[0] = read_secret(r, secret, 0);
+	c->secret[1] = r->bad ? 0 : read_secret(r, secret, 16);
+	if (strlen(secret) != 32)
+		refuse(r, "\"secret\" is not 32 hexadecimal digits");
+	balancers = read_array(r, o, "balancers", CATALOG_BALANCERS_MAX, &balancer_count);
+	services = read_array(r, o, "services", CATALOG_SERVICES_MAX, &service_count);
+	c->balancers = mem_zalloc(balancer_count * sizeof *c->balancers);
+	c->services = mem_zalloc(service_count * sizeof *c->services);
+	for (uint32_t i = 0; i < balancer_count && !r->bad; i++) {
+		const json_t *v = json_array_get(balancers, i);
+
+		c->balancers[c->balancer_count++] = take_address(r, "balancer", json_is_string(v) ? json_string_value(v) : "");
+	}
+	for (uint32_t i = 0; i < service_count && !r->bad; i++)
+		read_service(r, json_array_get(services, i), &c->services[c->service_count++]);
+	refuse_twins(r, c);
+}
+
+int lb_catalog_parse(struct lb_catalog *ret, const char *text, char *error, size_t error_size)
+{
+	struct reader r = {.error = error, .error_size = error_size};
+	struct lb_catalog c = {0};
+	json_error_t syntax;
+	json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &syntax);
+
+	if (!o) {
+		(void)snprintf(error, error_size, "no JSON: line %d: %s", syntax.line, syntax.text);
+		return -EINVAL;
+	}
+	read_catalog(&r, o, &c);
+	json_decref(o);
+	if (r.bad) {
+		lb_catalog_free(&c);
+		return -EINVAL;
+	}
+	*ret = c;
+	return 0;
+}
+
+void lb_catalog_free(struct lb_catalog *c)
+{
+	for (uint32_t i = 0; i < c->service_count; i++) {
+		struct catalog_service *s = &c->services[i];
+
+		for (uint32_t n = 0; n < s->generation_count; n++)
+			free(s->generations[n].shares);
+		free(s->backends);
+		free(s->prefixes);
+	}
+	free(c->services);
+	free(c->balancers);
+	*c = (struct lb_catalog){0};
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the catalog says about load balancing, as a node's GET /v1/lb has it:
+ *
+ *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
+ *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
+ *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[],
+ *      "backends":[{"id":1, "address":"10.2.0.1"}],
+ *      "generations":[{"number":1, "slots_of":[{"backend":1, "weight":1}]}]}]}
+ *
+ * A backend that was removed stays listed while a generation that is kept has it: flows through it end in peace. The secret is the
+ * cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand oldest
+ * first, the last one is active ([generations]). A limit is in new flows a second, 0 is none. Other members are for other readers. Anything
+ * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
+ */
+#ifndef HF_LB_CATALOG_H
+#define HF_LB_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/lb_abi.h"
+#include "lb/slots.h"
+
+#define CATALOG_SERVICES_MAX 512u
+#define CATALOG_BACKENDS_MAX 1024u /* of a service */
+#define CATALOG_PREFIXES_MAX 1024u /* of a service */
+#define CATALOG_BALANCERS_MAX 256u
+#define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)
+#define CATALOG_NAME_SIZE 64u
+
+struct host_address {
+	struct lb_address addr;
+	uint8_t family;
+};
+
+struct catalog_backend {
+	uint64_t id; /* in the service; never given to another one */
+	struct host_address at;
+};
+
+struct catalog_share {
+	uint64_t backend; /* its id */
+	uint16_t weight;
+};
+
+struct catalog_generation {
+	struct catalog_share *shares;
+	uint32_t share_count;
+};
+
+struct catalog_prefix {
+	struct host_address at;
+	uint8_t bits;
+	bool deny;
+};
+
+struct catalog_service {
+	uint64_t id;
+	uint64_t digest; /* of all that the catalog says of it */
+	char name[CATALOG_NAME_SIZE];
+	struct lb_vip vip; /* a port of 0 is all ports */
+	uint8_t scheduler; /* enum lb_scheduler */
+	uint8_t delivery;  /* enum lb_delivery */
+	const char *lacks; /* what of it this data plane can't do; NULL: nothing */
+	bool chain, affinity;
+	bool even; /* weights don't count */
+	uint32_t limit;
+	struct catalog_prefix *prefixes;
+	uint32_t prefix_count;
+	struct catalog_backend *backends;
+	uint32_t backend_count;
+	struct catalog_generation generations[CATALOG_GENERATIONS_MAX];
+	uint32_t generation_count;
+};
+
+struct lb_catalog {
+	uint64_t version;
+	uint64_t secret[2];
+	struct host_address *balancers;
+	uint32_t balancer_count;
+	struct catalog_service *services;
+	uint32_t service_count;
+};
+
+/* 0, or -EINVAL with the reason in error, and *ret untouched. */
+int lb_catalog_parse(struct lb_catalog *ret, const char *text, char *error, size_t error_size);
+void lb_catalog_free(struct lb_catalog *c);
+
+/* An address as text has it, v4 or v6; -EINVAL if it is none. */
+int host_address_parse(struct host_address *ret, const char *text);
+
+#endif

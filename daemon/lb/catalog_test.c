@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/catalog.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char good[] =
+	"{\"version\":7,\"secret\":\"0123456789abcdef00000000000000ff\",\"balancers\":[\"10.2.0.9\",\"fd02::9\"],\"services\":[{\"id\":1,"
+	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
+	"\"affinity\":true,\"limit\":0,\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
+	"\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\",\"port\":80,\"weight\":1,\"draining\":false},{\"id\":2,\"address\":\"fd02::2\"}],"
+	"\"generations\":[{\"number\":1,\"slots_of\":[{\"backend\":9,\"weight\":1}]},"
+	"{\"number\":2,\"slots_of\":[{\"backend\":1,\"weight\":3},{\"backend\":2,\"weight\":0}]}]}]}";
+
+static void test_everything_is_read(void **state)
+{
+	struct lb_catalog c;
+	struct catalog_service *s;
+	char error[256] = "";
+
+	(void)state;
+	assert_int_equal(lb_catalog_parse(&c, good, error, sizeof error), 0);
+	assert_int_equal(c.version, 7);
+	assert_true(c.secret[0] == 0x0123456789abcdefu && c.secret[1] == 0xff);
+	assert_int_equal(c.balancer_count, 2);
+	assert_int_equal(c.balancers[1].family, LB_IP6);
+	assert_int_equal(c.service_count, 1);
+	s = &c.services[0];
+	assert_string_equal(s->name, "web");
+	assert_int_equal(s->vip.addr.word[0], inet_addr("10.1.1.1"));
+	assert_int_equal(s->vip.port, htons(80));
+	assert_int_equal(s->vip.proto, IPPROTO_TCP);
+	assert_true(s->chain && s->affinity && !s->lacks && !s->even);
+	assert_int_equal(s->prefix_count, 2);
+	assert_int_equal(s->prefixes[0].bits, 8);
+	assert_int_equal(s->prefixes[1].bits, 32);
+	assert_true(!s->prefixes[0].deny && s->prefixes[1].deny);
+	assert_int_equal(s->backend_count, 2);
+	assert_int_equal(s->backends[1].at.family, LB_IP6);
+	assert_int_equal(s->generation_count, 2); /* an earlier one may name who is gone */
+	assert_int_equal(s->generations[1].shares[0].weight, 3);
+	lb_catalog_free(&c);
+}
+
+/* The good one with a piece of it replaced. */
+static char *changed(const char *from, const char *to)
+{
+	const char *at = strstr(good, from);
+	char *text = NULL;
+
+	assert_non_null(at);
+	assert_true(asprintf(&text, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from)) > 0);
+	return text;
+}
+
+static void test_a_mistake_refuses_the_whole(void **state)
+{
+	static const struct {
+		const char *from, *to, *why; /* what the message names */
+	} rows[] = {
+		{"{\"version\"", "{{\"version\"", "no JSON"},
+		{"{\"version\":7", "[7", "no JSON"},
+		{"\"version\":7", "\"version\":-7", "version"},
+		{"\"version\":7", "\"version\":7,\"version\":8", "no JSON"},
+		{"0123456789abcdef00", "0123456789abcdef", "secret"},
+		{"0123456789abcdef00", "0123456789abcdef0000", "secret"},
+		{"0123456789abcdef00", "+x23456789abcdef00", "secret"},
+		{"\"10.2.0.9\"", "9", "balancer"},
+		{"\"balancers\"", "\"balancer\"", "balancers"},
+		{"\"services\":[", "\"services\":[1,", "name"},
+		{"\"name\":\"web\"", "\"name\":\"0123456789012345678901234567890123456789012345678901234567890123\"", "too long"},
+		{"\"id\":1", "\"id\":0", "\"web\": \"id\""},
+		{"10.1.1.1", "10.1.1", "VIP"},
+		{"\"tcp\"", "\"sctp\"", "sctp"},
+		{"\"port\":80", "\"port\":65536", "port"},
+		{"\"port\":80", "\"port\":\"80\"", "port"},
+		{"maglev", "best", "best"},
+		{"ipip", "pigeon", "pigeon"},
+		{"\"chain\":true", "\"chain\":1", "chain"},
+		{"\"limit\":0", "\"limit\":1000000001", "limit"},
+		{"10.0.0.0/8", "10.0.0.0/33", "10.0.0.0/33"},
+		{"10.0.0.0/8", "10.0.0.0/", "10.0.0.0/"},
+		{"10.0.0.0/8", "10.0.0.0/8x", "10.0.0.0/8x"},
+		{"10.0.0.0/8", "fd00::/8", "family"},
+		{"\"address\":\"10.2.0.1\"", "\"address\":\"here\"", "here"},
+		{"\"id\":2", "\"id\":1", "two backends"},
+		{"\"backend\":1", "\"backend\":3", "backend 3"},
+		{"\"weight\":3", "\"weight\":65536", "weight"},
+		{"\"generations\":[", "\"generations\":[{},", "slots_of"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct lb_catalog c = {.version = 42};
+		char *text = changed(rows[i].from, rows[i].to), error[256] = "";
+
+		assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), -EINVAL);
+		assert_int_equal(c.version, 42); /* untouched */
+		if (!strstr(error, rows[i].why))
+			fail_msg("%s: the message \"%s\" doesn't name %s", rows[i].to, error, rows[i].why);
+		free(text);
+	}
+}
+
+static void test_two_services_at_one_vip_and_port_are_refused(void **state)
+{
+	const char *first = strstr(good, "{\"id\":1,\"name\"");
+	struct lb_catalog c;
+	char *text, error[256];
+
+	(void)state;
+	assert_true(asprintf(&text, "%.*s,%s", (int)(strlen(good) - 2), good, first) > 0);
+	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), -EINVAL);
+	assert_non_null(strstr(error, "one VIP"));
+	free(text);
+}
+
+static void test_what_this_data_plane_cannot_do_is_said(void **state)
+{
+	struct lb_catalog c;
+	char *text = changed("ipip", "snat"), error[256];
+
+	(void)state;
+	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
+	assert_string_equal(c.services[0].lacks, "snat");
+	lb_catalog_free(&c);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_everything_is_read),
+		cmocka_unit_test(test_a_mistake_refuses_the_whole),
+		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
+		cmocka_unit_test(test_what_this_data_plane_cannot_do_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
