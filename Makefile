@@ -35,8 +35,10 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 # What holdfastd and the simulator share: everything behind the seam.
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
-# holdfast-lbd's; holdfastd and the simulator have none of it.
+# holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC is what computes, the rest needs libbpf.
 LB_SRC := $(addprefix daemon/lb/,catalog.c maglev.c region.c slots.c)
+LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
+	daemon/log.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/cluster/service.c
@@ -53,9 +55,10 @@ FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SRC))
 # BPF objects depend on no BUILD. They are built where clang, bpftool and libbpf's headers are.
 BPF_TOOLS := $(and $(shell command -v clang),$(shell command -v bpftool),$(wildcard /usr/include/bpf/bpf_helpers.h))
 BPF_SRC := $(wildcard bpf/*.bpf.c)
+LB_PROGRAMS := $(if $(BPF_TOOLS),$(OUT)/holdfast-lbd)
 BPF_OBJ := $(if $(BPF_TOOLS),$(patsubst %.c,build/bpf/%.o,$(BPF_SRC)))
 
-all: $(PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) ## build every program that can be built here (default)
+all: $(PROGRAMS) $(LB_PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) ## build every program that can be built here (default)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -105,7 +108,7 @@ build/bpf/%.skel.h: build/bpf/%.bpf.o
 	$(Q)bpftool gen skeleton $< name $(notdir $*) >$@
 
 bpf-absent:
-	@echo "  The BPF programs are skipped: they take clang, bpftool and libbpf-dev (make deps)"
+	@echo "  The BPF programs and holdfast-lbd are skipped: they take clang, bpftool and libbpf-dev (make deps)"
 
 .PRECIOUS: build/bpf/%.bpf.o
 $(OUT)/tests/bpf/decap.o: build/bpf/bpf/decap.skel.h
@@ -126,6 +129,12 @@ $(OUT)/tests/host/init: $(call obj,tests/host/init.c)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
 
 host-tests: $(if $(BPF_TOOLS),$(OUT)/tests/host/init build/bpf/tests/host/refused.bpf.o $(BPF_OBJ) bpf-tests)
+
+$(OUT)/daemon/lb/main.o: build/bpf/bpf/lb_xdp.skel.h build/bpf/bpf/decap.skel.h
+$(OUT)/holdfast-lbd: $(call obj,$(LBD_SRC))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lpthread
+
 bench-lb: $(OUT)/bench/lb
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets)
 unit-tests: $(UNIT_TESTS)
@@ -235,7 +244,7 @@ fmt: ## format the sources in place
 install: deps ## build and install the programs (DESTDIR, PREFIX=/usr/local)
 	@$(SUBMAKE) all
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(OUT)/holdfastd $(OUT)/holdfast $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(OUT)/holdfastd $(OUT)/holdfast $(LB_PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 
 clean: ## remove what was built
 	rm -rf build

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/decap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "lb/wanted.h"
+#include "log.h"
+
+/* What the maps should hold. */
+struct plan {
+	struct wanted peers, vips, hops;
+};
+
+static int open_map(const char *dir, const char *name)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+int decap_open(struct decapsulator *d, const char *maps, struct routes *routes)
+{
+	*d = (struct decapsulator){.routes = routes};
+	d->peers = open_map(maps, "decap_peers");
+	d->vips = open_map(maps, "decap_vips");
+	d->hops = open_map(maps, "decap_hops");
+	if (d->peers >= 0 && d->vips >= 0 && d->hops >= 0)
+		return 0;
+	decap_close(d);
+	return -ENOENT;
+}
+
+void decap_close(struct decapsulator *d)
+{
+	if (d->peers >= 0)
+		(void)close(d->peers);
+	if (d->vips >= 0)
+		(void)close(d->vips);
+	if (d->hops >= 0)
+		(void)close(d->hops);
+	d->peers = d->vips = d->hops = -1;
+}
+
+static void want_peer(struct plan *p, const struct host_address *at, uint32_t flags)
+{
+	struct lb_peer_key key = {.addr = at->addr, .family = at->family};
+
+	wanted_put(&p->peers, &key, &flags);
+}
+
+/* The ways to a service's backends in w; whether one of them is this host. */
+static bool find_ways(struct decapsulator *d, const struct catalog_service *s, struct way *w, bool *found)
+{
+	bool here = false;
+
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		found[i] = routes_find(d->routes, &s->backends[i].at, &w[i]) == 0;
+		here |= found[i] && w[i].local;
+	}
+	return here;
+}
+
+static void want_service(struct decapsulator *d, struct plan *p, const struct catalog_service *s)
+{
+	struct lb_vip vip = {.addr = s->vip.addr, .family = s->vip.family};
+	const uint32_t here = 1;
+	struct way w[CATALOG_BACKENDS_MAX];
+	bool found[CATALOG_BACKENDS_MAX];
+
+	if (!find_ways(d, s, w, found))
+		return;
+	wanted_put(&p->vips, &vip, &here);
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		const struct host_address *at = &s->backends[i].at;
+		struct lb_hop_key key = {.vip = s->vip.addr, .hop = at->addr, .vip_family = s->vip.family, .hop_family = at->family};
+		struct lb_hop hop = {.mac = w[i].mac};
+		bool self = found[i] && w[i].local;
+
+		want_peer(p, at, self ? LB_PEER_SENDER | LB_PEER_SELF : LB_PEER_SENDER);
+		d->unresolved += !found[i];
+		if (found[i] && !self)
+			wanted_put(&p->hops, &key, &hop);
+	}
+}
+
+static int write_map(struct wanted *w, int map)
+{
+	int r = wanted_add(w, map);
+
+	return r < 0 ? r : wanted_remove_others(w, map);
+}
+
+int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
+{
+	struct plan p;
+	int r;
+
+	d->unresolved = 0;
+	wanted_init(&p.peers, sizeof(struct lb_peer_key), sizeof(uint32_t));
+	wanted_init(&p.vips, sizeof(struct lb_vip), sizeof(uint32_t));
+	wanted_init(&p.hops, sizeof(struct lb_hop_key), sizeof(struct lb_hop));
+	/* A balancer that is this host, too, is put again with more flags ([local]). */
+	for (uint32_t i = 0; i < c->balancer_count; i++)
+		want_peer(&p, &c->balancers[i], LB_PEER_SENDER);
+	for (uint32_t i = 0; i < c->service_count; i++)
+		want_service(d, &p, &c->services[i]);
+	/* VIPs last: without one nothing is taken off. */
+	r = write_map(&p.hops, d->hops);
+	if (r == 0)
+		r = write_map(&p.peers, d->peers);
+	if (r == 0)
+		r = write_map(&p.vips, d->vips);
+	if (r < 0)
+		log_error("decap: the maps don't take the catalog error=\"%s\"", strerror(-r));
+	wanted_free(&p.peers);
+	wanted_free(&p.vips);
+	wanted_free(&p.hops);
+	return r;
+}

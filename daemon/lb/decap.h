@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The backend's side: tells the decapsulator what it may take off and hand on. This host's part in the catalog is told by its addresses:
+ * it serves the VIPs of every service that has one of them as a backend.
+ */
+#ifndef HF_LB_DECAP_H
+#define HF_LB_DECAP_H
+
+#include "lb/catalog.h"
+#include "lb/route.h"
+
+struct decapsulator {
+	int peers, vips, hops; /* descriptors of the maps */
+	struct routes *routes;
+	uint32_t unresolved; /* other backends whose next hop isn't known yet */
+};
+
+/* On the maps pinned in a directory; routes must outlive it. 0, or negative errno. */
+int decap_open(struct decapsulator *d, const char *maps, struct routes *routes);
+void decap_close(struct decapsulator *d);
+/* Brings the maps to what the catalog says. 0, or negative errno, which was logged. */
+int decap_apply(struct decapsulator *d, const struct lb_catalog *c);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holdfast-lbd. The start-up ladder: options, privileges, the program loaded onto its pinned maps, routes, the program on the interface,
+ * the catalog's follower; then it waits for the catalog, the routes and signals. What it leaves behind when it ends, however it ends,
+ * goes on forwarding (law 7).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "bpf/decap.skel.h"
+#include "bpf/lb_xdp.skel.h"
+#include "lb/decap.h"
+#include "lb/follow.h"
+#include "lb/plane.h"
+#include "lb/privilege.h"
+#include "lb/xdp.h"
+#include "log.h"
+
+#define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
+#define EXIT_USAGE 2
+
+struct lbd {
+	const char *socket, *interface;
+	bool backend; /* the backend's side instead of the balancer's */
+	struct plane plane;
+	struct routes routes;
+	struct xdp xdp;
+	struct decapsulator decap;
+	struct follower *follower;
+	struct lb_catalog catalog; /* in force */
+	bool has_catalog;
+	int signals;
+};
+
+static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--backend]\n"
+			    "Balances the packets that come in by IF over the backends of the cluster's services.\n"
+			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or " SOCKET_DEFAULT " unless told\n"
+			    "  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
+			    "What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
+
+__attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_WARN) {
+		(void)vsnprintf(line, sizeof line, format, args);
+		line[strcspn(line, "\n")] = 0;
+		log_warning("libbpf: %s", line);
+	}
+	return 0;
+}
+
+/* 0, or the exit status. */
+static int take_options(struct lbd *d, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"interface", required_argument, NULL, 'i'},
+		{"backend", no_argument, NULL, 'b'},
+		{0},
+	};
+	const char *env = getenv("HOLDFAST_SOCKET");
+	int c;
+
+	d->socket = env && *env ? env : SOCKET_DEFAULT;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 's')
+			d->socket = optarg;
+		else if (c == 'i')
+			d->interface = optarg;
+		else if (c == 'b')
+			d->backend = true;
+		else
+			return EXIT_USAGE;
+	}
+	if (d->interface && optind == argc)
+		return 0;
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+/* The program, open and with its sizes. NULL, with errno set, if that fails. */
+static struct bpf_object *open_program(const struct lbd *d)
+{
+	struct decap *backend;
+	struct lb_xdp *balancer;
+
+	if (d->backend) {
+		backend = decap__open();
+		return backend ? backend->obj : NULL;
+	}
+	balancer = lb_xdp__open();
+	return balancer && xdp_set_sizes(balancer->obj) == 0 ? balancer->obj : NULL;
+}
+
+static int load(struct lbd *d)
+{
+	struct bpf_object *object = open_program(d);
+	int r;
+
+	if (!object) {
+		log_error("lbd: the program in this binary can't be opened error=\"%s\"", strerror(errno));
+		return -errno;
+	}
+	r = d->backend ? plane_open(&d->plane, d->interface, "decap", object, "decap")
+		       : plane_open(&d->plane, d->interface, "lb", object, "lb_xdp");
+	if (r < 0)
+		log_error("lbd: %s", d->plane.error);
+	return r;
+}
+
+static int open_maps(struct lbd *d)
+{
+	int r = routes_open(&d->routes, d->plane.ifindex);
+
+	if (r == 0)
+		r = d->backend ? decap_open(&d->decap, d->plane.maps, &d->routes) : xdp_open(&d->xdp, d->plane.maps, &d->routes);
+	if (r < 0)
+		log_error("lbd: can't open routes or maps maps=%s error=\"%s\"", d->plane.maps, strerror(-r));
+	return r;
+}
+
+static int attach(struct lbd *d)
+{
+	int r = plane_attach(&d->plane);
+
+	if (r < 0) {
+		log_error("lbd: %s", d->plane.error);
+		return r;
+	}
+	if (d->plane.generic)
+		log_warning("lbd: the driver of this interface has no native XDP: packets cost several times more interface=%s, ignoring",
+			    d->plane.interface);
+	log_info("lbd: attached interface=%s program=%s mode=%s maps=%s", d->plane.interface, d->plane.role,
+		 d->plane.generic ? "generic" : "native", d->plane.maps);
+	return 0;
+}
+
+static void apply(struct lbd *d)
+{
+	uint32_t unresolved;
+	int r;
+
+	if (!d->has_catalog)
+		return;
+	r = d->backend ? decap_apply(&d->decap, &d->catalog) : xdp_apply(&d->xdp, &d->catalog);
+	unresolved = d->backend ? d->decap.unresolved : d->xdp.unresolved;
+	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)d->catalog.version, unresolved);
+	/* Filled maps take the place of another ABI's. */
+	if (r == 0 && d->plane.stale)
+		(void)attach(d);
+}
+
+static void take_catalog(struct lbd *d)
+{
+	struct lb_catalog c;
+
+	if (!follow_take(d->follower, &c))
+		return;
+	lb_catalog_free(&d->catalog);
+	d->catalog = c;
+	d->has_catalog = true;
+	apply(d);
+	log_info("lbd: in force version=%llu services=%u", (unsigned long long)c.version, c.service_count);
+}
+
+static void follow_events(struct lbd *d)
+{
+	struct pollfd events[] = {{d->signals, POLLIN, 0}, {follow_fd(d->follower), POLLIN, 0}, {d->routes.listen, POLLIN, 0}};
+
+	for (;;) {
+		if (poll(events, 3, -1) < 0 && errno != EINTR)
+			return;
+		if (events[0].revents)
+			return;
+		if (events[1].revents)
+			take_catalog(d);
+		if (events[2].revents && routes_changed(&d->routes))
+			apply(d);
+	}
+}
+
+static int open_signals(struct lbd *d)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	d->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+	return d->signals < 0 ? -errno : 0;
+}
+
+static int start(struct lbd *d)
+{
+	char address[160], error[256];
+	int r = privilege_reduce(error, sizeof error);
+
+	if (r < 0) {
+		log_error("lbd: %s", error);
+		return r;
+	}
+	r = open_signals(d);
+	if (r == 0)
+		r = load(d);
+	if (r == 0)
+		r = open_maps(d);
+	if (r == 0 && !d->plane.stale)
+		r = attach(d);
+	(void)snprintf(address, sizeof address, "unix:%s", d->socket);
+	return r < 0 ? r : follow_start(&d->follower, address);
+}
+
+int main(int argc, char **argv)
+{
+	struct lbd d = {0};
+	int r;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	r = take_options(&d, argc, argv);
+	if (r)
+		return r;
+	(void)libbpf_set_print(log_libbpf);
+	if (start(&d) < 0)
+		return 1;
+	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
+	follow_events(&d);
+	(void)sd_notify(0, "STOPPING=1");
+	log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
+	/* The kernel closes what is open; memory needs no tidying in a process that ends. */
+	return 0;
+}

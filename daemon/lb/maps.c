@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/maps.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+/* A map, and where struct maps keeps it. */
+struct place {
+	const char *name;
+	uint32_t value_size; /* 0: not mapped, used through its descriptor */
+	size_t field, count; /* offsets */
+};
+
+#define DESCRIPTOR(field)                                                                                                                  \
+	{                                                                                                                                  \
+		"lb_" #field, 0, offsetof(struct maps, field), 0                                                                           \
+	}
+#define MAPPED(name, type, field, number)                                                                                                  \
+	{                                                                                                                                  \
+		name, sizeof(type), offsetof(struct maps, field), offsetof(struct maps, number)                                            \
+	}
+
+static const struct place places[] = {
+	DESCRIPTOR(config),
+	DESCRIPTOR(vips),
+	DESCRIPTOR(prefixes),
+	DESCRIPTOR(quic),
+	DESCRIPTOR(fragments),
+	DESCRIPTOR(service_counts),
+	DESCRIPTOR(backend_counts),
+	DESCRIPTOR(drop_counts),
+	MAPPED("lb_services", struct lb_service, services, service_count),
+	MAPPED("lb_names", struct lb_name, names, service_count),
+	MAPPED("lb_rules", struct lb_rules, rules, service_count),
+	MAPPED("lb_turns", __u64, turns, service_count),
+	MAPPED("lb_backends", struct lb_backend, backends, backend_count),
+	MAPPED("lb_ids", __u64, ids, backend_count),
+	MAPPED("lb_loads", __u64, loads, backend_count),
+	MAPPED("lb_slots", __u64, slots, slot_count),
+	MAPPED("lb_flows", struct lb_flow_bucket, flows, flow_count),
+	MAPPED("lb_buckets", __u64, buckets, bucket_count),
+};
+
+#define PLACES (sizeof places / sizeof *places)
+
+static void *at(struct maps *m, size_t offset)
+{
+	return (char *)m + offset;
+}
+
+static size_t mapped_size(const struct place *p, uint32_t count)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return ((size_t)count * p->value_size + page - 1) / page * page;
+}
+
+static int open_pin(const char *dir, const char *name, bool writer)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = writer ? 0 : BPF_F_RDONLY);
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	fd = bpf_obj_get_opts(path, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+/* One of the daemon's own maps. */
+static int make_pin(const char *dir, const char *name, uint32_t value_size, uint32_t count)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	char path[256];
+	int fd, r = 0;
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	if (access(path, F_OK) == 0)
+		return 0;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), value_size, count, &opts);
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_pin(fd, path) < 0)
+		r = -errno;
+	(void)close(fd);
+	return r;
+}
+
+static int map_memory(struct maps *m, const struct place *p, int fd, bool writer)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof info;
+	void *memory;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+		return -errno;
+	if (info.value_size != p->value_size)
+		return -EPROTO;
+	memory = mmap(NULL, mapped_size(p, info.max_entries), writer ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	*(void **)at(m, p->field) = memory;
+	*(uint32_t *)at(m, p->count) = info.max_entries;
+	return 0;
+}
+
+static int open_place(struct maps *m, const struct place *p, const char *dir, bool writer)
+{
+	int fd = open_pin(dir, p->name, writer), r;
+
+	if (fd < 0)
+		return fd;
+	if (!p->value_size) {
+		*(int *)at(m, p->field) = fd;
+		return 0;
+	}
+	r = map_memory(m, p, fd, writer);
+	(void)close(fd); /* the memory stays mapped without it */
+	return r;
+}
+
+static int count_of(const char *dir, const char *name, uint32_t *ret)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof info;
+	int fd = open_pin(dir, name, true), r = fd < 0 ? fd : 0;
+
+	if (r == 0 && bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+		r = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	*ret = info.max_entries;
+	return r;
+}
+
+static int make_own(const char *dir)
+{
+	uint32_t services, backends;
+	int r = count_of(dir, "lb_services", &services);
+
+	if (r == 0)
+		r = count_of(dir, "lb_backends", &backends);
+	if (r == 0)
+		r = make_pin(dir, "lb_names", sizeof(struct lb_name), services);
+	return r < 0 ? r : make_pin(dir, "lb_ids", sizeof(__u64), backends);
+}
+
+int maps_open(struct maps *m, const char *dir, bool writer)
+{
+	int r = 0;
+
+	*m = (struct maps){0};
+	for (size_t i = 0; i < PLACES; i++)
+		if (!places[i].value_size)
+			*(int *)at(m, places[i].field) = -1;
+	if (writer)
+		r = make_own(dir);
+	for (size_t i = 0; r == 0 && i < PLACES; i++)
+		r = open_place(m, &places[i], dir, writer);
+	if (r < 0)
+		maps_close(m);
+	return r;
+}
+
+void maps_close(struct maps *m)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		const struct place *p = &places[i];
+
+		if (!p->value_size) {
+			int *fd = at(m, p->field);
+
+			if (*fd >= 0)
+				(void)close(*fd);
+			*fd = -1;
+		} else {
+			void **memory = at(m, p->field);
+
+			if (*memory)
+				(void)munmap(*memory, mapped_size(p, *(uint32_t *)at(m, p->count)));
+			*memory = NULL;
+		}
+	}
+}
