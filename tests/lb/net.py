@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network of namespaces for the balancer's tests, and a node that serves them a catalog.
+
+  client --+
+  lb ------+-- bridge (namespace `wire`)      each by one veth pair
+  be1, be2-+
+
+A veth takes XDP's packets only if its peer has a program, and checksums must be there when XDP sees the packet ([veth tests]).
+"""
+import ctypes, http.server, json, os, signal, socket, socketserver, subprocess, sys, tempfile, threading, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BIN = os.path.join(ROOT, "build", os.environ.get("BUILD", "release"))
+PASS = os.path.join(ROOT, "build/bpf/tests/lb/pass.bpf.o")
+PINS = "/sys/fs/bpf/holdfast"
+DEADLINE_S = 20
+
+
+def run(*argv, check=True):
+    r = subprocess.run(argv, capture_output=True, text=True)
+    if check and r.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {r.stderr.strip() or r.stdout.strip()}")
+    return r
+
+
+def until(what, condition, deadline_s=DEADLINE_S):
+    """Polls; the deadline is for a machine under load, not a measure."""
+    end = time.monotonic() + deadline_s
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(what)
+        time.sleep(0.01)
+    return found
+
+
+def enter(ns):
+    """Moves this thread into the network of an open namespace."""
+    if ctypes.CDLL(None, use_errno=True).setns(ns, 0) < 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Host:
+    """A namespace with one interface on the bridge."""
+
+    def __init__(self, net, name, number):
+        self.name = name
+        self.ns = name
+        self.interface = f"{name}0"
+        self.address = f"10.2.0.{number}"
+        self.address6 = f"fd02::{number:x}"
+        self.children = []
+        run("ip", "netns", "add", self.ns)
+        run("ip", "link", "add", self.interface, "netns", self.ns, "type", "veth", "peer", "name", f"{name}w", "netns", net.wire)
+        self.ip("addr", "add", f"{self.address}/24", "dev", self.interface)
+        self.ip("addr", "add", f"{self.address6}/64", "dev", self.interface, "nodad")
+        self.ip("link", "set", "lo", "up")
+        self.ip("link", "set", self.interface, "up")
+        self.run("ethtool", "-K", self.interface, "tx", "off")
+        run("ip", "-n", net.wire, "link", "set", f"{name}w", "master", "bridge", "up")
+        run("ip", "-n", net.wire, "link", "set", f"{name}w", "xdp", "obj", PASS, "sec", "xdp")
+
+    def ip(self, *argv):
+        return run("ip", "-n", self.ns, *argv)
+
+    def inside(self, *argv):
+        """The command line that runs in this host's network and in our mounts, so that pins stay when it ends."""
+        return ("nsenter", f"--net=/run/netns/{self.ns}", *argv)
+
+    def run(self, *argv, check=True):
+        return run(*self.inside(*argv), check=check)
+
+    def start(self, *argv, log=subprocess.DEVNULL):
+        child = subprocess.Popen(self.inside(*argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.children.append(child)
+        return child
+
+    def vip(self, *addresses):
+        """The VIP on lo, which answers no ARP."""
+        for a in addresses:
+            self.ip("addr", "add", a, "dev", "lo", *(["nodad"] if ":" in a else []))
+        self.run("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
+
+    def enter(self):
+        """Moves this thread into the host's network."""
+        with open(f"/run/netns/{self.ns}") as ns:
+            enter(ns.fileno())
+
+    def close(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        run("rm", "-rf", f"{PINS}/{self.interface}", check=False)
+        run("ip", "netns", "del", self.ns, check=False)
+
+
+class Net:
+    def __init__(self):
+        self.wire = "wire"
+        self.hosts = []
+        run("ip", "netns", "add", self.wire)
+        run("ip", "-n", self.wire, "link", "add", "bridge", "type", "bridge")
+        run("ip", "-n", self.wire, "link", "set", "bridge", "up")
+
+    def host(self, name, number):
+        self.hosts.append(Host(self, name, number))
+        return self.hosts[-1]
+
+    def close(self):
+        for host in self.hosts:
+            host.close()
+        run("ip", "netns", "del", self.wire, check=False)
+
+
+class Node:
+    """A node's Unix socket, as far as a balancer sees it: GET /v1/lb?after=N, answered when the version is above N."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "node.sock")
+        self.catalog = {"version": 1, "secret": "00112233445566778899aabbccddeeff", "balancers": [], "services": []}
+        self.raw = None
+        self.changed = threading.Condition()
+        self.asked = 0
+        self.server = None
+        self.start()
+
+    def answer(self, after):
+        with self.changed:
+            self.asked += 1
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.raw is not None or self.catalog["version"] > after, timeout=25)
+            return self.raw if self.raw is not None else json.dumps(self.catalog)
+
+    def start(self):
+        node = self
+
+        class Request(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = node.answer(int(self.path.partition("after=")[2] or -1)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def address_string(self):
+                return "unix"
+
+            def log_message(self, *_):
+                pass
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass  # the asker went away
+
+        self.server = Server(self.path, Request)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        os.unlink(self.path)
+
+    def change(self, services=None, balancers=None, raw=None):
+        with self.changed:
+            self.raw = raw
+            if services is not None:
+                self.catalog["services"] = services
+            if balancers is not None:
+                self.catalog["balancers"] = balancers
+            self.catalog["version"] += 1
+            self.changed.notify_all()
+            return self.catalog["version"]
+
+
+class Daemon:
+    """holdfast-lbd on a host; its log is kept line by line."""
+
+    def __init__(self, host, node, *options, prefix=()):
+        self.lines = []
+        self.seen = threading.Condition()
+        self.child = subprocess.Popen(host.inside(*prefix, os.path.join(BIN, "holdfast-lbd"), "--socket", node.path, "--interface", host.interface, *options),
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        host.children.append(self.child)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.child.stdout:
+            with self.seen:
+                self.lines.append(line.rstrip())
+                self.seen.notify_all()
+
+    def wait(self, text):
+        with self.seen:
+            if not self.seen.wait_for(lambda: any(text in line for line in self.lines), timeout=DEADLINE_S):
+                raise TimeoutError(f"holdfast-lbd never said {text!r}; it said: {self.lines}")
+
+    def in_force(self, version):
+        self.wait(f"in force version={version} ")
+
+    def kill(self, sig=signal.SIGKILL):
+        self.child.send_signal(sig)
+        return self.child.wait(timeout=DEADLINE_S)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""serve.py NAME PORT: a backend. On each connection: a line "name" is answered with NAME, "give N" with N bytes,
+"take N" is followed by N bytes and answered with "taken"."""
+import socket, socketserver, sys
+
+
+class Connection(socketserver.StreamRequestHandler):
+    def handle(self):
+        while line := self.rfile.readline():
+            verb, _, size = line.decode().strip().partition(" ")
+            if verb == "give":
+                for _ in range(int(size) // 1000):
+                    self.wfile.write(b"x" * 1000)
+            elif verb == "take":
+                self.rfile.read(int(size))
+                self.wfile.write(b"taken\n")
+            else:
+                self.wfile.write(f"{sys.argv[1]}\n".encode())
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    address_family = socket.AF_INET6
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, *_):
+        pass  # the client went away
+
+
+Server(("::", int(sys.argv[2])), Connection).serve_forever()
