@@ -39,6 +39,7 @@ DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c d
 LB_SRC := $(addprefix daemon/lb/,catalog.c maglev.c region.c slots.c)
 LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
 	daemon/log.c
+LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c maps.c plane.c) daemon/cli/fail.c daemon/base/hash.c daemon/base/mem.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/cluster/service.c
@@ -55,7 +56,7 @@ FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SRC))
 # BPF objects depend on no BUILD. They are built where clang, bpftool and libbpf's headers are.
 BPF_TOOLS := $(and $(shell command -v clang),$(shell command -v bpftool),$(wildcard /usr/include/bpf/bpf_helpers.h))
 BPF_SRC := $(wildcard bpf/*.bpf.c)
-LB_PROGRAMS := $(if $(BPF_TOOLS),$(OUT)/holdfast-lbd)
+LB_PROGRAMS := $(if $(BPF_TOOLS),$(OUT)/holdfast-lbd $(OUT)/holdfast-lb)
 BPF_OBJ := $(if $(BPF_TOOLS),$(patsubst %.c,build/bpf/%.o,$(BPF_SRC)))
 
 all: $(PROGRAMS) $(LB_PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) ## build every program that can be built here (default)
@@ -108,7 +109,7 @@ build/bpf/%.skel.h: build/bpf/%.bpf.o
 	$(Q)bpftool gen skeleton $< name $(notdir $*) >$@
 
 bpf-absent:
-	@echo "  The BPF programs and holdfast-lbd are skipped: they take clang, bpftool and libbpf-dev (make deps)"
+	@echo "  The BPF programs, holdfast-lbd and holdfast lb are skipped: they take clang, bpftool and libbpf-dev (make deps)"
 
 .PRECIOUS: build/bpf/%.bpf.o
 $(OUT)/tests/bpf/decap.o: build/bpf/bpf/decap.skel.h
@@ -134,6 +135,10 @@ $(OUT)/daemon/lb/main.o: build/bpf/bpf/lb_xdp.skel.h build/bpf/bpf/decap.skel.h
 $(OUT)/holdfast-lbd: $(call obj,$(LBD_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lpthread
+
+$(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson
 
 bench-lb: $(OUT)/bench/lb
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets build/bpf/tests/lb/pass.bpf.o)

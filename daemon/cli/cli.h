@@ -12,6 +12,8 @@ int cli_status(int argc, char **argv);
 int cli_dev(int argc, char **argv);
 int cli_service(int argc, char **argv);
 int cli_backend(int argc, char **argv);
+/* Returns only if it failed. */
+int cli_lb(int argc, char **argv);
 
 /* Prints "holdfast: ..." on stderr; returns status. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
-
-int cli_fail(int status, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "holdfast: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	return status;
-}
 
 static const char usage[] =
 	"usage: holdfast COMMAND ...\n"
@@ -23,6 +10,7 @@ static const char usage[] =
 	"  service add|set|rm|list|show                          what the load balancer serves (holdfast service --help)\n"
 	"  backend add|set|drain|rm                              where it sends packets (holdfast backend --help)\n"
 	"  dev up|down|status|kill|pause|resume|start|run        a cluster on this machine (holdfast dev --help)\n"
+	"  lb explain|top                                        the load balancer on this host (holdfast lb --help)\n"
 	"A node is found by --socket, --admin, $HOLDFAST_SOCKET, or it is the installed one.\n";
 
 int main(int argc, char **argv)
@@ -39,6 +27,8 @@ int main(int argc, char **argv)
 		return cli_backend(argc - 2, argv + 2);
 	if (argc >= 2 && !strcmp(argv[1], "dev"))
 		return cli_dev(argc - 2, argv + 2);
+	if (argc >= 2 && !strcmp(argv[1], "lb"))
+		return cli_lb(argc - 2, argv + 2);
 	fputs(usage, stderr);
 	return EXIT_USAGE;
 }

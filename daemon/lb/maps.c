@@ -29,6 +29,7 @@ struct place {
 static const struct place places[] = {
 	DESCRIPTOR(config),
 	DESCRIPTOR(vips),
+	DESCRIPTOR(replies),
 	DESCRIPTOR(prefixes),
 	DESCRIPTOR(quic),
 	DESCRIPTOR(fragments),
@@ -111,7 +112,8 @@ static int map_memory(struct maps *m, const struct place *p, int fd, bool writer
 
 static int open_place(struct maps *m, const struct place *p, const char *dir, bool writer)
 {
-	int fd = open_pin(dir, p->name, writer), r;
+	/* The kernel maps memory from no descriptor that is read-only; a reader's memory is. */
+	int fd = open_pin(dir, p->name, writer || p->value_size), r;
 
 	if (fd < 0)
 		return fd;

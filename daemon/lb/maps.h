@@ -25,7 +25,7 @@ static_assert(sizeof(struct lb_name) == 80, "map value");
 
 struct maps {
 	/* descriptors */
-	int config, vips, prefixes, quic, fragments, service_counts, backend_counts, drop_counts;
+	int config, vips, replies, prefixes, quic, fragments, service_counts, backend_counts, drop_counts;
 	/* mapped, and how many there are */
 	struct lb_service *services;
 	struct lb_name *names;
@@ -40,7 +40,8 @@ struct maps {
 	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count;
 };
 
-/* Opens what is pinned in a directory; for a writer, the daemon's own maps are made if they aren't there. 0, or negative errno. */
+/* Opens what is pinned in a directory. For a writer, the daemon's own maps are made if they aren't there; to a reader nothing is writable.
+ * 0, or negative errno. */
 int maps_open(struct maps *m, const char *dir, bool writer);
 void maps_close(struct maps *m);
 

@@ -21,7 +21,6 @@
 #include "bpf/lb_abi.h"
 
 #define BPFFS "/sys/fs/bpf"
-#define ROOT BPFFS "/holdfast"
 
 __attribute__((format(printf, 3, 4))) static int fail(struct plane *p, int r, const char *format, ...)
 {
@@ -35,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static int fail(struct plane *p, int r, co
 
 static void pins_path(char *path, const char *interface)
 {
-	int n = snprintf(path, PLANE_PATH_MAX, ROOT "/%s", interface);
+	int n = snprintf(path, PLANE_PATH_MAX, PLANE_ROOT "/%s", interface);
 
 	for (char *c = path + n - strlen(interface); *c; c++)
 		if (*c == '.')
@@ -68,7 +67,7 @@ static int open_pins(struct plane *p)
 		return fail(p, -ENODEV, BPFFS " is no bpffs: mount one (mount -t bpf bpf " BPFFS ")");
 	pins_path(p->pins, p->interface);
 	plane_maps_path(p->maps, p->interface, p->role);
-	r = make_directory(p, ROOT);
+	r = make_directory(p, PLANE_ROOT);
 	if (r == 0)
 		r = make_directory(p, p->pins);
 	if (r < 0)

@@ -16,6 +16,7 @@
 
 struct bpf_object;
 
+#define PLANE_ROOT "/sys/fs/bpf/holdfast"
 #define PLANE_PATH_MAX 128
 
 struct plane {

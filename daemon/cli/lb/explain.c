@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `holdfast lb explain`: the forwarding decision itself, bpf/lb_fwd.h, on a packet made up here, over the balancer's own maps. What the
+ * decision would write - flows, tokens, turns, counters - goes into copies that are thrown away.
+ */
+#include "cli/lb/lb.h"
+
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+#include "bpf/lb_fwd.h"
+#include "cli/cli.h"
+#include "lb/catalog.h"
+
+#define HEADROOM 128
+
+/* ---- the maps, as lb_fwd.h asks for them ---- */
+
+static const struct maps *maps;
+static struct lb_config config;
+
+static const struct lb_config *lb_config_get(void)
+{
+	return &config;
+}
+
+static const __u32 *lb_vip_lookup(const struct lb_vip *vip)
+{
+	static __u32 service;
+
+	return bpf_map_lookup_elem(maps->vips, vip, &service) == 0 ? &service : NULL;
+}
+
+static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
+{
+	static struct lb_reply reply;
+
+	return bpf_map_lookup_elem(maps->replies, backend, &reply) == 0 ? &reply : NULL;
+}
+
+static const struct lb_service *lb_service_at(__u32 index)
+{
+	return index < maps->service_count ? &maps->services[index] : NULL;
+}
+
+static const __u64 *lb_slot_at(__u32 index)
+{
+	return index < maps->slot_count ? &maps->slots[index] : NULL;
+}
+
+static const struct lb_backend *lb_backend_at(__u32 index)
+{
+	return index < maps->backend_count ? &maps->backends[index] : NULL;
+}
+
+static const __u64 *lb_load_at(__u32 backend)
+{
+	return backend < maps->backend_count ? &maps->loads[backend] : NULL;
+}
+
+static const struct lb_rules *lb_rules_at(__u32 service)
+{
+	return service < maps->service_count ? &maps->rules[service] : NULL;
+}
+
+static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
+{
+	static struct lb_flow_bucket copy;
+
+	if (index >= maps->flow_count)
+		return NULL;
+	copy = maps->flows[index];
+	return &copy;
+}
+
+/* A source has two. */
+static __u64 *lb_bucket_at(__u32 index)
+{
+	static __u64 copies[4];
+	static unsigned next;
+	__u64 *copy = &copies[next++ % 4];
+
+	if (index >= maps->bucket_count)
+		return NULL;
+	*copy = maps->buckets[index];
+	return copy;
+}
+
+static __u64 lb_turn_take(__u32 service)
+{
+	return service < maps->service_count ? maps->turns[service] : 0;
+}
+
+static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
+{
+	static __u32 rule;
+
+	return bpf_map_lookup_elem(maps->prefixes, prefix, &rule) == 0 ? &rule : NULL;
+}
+
+static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
+{
+	static __u32 backend;
+
+	return bpf_map_lookup_elem(maps->quic, key, &backend) == 0 ? &backend : NULL;
+}
+
+static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
+{
+	static struct lb_fragment fragment;
+
+	return bpf_map_lookup_elem(maps->fragments, key, &fragment) == 0 ? &fragment : NULL;
+}
+
+static void lb_fragment_put(const struct lb_fragment_key *key, const struct lb_fragment *value)
+{
+	(void)key;
+	(void)value;
+}
+
+static void lb_count_forwarded(const struct lb_decision *d, const struct lb_flow *f)
+{
+	(void)d;
+	(void)f;
+}
+
+static void lb_count_dropped(__u8 reason)
+{
+	(void)reason;
+}
+
+static __u64 lb_now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (__u64)t.tv_sec * 1000000000u + (__u64)t.tv_nsec;
+}
+
+/* ---- a packet ---- */
+
+struct room {
+	__u8 bytes[HEADROOM + sizeof(struct lb_eth) + sizeof(struct lb_ip6) + sizeof(struct lb_tcp)];
+	struct lb_packet packet;
+};
+
+static struct lb_packet lb_packet_of(lb_frame *frame)
+{
+	return *frame;
+}
+
+static int lb_head_grow(struct lb_packet *p, int by)
+{
+	p->data -= by; /* by at most an outer header with its chain, which HEADROOM holds */
+	return 0;
+}
+
+static int lb_tail_trim(struct lb_packet *p, __u32 size)
+{
+	p->end = p->data + size;
+	return 0;
+}
+
+static __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size)
+{
+	(void)p;
+	(void)at;
+	(void)size;
+	return 0; /* of an answer that nobody reads */
+}
+
+struct tuple {
+	struct host_address src, dst;
+	__be16 sport, dport;
+	__u8 proto;
+};
+
+static void put_ip(const struct tuple *t, __u8 *at, __u32 payload)
+{
+	struct lb_ip4 *ip4 = (struct lb_ip4 *)at;
+	struct lb_ip6 *ip6 = (struct lb_ip6 *)at;
+
+	if (t->src.family == LB_IP4) {
+		*ip4 = (struct lb_ip4){
+			.version_words = 0x45, .length = htons((uint16_t)(sizeof *ip4 + payload)), .ttl = 64, .proto = t->proto};
+		ip4->src = t->src.addr.word[0];
+		ip4->dst = t->dst.addr.word[0];
+		return;
+	}
+	*ip6 = (struct lb_ip6){.version_class_label = htonl(6u << 28), .length = htons((uint16_t)payload), .next = t->proto, .hops = 64};
+	memcpy(ip6->src, &t->src.addr, sizeof ip6->src);
+	memcpy(ip6->dst, &t->dst.addr, sizeof ip6->dst);
+}
+
+/* The smallest packet of the flow. */
+static void make_packet(struct room *r, const struct tuple *t, __u8 tcp_flags)
+{
+	bool v4 = t->src.family == LB_IP4;
+	__u32 l4 = (__u32)(sizeof(struct lb_eth) + (v4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6)));
+	__u32 payload = t->proto == LB_PROTO_TCP ? sizeof(struct lb_tcp) : sizeof(struct lb_udp);
+	__u8 *data = r->bytes + HEADROOM;
+
+	memset(r, 0, sizeof *r);
+	r->packet = (struct lb_packet){.frame = &r->packet, .data = data, .end = data + l4 + payload};
+	((struct lb_eth *)data)->type = htons(v4 ? LB_ETH_IP4 : LB_ETH_IP6);
+	put_ip(t, data + sizeof(struct lb_eth), payload);
+	if (t->proto == LB_PROTO_TCP)
+		*(struct lb_tcp *)(data + l4) = (struct lb_tcp){.sport = t->sport, .dport = t->dport, .words = 5 << 4, .flags = tcp_flags};
+	else
+		*(struct lb_udp *)(data + l4) = (struct lb_udp){.sport = t->sport, .dport = t->dport, .length = htons((uint16_t)payload)};
+}
+
+/* ---- what is asked ---- */
+
+/* "ADDR:PORT" or "[ADDR]:PORT". */
+static bool take_end(char *text, struct host_address *ret_at, __be16 *ret_port)
+{
+	char *colon = strrchr(text, ':'), *end;
+	unsigned long port;
+
+	if (!colon || !colon[1])
+		return false;
+	*colon = 0;
+	port = strtoul(colon + 1, &end, 10);
+	if (*text == '[' && colon[-1] == ']') {
+		colon[-1] = 0;
+		text++;
+	}
+	*ret_port = htons((uint16_t)port);
+	return !*end && port <= 65535 && host_address_parse(ret_at, text) == 0;
+}
+
+static bool take_tuple(const char *text, struct tuple *t)
+{
+	char proto[8], from[64], to[64], rest;
+
+	if (sscanf(text, "%7s %63s > %63s %c", proto, from, to, &rest) != 3)
+		return false;
+	t->proto = !strcmp(proto, "tcp") ? LB_PROTO_TCP : LB_PROTO_UDP;
+	return (t->proto == LB_PROTO_TCP || !strcmp(proto, "udp")) && take_end(from, &t->src, &t->sport) &&
+	       take_end(to, &t->dst, &t->dport) && t->src.family == t->dst.family;
+}
+
+/* ---- the answer ---- */
+
+static const char *const verdicts[] = {[LB_PASS] = "pass", [LB_LOCAL] = "local", [LB_SEND] = "send", [LB_DROP] = "drop"};
+static const char *const schedulers[] = {[LB_MAGLEV] = "maglev", [LB_SOURCE] = "source", [LB_ROUND_ROBIN] = "rr", [LB_TWO_CHOICES] = "p2c"};
+static const char *const deliveries[] = {[LB_IPIP] = "ipip", [LB_GUE] = "gue", [LB_DSR] = "dsr", [LB_DNAT] = "dnat"};
+static const char *const choices[] = {
+	[LB_BY_NOTHING] = "nothing",
+	[LB_BY_SLOT] = "its slot's owner",
+	[LB_BY_TABLE] = "the flow table has it",
+	[LB_BY_CURRENT] = "its slot moved, and this is the owner now",
+	[LB_BY_PREVIOUS] = "its slot moved, and this was the owner when the flow may have begun",
+	[LB_BY_CONNECTION_ID] = "its connection ID",
+};
+static const char *const reasons[] = {
+#define REASON_TEXT(name, text) [LB_REASON_##name] = text,
+	LB_REASONS(REASON_TEXT)
+#undef REASON_TEXT
+};
+
+static json_t *backend_text(uint32_t backend)
+{
+	char text[LB_TEXT_MAX];
+
+	return json_string(lb_address_text(text, &maps->backends[backend].addr, maps->backends[backend].family));
+}
+
+static void tell_service(json_t *o, const struct lb_decision *d)
+{
+	const struct lb_service *s = &maps->services[d->service];
+
+	(void)json_object_set_new(o, "service", json_string(maps->names[d->service].name));
+	(void)json_object_set_new(o, "scheduler", json_string(schedulers[s->scheduler]));
+	(void)json_object_set_new(o, "deliver", json_string(deliveries[s->delivery]));
+}
+
+static void tell_slot(json_t *o, const struct lb_decision *d)
+{
+	const struct lb_service *s = &maps->services[d->service];
+	const struct lb_table *t = &s->table[s->generation & 1];
+	struct lb_slot slot;
+
+	memcpy(&slot, &maps->slots[d->slot], sizeof slot);
+	(void)json_object_set_new(o, "slot", json_integer(d->slot - t->base));
+	(void)json_object_set_new(o, "slots", json_integer(t->count));
+	(void)json_object_set_new(o, "moved", json_boolean(slot.flags & LB_SLOT_MOVED));
+	if (slot.flags & LB_SLOT_MOVED && slot.previous < s->backend_count)
+		(void)json_object_set_new(o, "previous", backend_text(s->backend_base + slot.previous));
+}
+
+static void tell_backend(json_t *o, const struct lb_decision *d, const struct lb_packet *p)
+{
+	const struct lb_backend *b = &maps->backends[d->backend];
+	const __u8 *mac = (const __u8 *)&b->mac;
+	char text[32];
+
+	(void)json_object_set_new(o, "backend", backend_text(d->backend));
+	(void)json_object_set_new(o, "because", json_string(choices[d->choice]));
+	for (unsigned i = 0; i < d->hop_count; i++)
+		(void)json_object_set_new(o, i ? "second_hop" : "first_hop", backend_text(d->hop[i]));
+	(void)snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	(void)json_object_set_new(o, "next_hop", json_string(text));
+	(void)json_object_set_new(o, "mtu", json_integer(b->mtu));
+	(void)json_object_set_new(o, "frame_size", json_integer((json_int_t)lb_size(p)));
+}
+
+/* The steps of lb_forward(), but for its counting. */
+static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
+{
+	const struct lb_backend *b = NULL;
+	const struct lb_service *s;
+	struct lb_decision d = {0};
+	struct lb_flow f = {0};
+	json_t *o = json_object();
+	struct room room;
+	enum lb_verdict verdict;
+
+	make_packet(&room, t, tcp_flags);
+	(void)json_object_set_new(o, "packet", json_string(what));
+	verdict = lb_recognise(&config, &room.packet, &f, &d);
+	s = verdict == LB_SEND ? lb_service_at(d.service) : NULL;
+	if (s) {
+		tell_service(o, &d);
+		verdict = lb_decide(&config, &room.packet, s, &f, &d, &b);
+		if (d.choice != LB_BY_NOTHING && d.choice != LB_BY_CONNECTION_ID)
+			tell_slot(o, &d);
+		if (verdict == LB_SEND && b)
+			verdict = lb_deliver(&config, &room.packet, s, &f, b, &d);
+		if (b)
+			tell_backend(o, &d, &room.packet);
+	}
+	(void)json_object_set_new(o, "verdict", json_string(verdicts[verdict]));
+	(void)json_object_set_new(o, "reason",
+				  json_string(s || d.reason ? reasons[d.reason] : "no service has this address, protocol and port"));
+	return o;
+}
+
+static void print(const json_t *list)
+{
+	const char *key;
+	json_t *o, *v;
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		json_object_foreach(o, key, v) {
+			if (json_is_integer(v))
+				printf("%-11s %lld\n", key, (long long)json_integer_value(v));
+			else
+				printf("%-11s %s\n", key, json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "yes" : "no");
+		}
+		printf("\n");
+	}
+}
+
+int lb_explain(const struct maps *m, const struct lb_options *o)
+{
+	struct tuple t = {0};
+	json_t *list = json_array();
+	uint32_t zero = 0;
+
+	maps = m;
+	if (!take_tuple(o->flow, &t))
+		return cli_fail(EXIT_USAGE, "\"%s\" is no flow: 'tcp 10.0.0.9:4242 > 10.1.1.1:80', or udp, or [addresses] in brackets",
+				o->flow);
+	if (bpf_map_lookup_elem(m->config, &zero, &config) < 0 || config.abi != LB_ABI)
+		return cli_fail(1, "the balancer has no catalog yet: does its node answer?");
+	if (t.proto == LB_PROTO_TCP) {
+		(void)json_array_append_new(list, decide(&t, "the first one of a connection", LB_TCP_SYN));
+		(void)json_array_append_new(list, decide(&t, "a later one", LB_TCP_ACK));
+	} else {
+		(void)json_array_append_new(list, decide(&t, "a datagram", 0));
+	}
+	if (o->json) {
+		(void)json_dumpf(list, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		print(list);
+	}
+	json_decref(list);
+	return 0;
+}
