@@ -229,7 +229,7 @@ seam: deps ## no object behind the seam calls the system by itself
 	@$(SUBMAKE) BUILD=release all
 	@tests/seam/run build/release
 
-LINT_SRC := $(filter-out %_test.c,$(wildcard daemon/*.c daemon/*/*.c io/*.c))
+LINT_SRC := $(filter-out %_test.c,$(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c io/*.c))
 
 lint: seam ## clang-tidy, cppcheck, gcc -fanalyzer and the seam
 	$(call install_missing,$(DEPS_TEST) $(DEPS_LINT))

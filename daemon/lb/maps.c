@@ -142,7 +142,7 @@ static int count_of(const char *dir, const char *name, uint32_t *ret)
 
 static int make_own(const char *dir)
 {
-	uint32_t services, backends;
+	uint32_t services = 0, backends = 0;
 	int r = count_of(dir, "lb_services", &services);
 
 	if (r == 0)
