@@ -242,5 +242,5 @@ int main(int argc, char **argv)
 	(void)sd_notify(0, "STOPPING=1");
 	log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
 	/* The kernel closes what is open; memory needs no tidying in a process that ends. */
-	return 0;
+	_exit(0);
 }

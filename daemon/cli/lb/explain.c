@@ -363,7 +363,7 @@ static void print(const json_t *list)
 int lb_explain(const struct maps *m, const struct lb_options *o)
 {
 	struct tuple t = {0};
-	json_t *list = json_array();
+	json_t *list;
 	uint32_t zero = 0;
 
 	maps = m;
@@ -372,6 +372,7 @@ int lb_explain(const struct maps *m, const struct lb_options *o)
 				o->flow);
 	if (bpf_map_lookup_elem(m->config, &zero, &config) < 0 || config.abi != LB_ABI)
 		return cli_fail(1, "the balancer has no catalog yet: does its node answer?");
+	list = json_array();
 	if (t.proto == LB_PROTO_TCP) {
 		(void)json_array_append_new(list, decide(&t, "the first one of a connection", LB_TCP_SYN));
 		(void)json_array_append_new(list, decide(&t, "a later one", LB_TCP_ACK));
