@@ -185,8 +185,10 @@ static void follow_events(struct lbd *d)
 			return;
 		if (events[1].revents)
 			take_catalog(d);
-		if (events[2].revents && routes_changed(&d->routes))
+		if (events[2].revents && routes_changed(&d->routes)) {
+			d->xdp.ways_stale = true;
 			apply(d);
+		}
 	}
 }
 

@@ -33,6 +33,14 @@ static uint16_t address_size(const struct host_address *a)
 	return a->family == LB_IP6 ? 16 : 4;
 }
 
+static void read_mtu(struct routes *r)
+{
+	struct ifreq q = {0};
+
+	if (if_indextoname(r->ifindex, q.ifr_name) && ioctl(r->ask, SIOCGIFMTU, &q) == 0)
+		r->mtu = (uint32_t)q.ifr_mtu;
+}
+
 int routes_open(struct routes *r, unsigned ifindex)
 {
 	struct sockaddr_nl changes = {.nl_family = AF_NETLINK,
@@ -45,8 +53,10 @@ int routes_open(struct routes *r, unsigned ifindex)
 	if (r->ask < 0)
 		return -errno;
 	r->listen = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	if (r->listen >= 0 && bind(r->listen, (struct sockaddr *)&changes, sizeof changes) == 0)
+	if (r->listen >= 0 && bind(r->listen, (struct sockaddr *)&changes, sizeof changes) == 0) {
+		read_mtu(r);
 		return 0;
+	}
 	e = -errno;
 	routes_close(r);
 	return e;
@@ -118,15 +128,6 @@ static void take_gateway(struct host_address *a, int family, struct rtattr **att
 	}
 }
 
-static uint32_t interface_mtu(const struct routes *r)
-{
-	struct ifreq q = {0};
-
-	if (!if_indextoname(r->ifindex, q.ifr_name) || ioctl(r->ask, SIOCGIFMTU, &q) < 0)
-		return 0;
-	return (uint32_t)q.ifr_mtu;
-}
-
 static uint32_t route_mtu(const struct routes *r, struct rtattr *metrics)
 {
 	struct rtattr *attributes[RTAX_MAX + 1] = {0};
@@ -136,7 +137,7 @@ static uint32_t route_mtu(const struct routes *r, struct rtattr *metrics)
 		take_attributes(RTA_DATA(metrics), RTA_PAYLOAD(metrics), attributes, RTAX_MAX + 1);
 	if (attributes[RTAX_MTU])
 		memcpy(&mtu, RTA_DATA(attributes[RTAX_MTU]), sizeof mtu);
-	return mtu ? mtu : interface_mtu(r);
+	return mtu ? mtu : r->mtu;
 }
 
 /* Everything of a way but the next hop's link address, and whom to ask for that. */
@@ -250,8 +251,11 @@ bool routes_changed(struct routes *r)
 		if (n < 0 && errno == ENOBUFS)
 			changed = true; /* more changed than the socket holds */
 		else if (n < (ssize_t)sizeof m.head)
-			return changed;
+			break;
 		else
 			changed |= concerns(r, &m);
 	}
+	if (changed)
+		read_mtu(r);
+	return changed;
 }

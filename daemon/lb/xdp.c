@@ -27,7 +27,7 @@
 #define FLOW_BUCKETS (1u << 17)   /* of four flows */
 #define SOURCE_BUCKETS (1u << 14) /* in each of two rows */
 #define REGION_MIN 16u            /* backends that a service has room for at least */
-#define NUMBERS_MAX 4096u         /* of backends in a service: those of nine generations at worst are refused */
+#define NUMBERS_MAX 4096u         /* backends of a service that are known at once, those of its earlier generations included */
 #define NOBODY NUMBERS_MAX        /* stands for an earlier backend that has no address any more */
 #define SECOND_NS 1000000000u
 
@@ -63,7 +63,7 @@ int xdp_open(struct xdp *x, const char *maps, struct routes *routes)
 {
 	int r;
 
-	*x = (struct xdp){.routes = routes};
+	*x = (struct xdp){.routes = routes, .ways_stale = true};
 	r = maps_open(&x->maps, maps, true);
 	if (r < 0)
 		return r;
@@ -152,9 +152,9 @@ static bool find_backend_room(const struct xdp *x, uint32_t size, uint32_t *ret_
 
 /* More room, elsewhere: every backend there under its number, then one store, then the old room is given up. A service's count is that of
  * its room: where no backend is, none is alive. */
-static int grow(struct xdp *x, struct lb_service *s)
+static int grow(struct xdp *x, struct lb_service *s, uint32_t size)
 {
-	uint32_t old = s->backend_base, count = s->backend_count, size = count ? 2 * count : REGION_MIN, base;
+	uint32_t old = s->backend_base, count = s->backend_count, base;
 
 	if (size > NUMBERS_MAX || !find_backend_room(x, size, &base))
 		return -ENOSPC;
@@ -164,10 +164,23 @@ static int grow(struct xdp *x, struct lb_service *s)
 	}
 	__atomic_store_n(&s->backend_base, base, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->backend_count, size, __ATOMIC_RELEASE);
-	await_packets();
+	if (count)
+		await_packets();
 	for (uint32_t i = 0; i < count; i++)
 		x->maps.ids[old + i] = 0;
 	return 0;
+}
+
+/* For so many backends more. */
+static int make_room(struct xdp *x, struct lb_service *s, uint32_t more)
+{
+	uint32_t used = 0, size = s->backend_count ? s->backend_count : REGION_MIN;
+
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		used += x->maps.ids[s->backend_base + i] != 0;
+	while (size < used + more)
+		size *= 2;
+	return size > s->backend_count ? grow(x, s, size) : 0;
 }
 
 static uint32_t free_number(const struct xdp *x, const struct lb_service *s)
@@ -179,28 +192,21 @@ static uint32_t free_number(const struct xdp *x, const struct lb_service *s)
 	return i;
 }
 
-static int add_backend(struct xdp *x, struct lb_service *s, const struct catalog_backend *c)
+/* Into room that there is. */
+static void add_backend(struct xdp *x, struct lb_service *s, const struct catalog_backend *c)
 {
 	uint32_t number = free_number(x, s);
-	struct lb_backend *b;
-	int r;
 
-	if (number == s->backend_count) {
-		r = grow(x, s);
-		if (r < 0)
-			return r;
-		number = free_number(x, s);
-	}
-	b = &x->maps.backends[s->backend_base + number];
-	*b = (struct lb_backend){.addr = c->at.addr, .family = c->at.family};
+	assert(number < s->backend_count);
+	x->maps.backends[s->backend_base + number] = (struct lb_backend){.addr = c->at.addr, .family = c->at.family};
 	x->maps.ids[s->backend_base + number] = c->id;
-	return 0;
 }
 
 /* Gives the service's backends their numbers. */
 static int number_backends(struct xdp *x, struct lb_service *s, const struct catalog_service *c)
 {
-	int r = 0;
+	uint32_t more = 0;
+	int r;
 
 	for (uint32_t i = 0; i < s->backend_count; i++) {
 		struct lb_backend *b = &x->maps.backends[s->backend_base + i];
@@ -212,9 +218,12 @@ static int number_backends(struct xdp *x, struct lb_service *s, const struct cat
 		store_word(&b->family, &dead.family);
 		x->maps.ids[s->backend_base + i] = 0;
 	}
+	for (uint32_t i = 0; i < c->backend_count; i++)
+		more += backend_number(x, s, c->backends[i].id) == NOBODY;
+	r = make_room(x, s, more);
 	for (uint32_t i = 0; r == 0 && i < c->backend_count; i++)
 		if (backend_number(x, s, c->backends[i].id) == NOBODY)
-			r = add_backend(x, s, &c->backends[i]);
+			add_backend(x, s, &c->backends[i]);
 	return r;
 }
 
@@ -231,6 +240,8 @@ static void find_way(struct xdp *x, struct lb_backend *b, struct lb_config *conf
 	struct lb_backend found = *b;
 	struct way w;
 
+	if (b->flags & LB_BACKEND_ALIVE && !x->ways_stale)
+		return;
 	if (routes_find(x->routes, &to, &w) < 0) {
 		x->unresolved += !(b->flags & LB_BACKEND_ALIVE);
 		return;
@@ -256,13 +267,46 @@ static void find_ways(struct xdp *x, struct lb_config *config)
 			if (x->maps.ids[s->backend_base + n])
 				find_way(x, &x->maps.backends[s->backend_base + n], config);
 	}
+	x->ways_stale = false;
 }
 
 /* ---- slots ---- */
 
+/* A service's backends by id, to look up the shares of many generations. */
+struct numbers {
+	struct number {
+		uint64_t id;
+		uint16_t number;
+	} * list;
+	uint32_t count;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct number *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void numbers_init(struct numbers *n, const struct xdp *x, const struct lb_service *s)
+{
+	*n = (struct numbers){.list = mem_alloc(s->backend_count * sizeof *n->list)};
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		if (x->maps.ids[s->backend_base + i])
+			n->list[n->count++] = (struct number){x->maps.ids[s->backend_base + i], (uint16_t)i};
+	qsort(n->list, n->count, sizeof *n->list, by_id);
+}
+
+static uint16_t numbers_find(const struct numbers *n, uint64_t id)
+{
+	const struct number wanted = {.id = id}, *found = bsearch(&wanted, n->list, n->count, sizeof *n->list, by_id);
+
+	return found ? found->number : NOBODY;
+}
+
 /* The table of a generation; -EINVAL if nobody has weight. */
-static int fill_generation(const struct xdp *x, const struct lb_service *s, const struct catalog_service *c,
-			   const struct catalog_generation *g, struct generation *ret)
+static int fill_generation(const struct numbers *n, const struct catalog_service *c, const struct catalog_generation *g,
+			   struct generation *ret)
 {
 	struct maglev_backend *backends = mem_alloc(g->share_count * sizeof *backends);
 	/* A pure function of the generation: what this balancer had before must not matter ([generations]). */
@@ -273,7 +317,7 @@ static int fill_generation(const struct xdp *x, const struct lb_service *s, cons
 	for (uint32_t i = 0; i < g->share_count; i++)
 		backends[i] = (struct maglev_backend){
 			.id = g->shares[i].backend,
-			.number = backend_number(x, s, g->shares[i].backend),
+			.number = numbers_find(n, g->shares[i].backend),
 			.weight = c->even && g->shares[i].weight ? 1 : g->shares[i].weight,
 		};
 	r = maglev_fill(backends, g->share_count, table, size);
@@ -320,12 +364,12 @@ static int write_slots(struct xdp *x, struct lb_service *s, const struct lb_slot
 }
 
 /* The generations that have weight: the last is active, the others are earlier ones, the latest first. */
-static void fill_generations(const struct xdp *x, const struct lb_service *s, const struct catalog_service *c, struct generations *ret)
+static void fill_generations(const struct numbers *n, const struct catalog_service *c, struct generations *ret)
 {
 	struct generation g;
 
 	for (uint32_t i = c->generation_count; i-- > 0;) {
-		if (fill_generation(x, s, c, &c->generations[i], &g) < 0)
+		if (fill_generation(n, c, &c->generations[i], &g) < 0)
 			continue;
 		if (!ret->active.table)
 			ret->active = g;
@@ -344,12 +388,15 @@ static int place_slots(struct xdp *x, struct lb_service *s, const struct catalog
 {
 	bool alive[NUMBERS_MAX + 1] = {false};
 	struct generations g = {.alive = alive};
+	struct numbers n;
 	struct lb_slot *slots;
 	int r = 0;
 
 	for (uint32_t i = 0; i < s->backend_count; i++)
 		alive[i] = x->maps.ids[s->backend_base + i] != 0;
-	fill_generations(x, s, c, &g);
+	numbers_init(&n, x, s);
+	fill_generations(&n, c, &g);
+	free(n.list);
 	if (g.active.table) {
 		slots = mem_alloc(slots_count(&g) * sizeof *slots);
 		(void)slots_compute(&g, slots);

@@ -21,6 +21,7 @@ struct bpf_object;
 struct xdp {
 	struct maps maps;
 	struct routes *routes;
+	bool ways_stale;     /* routes changed: all ways are looked for, not just those that aren't known */
 	uint32_t unresolved; /* backends whose next hop isn't known yet */
 };
 
