@@ -178,10 +178,11 @@ class Node:
 class Daemon:
     """holdfast-lbd on a host; its log is kept line by line."""
 
-    def __init__(self, host, node, *options, prefix=()):
+    def __init__(self, host, node, *options, prefix=(), interface=None):
         self.lines = []
         self.seen = threading.Condition()
-        self.child = subprocess.Popen(host.inside(*prefix, os.path.join(BIN, "holdfast-lbd"), "--socket", node.path, "--interface", host.interface, *options),
+        self.child = subprocess.Popen(host.inside(*prefix, os.path.join(BIN, "holdfast-lbd"), "--socket", node.path,
+                                                   "--interface", interface or host.interface, *options),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         host.children.append(self.child)
         threading.Thread(target=self.read, daemon=True).start()
