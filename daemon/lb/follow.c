@@ -24,6 +24,7 @@ struct follower {
 	char address[160];
 	int ready; /* eventfd */
 	uint64_t version;
+	uint64_t secret[2]; /* of the cluster that it is a version of */
 	bool known;       /* the version is that of a catalog */
 	bool away;        /* so that it is said once */
 	uint64_t refused; /* digest of what was refused last, for the same reason */
@@ -46,7 +47,13 @@ static void hand_over(struct follower *f, struct lb_catalog *c)
 	(void)!write(f->ready, &one, sizeof one);
 }
 
-/* Whether the answer was a catalog. A version that didn't change is nothing new; a lower one is: of a cluster made anew. */
+/* A node that has just started may tell what it had applied before; a cluster made anew begins with low versions. */
+static bool is_news(const struct follower *f, const struct lb_catalog *c)
+{
+	return !f->known || c->version > f->version || memcmp(c->secret, f->secret, sizeof f->secret) != 0;
+}
+
+/* Whether the answer was a catalog. */
 static bool take_answer(struct follower *f, const char *body)
 {
 	struct lb_catalog c;
@@ -60,12 +67,13 @@ static bool take_answer(struct follower *f, const char *body)
 		f->refused = digest;
 		return false;
 	}
-	if (f->known && c.version == f->version) {
+	if (!is_news(f, &c)) {
 		lb_catalog_free(&c);
 		return true;
 	}
 	f->known = true;
 	f->version = c.version;
+	memcpy(f->secret, c.secret, sizeof f->secret);
 	hand_over(f, &c);
 	return true;
 }
