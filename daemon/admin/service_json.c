@@ -83,6 +83,12 @@ static void put_service(struct bytes *out, const struct service *s)
 			bytes_put_u8(out, ',');
 		put_backend(out, &s->backends[i]);
 	}
+	bytes_puts(out, "],\"removed\":[");
+	for (uint32_t i = 0; i < s->gone_count; i++) {
+		if (i)
+			bytes_put_u8(out, ',');
+		put_backend(out, &s->gone[i]);
+	}
 	bytes_puts(out, "],\"generations\":[");
 	for (uint32_t i = 0; i < s->generation_count; i++) {
 		if (i)

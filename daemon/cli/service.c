@@ -23,7 +23,7 @@ static const char service_usage[] =
 	"  --deliver ipip|gue|dsr|dnat|snat   ipip; only dnat and snat can send to another port\n"
 	"  --no-chain           packets carry no second chance for flows of earlier backends; --chain: they do (the default)\n"
 	"  --affinity none      each packet for itself (udp only); --affinity flow: a flow stays where it is (the default)\n"
-	"  --limit RATE         packets a second, as 5000, 20k or 1m; 0: no limit (the default)\n"
+	"  --limit RATE         new flows a second, as 5000, 20k or 1m; 0: no limit (the default)\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
 	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
@@ -296,7 +296,7 @@ static void print_service(const json_t *s)
 	       number(s, "port"));
 	printf("%-10s %s\n%-10s %s, %s\n", "scheduler", text(s, "scheduler"), "deliver", text(s, "deliver"),
 	       json_is_true(json_object_get(s, "chain")) ? "chained" : "not chained");
-	printf("%-10s %s\n%-10s %lld packets a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",
+	printf("%-10s %s\n%-10s %lld new flows a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",
 	       number(s, "limit"));
 	print_prefixes(s, "allow", " everybody");
 	print_prefixes(s, "deny", " nobody");

@@ -71,6 +71,39 @@ static bool generation_says(const struct generation *g, const struct service *s)
 	return true;
 }
 
+void service_remove_backend(struct service *s, struct backend *b)
+{
+	uint32_t at = s->gone_count;
+
+	s->gone = mem_realloc(s->gone, (s->gone_count + 1) * sizeof *s->gone);
+	for (; at > 0 && s->gone[at - 1].id > b->id; at--)
+		s->gone[at] = s->gone[at - 1];
+	s->gone[at] = *b;
+	s->gone_count++;
+	s->backend_count--;
+	memmove(b, b + 1, (size_t)(s->backends + s->backend_count - b) * sizeof *b);
+}
+
+static bool is_kept(const struct service *s, uint32_t backend)
+{
+	for (uint32_t i = 0; i < s->generation_count; i++)
+		for (uint32_t k = 0; k < s->generations[i].count; k++)
+			if (s->generations[i].shares[k].backend == backend)
+				return true;
+	return false;
+}
+
+/* Those that no kept generation has are forgotten. */
+static void forget_gone(struct service *s)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < s->gone_count; i++)
+		if (is_kept(s, s->gone[i].id))
+			s->gone[kept++] = s->gone[i];
+	s->gone_count = kept;
+}
+
 void service_new_generation(struct service *s)
 {
 	struct generation *g;
@@ -87,6 +120,7 @@ void service_new_generation(struct service *s)
 	g->shares = mem_zalloc((size_t)g->count * sizeof *g->shares + 1);
 	for (uint32_t i = 0; i < g->count; i++)
 		g->shares[i] = (struct share){.backend = s->backends[i].id, .weight = backend_weight(&s->backends[i])};
+	forget_gone(s);
 }
 
 void service_free(struct service *s)
@@ -96,6 +130,7 @@ void service_free(struct service *s)
 	for (uint32_t i = 0; i < s->generation_count; i++)
 		free(s->generations[i].shares);
 	free(s->backends);
+	free(s->gone);
 	free(s);
 }
 
@@ -193,12 +228,11 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 		in->bad = true;
 }
 
-static void put_backends(struct bytes *out, const struct service *s)
+static void put_backends(struct bytes *out, const struct backend *backends, uint32_t count)
 {
-	bytes_put_u32(out, s->backend_last);
-	bytes_put_u32(out, s->backend_count);
-	for (uint32_t i = 0; i < s->backend_count; i++) {
-		const struct backend *b = &s->backends[i];
+	bytes_put_u32(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct backend *b = &backends[i];
 
 		bytes_put_u32(out, b->id);
 		ip_put(out, &b->address);
@@ -208,30 +242,32 @@ static void put_backends(struct bytes *out, const struct service *s)
 	}
 }
 
-static void get_backends(struct cursor *in, struct service *s)
+/* The list is the caller's, also if the cursor is bad. */
+static struct backend *get_backends(struct cursor *in, uint32_t id_last, uint32_t max, uint32_t *ret_count)
 {
-	uint32_t count, before = 0;
+	uint32_t count = cursor_u32(in), before = 0;
+	struct backend *backends;
 
-	s->backend_last = cursor_u32(in);
-	count = cursor_u32(in);
-	if (count > SERVICE_BACKENDS_MAX)
+	*ret_count = 0;
+	if (count > max)
 		in->bad = true;
 	if (in->bad)
-		return;
-	s->backends = mem_zalloc(count * sizeof *s->backends + 1);
-	s->backend_count = count;
+		return NULL;
+	backends = mem_zalloc(count * sizeof *backends + 1);
+	*ret_count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		struct backend *b = &s->backends[i];
+		struct backend *b = &backends[i];
 
 		b->id = cursor_u32(in);
 		b->address = ip_get(in);
 		b->port = cursor_u16(in);
 		b->weight = cursor_u16(in);
 		b->draining = get_word(in, 2);
-		if (b->id <= before || b->id > s->backend_last)
+		if (b->id <= before || b->id > id_last)
 			in->bad = true;
 		before = b->id;
 	}
+	return backends;
 }
 
 static void put_generations(struct bytes *out, const struct service *s)
@@ -279,7 +315,9 @@ void service_put(struct bytes *out, const struct service *s)
 	bytes_put_u64(out, s->secret);
 	service_key_put(out, &s->key);
 	service_settings_put(out, &s->settings);
-	put_backends(out, s);
+	bytes_put_u32(out, s->backend_last);
+	put_backends(out, s->backends, s->backend_count);
+	put_backends(out, s->gone, s->gone_count);
 	put_generations(out, s);
 }
 
@@ -295,7 +333,9 @@ struct service *service_get(struct cursor *in)
 	s->secret = cursor_u64(in);
 	s->key = service_key_get(in);
 	service_settings_get(in, &s->settings);
-	get_backends(in, s);
+	s->backend_last = cursor_u32(in);
+	s->backends = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX, &s->backend_count);
+	s->gone = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX * SERVICE_GENERATIONS, &s->gone_count);
 	s->generation_last = cursor_u32(in);
 	generations = get_word(in, SERVICE_GENERATIONS + 1);
 	while (!in->bad && s->generation_count < generations)

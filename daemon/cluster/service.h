@@ -45,7 +45,7 @@ struct service_settings {
 	uint8_t scheduler, deliver, check;
 	bool chain;            /* packets carry earlier owners of their slot as second chance ([chain]) */
 	bool affinity;         /* false: each packet for itself ([udp]) */
-	uint32_t limit;        /* packets a second, 0: none */
+	uint32_t limit;        /* new flows a second, 0: none */
 	struct service_prefixes allow, deny;
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
 };
@@ -78,6 +78,8 @@ struct service {
 	uint32_t backend_last; /* the id given last */
 	uint32_t backend_count;
 	struct backend *backends; /* by id, ascending */
+	uint32_t gone_count;
+	struct backend *gone;     /* removed, while a kept generation has them: their flows must find them still; by id */
 	uint32_t generation_last; /* the number given last */
 	uint32_t generation_count;
 	struct generation generations[SERVICE_GENERATIONS]; /* oldest first */
@@ -96,6 +98,8 @@ bool service_key_clashes(const struct service_key *a, const struct service_key *
 
 struct backend *service_backend(const struct service *s, const struct ip *address, uint16_t port);
 uint16_t backend_weight(const struct backend *b);
+/* Takes a backend out of the list; it is gone then. */
+void service_remove_backend(struct service *s, struct backend *b);
 /* Makes a generation of the present backends, unless the last one says the same. */
 void service_new_generation(struct service *s);
 void service_free(struct service *s);

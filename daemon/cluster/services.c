@@ -269,8 +269,7 @@ static enum service_refusal backend_remove(struct services *all, struct service 
 		b->weight = weight;
 		return REFUSED_WEIGHTLESS;
 	}
-	s->backend_count--;
-	memmove(b, b + 1, (size_t)(s->backends + s->backend_count - b) * sizeof *b);
+	service_remove_backend(s, b);
 	all->backend_total--;
 	return SERVICE_CHANGED;
 }

@@ -139,11 +139,16 @@ static void test_generations(void **state)
 	generation_is(s, 0, 5, "2:5");
 	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
 	generation_is(s, 0, 6, "2:5 3:1"); /* an id is never used again */
+	assert_int_equal(s->gone_count, 1); /* kept generations have it, so its address must be told */
+	assert_int_equal(s->gone[0].id, 1);
 	for (int weight = 1; weight <= 5; weight++)
 		assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.1", -1, 10 * weight), SERVICE_CHANGED);
 	assert_int_equal(s->generation_count, SERVICE_GENERATIONS);
 	generation_is(s, SERVICE_GENERATIONS - 1, 4, "1:1 2:5");
 	generation_is(s, 0, 11, "2:5 3:50");
+	assert_int_equal(s->gone_count, 1);
+	assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.1", -1, 7), SERVICE_CHANGED);
+	assert_int_equal(s->gone_count, 0); /* the last generation that had it went */
 	assert_int_equal(catalog_services(&w.c)->version, w.c.applied);
 	catalog_fini(&w.c);
 }

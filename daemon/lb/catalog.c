@@ -156,19 +156,20 @@ static void read_prefixes(struct reader *r, const json_t *o, struct catalog_serv
 	}
 }
 
-static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s)
+/* Those that are, and those that were and whose flows may still be under way. */
+static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s, const char *key, uint32_t max)
 {
-	uint32_t count;
-	const json_t *list = read_array(r, o, "backends", CATALOG_BACKENDS_MAX, &count);
+	uint32_t count, before = s->backend_count;
+	const json_t *list = read_array(r, o, key, max, &count);
 
-	s->backends = mem_zalloc(count * sizeof *s->backends);
+	s->backends = mem_realloc(s->backends, (before + count) * sizeof *s->backends + 1);
 	for (uint32_t i = 0; i < count && !r->bad; i++) {
 		const json_t *v = json_array_get(list, i);
 		struct catalog_backend *b = &s->backends[s->backend_count++];
 
 		b->id = read_number(r, v, "id", 1, INT64_MAX);
 		b->at = take_address(r, "backend", read_text(r, v, "address"));
-		for (uint32_t n = 0; n < i; n++)
+		for (uint32_t n = 0; n < before + i; n++)
 			if (s->backends[n].id == b->id)
 				refuse(r, "two backends have the id %llu", (unsigned long long)b->id);
 	}
@@ -258,7 +259,9 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	s->affinity = read_bool(r, o, "affinity");
 	s->limit = (uint32_t)read_number(r, o, "limit", 0, 1000000000);
 	read_prefixes(r, o, s);
-	read_backends(r, o, s);
+	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX);
+	if (json_object_get(o, "removed"))
+		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX);
 	read_generations(r, o, s);
 	refuse_unknown(r, s);
 	all = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);

@@ -8,7 +8,7 @@
  *      "backends":[{"id":1, "address":"10.2.0.1"}],
  *      "generations":[{"number":1, "slots_of":[{"backend":1, "weight":1}]}]}]}
  *
- * A backend that was removed stays listed while a generation that is kept has it: flows through it end in peace. The secret is the
+ * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret is the
  * cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand oldest
  * first, the last one is active ([generations]). A limit is in new flows a second, 0 is none. Other members are for other readers. Anything
  * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
@@ -25,6 +25,7 @@
 
 #define CATALOG_SERVICES_MAX 512u
 #define CATALOG_BACKENDS_MAX 1024u /* of a service */
+#define CATALOG_REMOVED_MAX (8 * CATALOG_BACKENDS_MAX)
 #define CATALOG_PREFIXES_MAX 1024u /* of a service */
 #define CATALOG_BALANCERS_MAX 256u
 #define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)

@@ -417,7 +417,8 @@ static __u16 service_flags(const struct catalog_service *c)
 
 	for (uint32_t i = 0; i < c->prefix_count; i++)
 		allows |= !c->prefixes[i].deny;
-	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain ? LB_SERVICE_CHAIN : 0) | (c->limit ? LB_SERVICE_LIMITS : 0) |
+	/* Only GUE has room for the earlier owners; without them chain mode would record nothing and break what moves. */
+	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) | (c->limit ? LB_SERVICE_LIMITS : 0) |
 	       (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
 }
 

@@ -175,6 +175,34 @@ class Node:
             return self.catalog["version"]
 
 
+class RealNode:
+    """A node of a cluster of one, on the balancer's host, and what the command line says to it."""
+
+    def __init__(self, host, directory):
+        self.host, self.directory = host, directory
+        self.path = os.path.join(directory, "real.sock")
+        self.start()
+
+    def start(self):
+        data = os.path.join(self.directory, "data")
+        os.makedirs(data, exist_ok=True)
+        peer = f"{self.host.address}:7400"
+        self.child = self.host.start(os.path.join(BIN, "holdfastd"), "--node", "1", "--members", f"1={peer}", "--peer", peer, "--insecure",
+                                     "--data", data, "--store", "127.0.0.1:6379", "--store-cluster", "127.0.0.1:7379",
+                                     "--admin", "127.0.0.1:7480", "--socket", self.path)
+        until("the node is ready", lambda: run("curl", "-sf", "--unix-socket", self.path, "http://node/readyz", check=False).returncode == 0)
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+    def say(self, *argv):
+        return run(os.path.join(BIN, "holdfast"), *argv, "--socket", self.path)
+
+    def version(self):
+        return json.loads(run("curl", "-sf", "--unix-socket", self.path, "http://node/v1/services").stdout)["version"]
+
+
 class Daemon:
     """holdfast-lbd on a host; its log is kept line by line."""
 
