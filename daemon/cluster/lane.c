@@ -397,7 +397,7 @@ void lane_quarantine_over(struct lane *lane)
 	for (uint32_t i = 0; i < lane->group_count; i++)
 		if (lane->groups[i]->raft.quarantined)
 			return;
-	(void)journal_append(lane->journal, &(struct journal_record){.kind = JOURNAL_SETTLED, .index = lane->found.last_sequence});
+	journal_settle(lane->journal);
 	lane->found.heads_lost = false;
 	lane->settled = true;
 	log_notice("journal: repaired lane=%u: all its groups are whole again", lane->id);

@@ -65,6 +65,13 @@ uint64_t journal_append(struct journal *j, const struct journal_record *record)
 	return b->sequence;
 }
 
+void journal_settle(struct journal *j)
+{
+	for (uint32_t i = 0; i < j->lost_count; i++)
+		(void)journal_append(j, &(struct journal_record){.kind = JOURNAL_SETTLED, .index = j->lost[i]});
+	j->lost_count = 0;
+}
+
 uint64_t journal_open_sequence(const struct journal *j)
 {
 	const struct batch *b = list_empty(&j->open) ? NULL : list_entry(j->open.prev, struct batch, node);
@@ -347,6 +354,7 @@ void journal_close(struct journal *j)
 		segment_free(j, list_entry(j->ready.next, struct segment, node));
 	io_file_close(j->io, j->dir_file);
 	free(j->prepare_path);
+	free(j->lost);
 	free(j->image);
 	free(j->large_image);
 	free(j->zeros);

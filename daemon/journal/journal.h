@@ -75,6 +75,8 @@ void journal_close(struct journal *j);
 /* Takes a reference of record->entry. Returns the sequence of the batch that will hold the record. */
 uint64_t journal_append(struct journal *j, const struct journal_record *record);
 void journal_flush(struct journal *j);
+/* What recovery found lost is made good: the next one need not mind it again. */
+void journal_settle(struct journal *j);
 uint64_t journal_durable(const struct journal *j);
 /* The sequence that the open batch will have. */
 uint64_t journal_open_sequence(const struct journal *j);

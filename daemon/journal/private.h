@@ -47,6 +47,8 @@ struct batch {
 };
 
 struct journal {
+	uint64_t *lost;          /* sequences of batches whose heads recovery found lost, until they are settled */
+	uint32_t lost_count;
 	struct io *io;
 	struct journal_options options;
 	char *dir;

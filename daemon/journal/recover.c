@@ -285,12 +285,13 @@ static void lost_heads(struct recovery *rec, uint64_t sequence)
 	rec->lost[rec->lost_count++] = sequence;
 }
 
+/* That very batch: an older one that was whole then may rot later, and that is a loss of its own. */
 static void settle(struct recovery *rec, uint64_t sequence)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < rec->lost_count; i++)
-		if (rec->lost[i] > sequence)
+		if (rec->lost[i] != sequence)
 			rec->lost[kept++] = rec->lost[i];
 	rec->lost_count = kept;
 }
@@ -389,6 +390,14 @@ static void after_batch(struct recovery *rec, const struct place *p, uint64_t se
 			rec->found->peer_sequence[i] = max_u64(rec->found->peer_sequence[i], p->head.peer_sequence[i]);
 }
 
+/* Several batches may have stood there: each is a loss to be settled by itself. Returns the last one, which is still to be noted. */
+static uint64_t lost_row(struct recovery *rec, uint64_t first, uint64_t last, uint32_t sectors)
+{
+	for (uint64_t sequence = first; sequence < last && last - first <= sectors; sequence++)
+		lost_heads(rec, sequence);
+	return last;
+}
+
 /* Returns false when the journal ends in this segment. */
 static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 {
@@ -435,7 +444,7 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 			/* The next batch that can be read tells where the sequence goes on. */
 			if (at + (uint64_t)p.sectors * JOURNAL_SECTOR < j->options.segment_size &&
 			    head_at(rec, at + (uint64_t)p.sectors * JOURNAL_SECTOR, 0, &h))
-				sequence = h.sequence - 1;
+				sequence = lost_row(rec, sequence, h.sequence - 1, p.sectors);
 			lost_heads(rec, sequence);
 			break;
 		}
@@ -531,7 +540,8 @@ out:
 		if (list_empty(&rec.segments[i].segment->node))
 			segment_free(j, rec.segments[i].segment);
 	free(rec.segments);
-	free(rec.lost);
+	j->lost = rec.lost;
+	j->lost_count = rec.lost_count;
 	free(rec.buf);
 	return r;
 }

@@ -479,6 +479,12 @@ static void test_settled_losses_stay_settled(void **state)
 	assert_int_equal(recover(), 0);
 	assert_true(w.found.heads_lost);
 	assert_int_equal(w.found.heads_lost_at, 3);
+	base_picture(3); /* nor what rots later, though it stands before */
+	add_batch(0, 4, settled, 1);
+	spoil_heads(1);
+	assert_int_equal(recover(), 0);
+	assert_true(w.found.heads_lost);
+	assert_int_equal(w.found.heads_lost_at, 1);
 }
 
 /* A batch of the right place and sequence that doesn't follow its predecessor: the chain of checksums shows it. */
