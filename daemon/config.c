@@ -170,7 +170,7 @@ static const struct key keys[] = {
 	{"reactors", "1", "threads, each with its own io_uring", set_reactors},
 	{"groups", NULL, "data groups, at the first start only; default: members x reactors", set_groups},
 	{"segment_mb", "64", "size of a journal segment in MiB", set_segment_mb},
-	{"log_kb", "65536", "KiB of log of a group before a snapshot takes its place", set_log_kb},
+	{"log_kb", "65536", "KiB of log of a group before a snapshot takes its place; a quarter of its state, if that is more", set_log_kb},
 	{"max_clients", "20000", "connections to the store ports", set_max_clients},
 	{"insecure", "no", "yes: listen off loopback without TLS", set_insecure},
 	{"log_level", "6", "3 errors, 4 warnings, 5 notices, 6 events, 7 debug", set_log_level},

@@ -151,6 +151,8 @@ static json_t *group_status(const struct group *g)
 	set_int(o, "reads_away", g->stats.reads_away);
 	set_int(o, "bundles", g->stats.bundles);
 	set_int(o, "elections_won", g->stats.elections);
+	set_int(o, "snapshots_taken", g->snapshots_taken);
+	set_int(o, "snapshots_received", g->snapshots_received);
 	return o;
 }
 
@@ -320,6 +322,8 @@ void status_metrics(const json_t *status, struct bytes *out)
 		{"stored", "raft_stored_index", "gauge", "Highest index durable here."},
 		{"missing", "raft_missing_index", "gauge", "Lowest entry whose payload waits for repair, 0 none."},
 		{"elections_won", "raft_elections_won", "counter", "Elections this node won."},
+		{"snapshots_taken", "snapshots_taken", "counter", "Snapshots of the group's state written here."},
+		{"snapshots_received", "snapshots_received", "counter", "Snapshots taken over from a leader, because the log was too far ahead."},
 		{"keys", "store_keys", "gauge", "Keys."},
 		{"bytes", "store_bytes", "gauge", "Logical bytes of keys and values."},
 		{"writes_local", "writes_local", "counter", "Writes of this node's clients to a leader here."},

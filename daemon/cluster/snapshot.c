@@ -16,7 +16,8 @@
 #define SNAPSHOT_MAGIC 0x4e534648u /* "HFSN" */
 #define SNAPSHOT_LAST 1u
 #define CHUNK_HEAD 32u
-#define PINNED_SEGMENTS 8u         /* a group with entries in the oldest of more than this many is snapshotted */
+#define PINNED_SEGMENTS 8u         /* a group with entries in the oldest of more than this many is snapshotted, if the state is small */
+#define LOG_SHARE 4u               /* at least this part of the state in log before it is snapshotted again */
 #define BEHIND_BYTES (32u << 20)
 #define RESEND_NS (500 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
@@ -676,15 +677,36 @@ bool snapshot_receive(struct group *g, struct peer *p, enum wire_type type, stru
 
 /* ---- when ---- */
 
+static uint64_t state_bytes(const struct group *g)
+{
+	return g->store ? keyspace_bytes(store_keyspace(g->store)) : 0;
+}
+
+/* A snapshot writes the whole state, so a large one waits for more log: what snapshots write stays in proportion to what clients do. */
+static uint64_t log_allowed(const struct group *g)
+{
+	return max_u64((uint64_t)g->lane->config->log_kb << 10, state_bytes(g) / LOG_SHARE);
+}
+
+static unsigned segments_allowed(const struct lane *lane)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < lane->group_count; i++)
+		bytes += state_bytes(lane->groups[i]);
+	return PINNED_SEGMENTS + (unsigned)(bytes / LOG_SHARE / ((uint64_t)lane->config->segment_mb << 20));
+}
+
 /* Old segments can't go while the group has entries in them that no snapshot holds; and the log lies in memory. */
 static bool pins_too_much(const struct group *g)
 {
 	raft_index from = max_u64(g->raft.log.start, g->snapshot_index);
+	unsigned segments = journal_segments(g->lane->journal);
 
-	if (g->applied > from && raft_log_bytes(&g->raft.log, from, g->applied) > (uint64_t)g->lane->config->log_kb << 10)
+	if (g->applied > from && raft_log_bytes(&g->raft.log, from, g->applied) > log_allowed(g))
 		return true;
-	return journal_segments(g->lane->journal) > PINNED_SEGMENTS &&
-	       journal_oldest_index(g->lane->journal, g->id) > g->raft.log.start;
+	return segments > PINNED_SEGMENTS && journal_oldest_index(g->lane->journal, g->id) > g->raft.log.start &&
+	       segments > segments_allowed(g->lane);
 }
 
 void snapshot_tick(struct group *g, uint64_t now_ns)
