@@ -47,8 +47,7 @@ static void ask_for_checksums(struct group *g, raft_index index, uint64_t now_ns
 		tell_checksum(g, index, sum, true);
 }
 
-/* This node's own state is wrong: it must not serve it. What is on disk may well be right. */
-static void stop_diverged(struct group *g, raft_index index)
+void compare_stop(struct group *g, raft_index index)
 {
 	log_error("group: this node's state has diverged group=%u index=%llu: stopping; its disk is intact unless told otherwise: start it "
 		  "again, and if it happens again, check its memory", g->id, (unsigned long long)index);
@@ -64,7 +63,7 @@ static void recount(struct group *g, uint64_t now_ns)
 	if (d->told || now_ns < d->recount_ns || keyspace_recount_some(store_keyspace(g->store), &d->count, RECOUNT_STEP))
 		return;
 	if (d->count.sum != keyspace_sum(store_keyspace(g->store))) {
-		stop_diverged(g, d->index);
+		compare_stop(g, d->index);
 		return;
 	}
 	d->told = true;
@@ -103,7 +102,7 @@ void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64
 		tell_checksum(g, index, ours, false);
 	verdict = divergence_told(&g->divergence, group_self(g), g->raft.voter_count, from, index, sum);
 	if (verdict == DIVERGENCE_OURS) {
-		stop_diverged(g, index);
+		compare_stop(g, index);
 	} else if (verdict == DIVERGENCE_OPEN && !g->doubt.index) {
 		g->doubt = (struct doubt){.index = index, .recount_ns = io_boottime_ns(g->lane->io) + RECOUNT_AFTER_NS};
 	} else if (verdict == DIVERGENCE_NONE && g->doubt.index == index) {

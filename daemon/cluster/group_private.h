@@ -73,6 +73,8 @@ void reads_send_away(struct group *g, struct list *requests);
 /* An index at which sums are kept was applied. */
 void compare_applied(struct group *g);
 void compare_tick(struct group *g, uint64_t now_ns);
+/* This node's own state is wrong as of the index: it must not serve it, so the node stops. What is on disk may well be right. */
+void compare_stop(struct group *g, raft_index index);
 void lead_where_preferred(struct group *g, uint64_t now_ns);
 void leave_if_unfit(struct group *g, uint64_t now_ns);
 void tell_waits(struct group *g, uint64_t now_ns);

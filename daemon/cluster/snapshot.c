@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "cluster/catalog.h"
+#include "cluster/group_private.h"
 #include "config.h"
 #include "log.h"
 
@@ -248,6 +249,10 @@ static void writer_pump(struct snapshot_writer *w)
 	}
 	if (g->store && !w->all)
 		w->all = !store_snapshot_next(g->store, SNAPSHOT_CHUNK);
+	if (w->all && g->store && !store_snapshot_intact(g->store)) {
+		compare_stop(g, w->index);
+		return;
+	}
 	if (w->all) {
 		if (g->store)
 			store_snapshot_end(g->store);

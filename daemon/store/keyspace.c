@@ -45,6 +45,7 @@ struct keyspace {
 		uint32_t number;       /* counts snapshots: an object whose `saved` equals it has been handed out */
 		uint32_t slot;
 		uint64_t hash;         /* the walk's place */
+		uint64_t sum, handed;  /* of all objects when it began, and of those handed out */
 		struct slot **cleared; /* the slots as they were when the keyspace was cleared; NULL: walk the living ones */
 		void (*each)(void *arg, const struct object *o);
 		void *arg;
@@ -324,6 +325,7 @@ static void snapshot_take(struct keyspace *ks, struct object *o)
 	if (o->saved == ks->snapshot.number)
 		return;
 	o->saved = ks->snapshot.number;
+	ks->snapshot.handed += object_sum(o);
 	ks->snapshot.each(ks->snapshot.arg, o);
 }
 
@@ -688,6 +690,8 @@ void keyspace_snapshot_begin(struct keyspace *ks, void (*each)(void *arg, const 
 	ks->snapshot.number++;
 	ks->snapshot.slot = 0;
 	ks->snapshot.hash = 0;
+	ks->snapshot.sum = ks->sum;
+	ks->snapshot.handed = 0;
 	ks->snapshot.each = each;
 	ks->snapshot.arg = arg;
 }
@@ -712,6 +716,12 @@ bool keyspace_snapshot_next(struct keyspace *ks, size_t max)
 			return true;
 	}
 	return false;
+}
+
+bool keyspace_snapshot_intact(const struct keyspace *ks)
+{
+	assert(ks->snapshot.active && ks->snapshot.slot == SLOT_COUNT);
+	return ks->snapshot.handed == ks->snapshot.sum;
 }
 
 void keyspace_snapshot_end(struct keyspace *ks)

@@ -107,6 +107,8 @@ bool keyspace_walk(const struct keyspace *ks, uint16_t slot, uint64_t from, size
 void keyspace_snapshot_begin(struct keyspace *ks, void (*each)(void *arg, const struct object *o), void *arg);
 /* Hands out up to max objects; false when that was all. */
 bool keyspace_snapshot_next(struct keyspace *ks, size_t max);
+/* Once that was all: what was handed out, counted anew, is what the running sum said when it began. Else memory has rotted ([checksum]). */
+bool keyspace_snapshot_intact(const struct keyspace *ks);
 void keyspace_snapshot_end(struct keyspace *ks);
 /* For a snapshot of the keyspace's own state, and for putting it back. */
 void keyspace_watch_save(const struct keyspace *ks, struct bytes *out);

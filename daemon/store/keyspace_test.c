@@ -317,6 +317,35 @@ static void test_clearing_frees_in_steps(void **state)
 	keyspace_free(ks);
 }
 
+/* [checksum]: a snapshot counts anew, whatever changes meanwhile; a byte that flipped in a key that nobody touches is found. */
+static void test_snapshot_finds_rot(void **state)
+{
+	(void)state;
+	for (unsigned flipped = 0; flipped < 2; flipped++) {
+		struct keyspace *ks = keyspace_new(5);
+		char key[16];
+
+		for (unsigned i = 0; i < 3000; i++)
+			(void)keyspace_set_string(ks, key, (size_t)sprintf(key, "%u", i), "value", 5, false);
+		if (flipped)
+			keyspace_find(ks, "77", 2)->data[3] ^= 4;
+		keyspace_snapshot_begin(ks, ignore, NULL);
+		for (unsigned i = 0; keyspace_snapshot_next(ks, 10); i++) {
+			(void)keyspace_set_string(ks, key, (size_t)sprintf(key, "%u", 3000 - i), "another", 7, false);
+			(void)keyspace_set_string(ks, key, (size_t)sprintf(key, "new%u", i), "v", 1, false);
+			if (i < 100)
+				keyspace_set_expiry(ks, keyspace_find(ks, "1", 1), 1000 + i);
+			if (i == 20)
+				keyspace_remove(ks, keyspace_find(ks, "2", 1));
+			if (i == 100)
+				keyspace_clear(ks);
+		}
+		assert_int_equal(keyspace_snapshot_intact(ks), !flipped);
+		keyspace_snapshot_end(ks);
+		keyspace_free(ks);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_modified_index),
 		cmocka_unit_test(test_clearing_modifies_what_is_there),
 		cmocka_unit_test(test_clearing_frees_in_steps),
+		cmocka_unit_test(test_snapshot_finds_rot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

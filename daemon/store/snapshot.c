@@ -53,6 +53,11 @@ bool store_snapshot_next(struct store *s, size_t want)
 	return true;
 }
 
+bool store_snapshot_intact(const struct store *s)
+{
+	return keyspace_snapshot_intact(s->keys);
+}
+
 void store_snapshot_end(struct store *s)
 {
 	keyspace_snapshot_end(s->keys);

@@ -74,6 +74,8 @@ struct keyspace *store_keyspace(struct store *s);
 void store_snapshot_begin(struct store *s, struct bytes *out);
 /* Appends to out until it holds want bytes; false when that was all. */
 bool store_snapshot_next(struct store *s, size_t want);
+/* Once that was all: false if the state contradicts its own checksum ([checksum]), so that the snapshot must not be used. */
+bool store_snapshot_intact(const struct store *s);
 void store_snapshot_end(struct store *s);
 /* Puts one piece back; false if it can't be understood. */
 bool store_restore(struct store *s, const uint8_t *data, size_t size);
