@@ -31,18 +31,21 @@ static struct lane_recovered *recovered_group(struct lane *lane, uint32_t group)
 	return r;
 }
 
-static void recover_entry(struct raft_log *log, struct entry *e)
+static void recover_entry(struct lane_recovered *r, struct entry *e)
 {
-	if (e->index <= log->start)
+	struct raft_log *log = &r->log;
+
+	if (e->index <= r->start)
 		return;
-	if (e->index <= log->last)
-		raft_log_truncate(log, e->index);
 	/*
 	 * The oldest segment may begin behind its own JOURNAL_START, since what lay between went with freed segments: a
-	 * later JOURNAL_START tells that it was dead. Until then the log starts here, without knowing a term.
+	 * later JOURNAL_START tells that it was dead. Until then the log starts here, without knowing a term. It starts
+	 * earlier if earlier entries come after all: the leader sent them again when heads had been lost.
 	 */
-	if (e->index > log->last + 1 && log->last == log->start)
+	if (e->index <= log->start || (e->index > log->last + 1 && log->last == log->start))
 		raft_log_reset(log, e->index - 1, 0);
+	if (e->index <= log->last)
+		raft_log_truncate(log, e->index);
 	/* Any other hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */
 	if (e->index == log->last + 1 && e->term >= raft_log_last_term(log))
 		raft_log_append(log, e);
@@ -73,7 +76,7 @@ static void recover_record(void *arg, const struct journal_record *record)
 			raft_log_reset(log, record->index, record->term);
 		break;
 	case JOURNAL_ENTRY:
-		recover_entry(log, record->entry);
+		recover_entry(r, record->entry);
 		break;
 	case JOURNAL_REPAIR:
 		if (raft_log_term(log, record->index) == record->term && record->index > log->start &&
