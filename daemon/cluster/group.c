@@ -200,8 +200,9 @@ void group_step(struct group *g, struct raft_event *event)
 		reads_answer(g, u.reads_lost[i], 0);
 	if (u.released_quarantine)
 		lane_quarantine_over(g->lane);
-	if (u.snapshot_to)
-		snapshot_send(g, u.snapshot_to);
+	for (uint8_t node = 1; u.snapshot_to >> node; node++)
+		if (u.snapshot_to & 1u << node)
+			snapshot_send(g, node);
 	group_apply(g);
 	if (raft_dirty(&g->raft))
 		group_mark(g);

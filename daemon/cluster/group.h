@@ -116,7 +116,7 @@ struct group {
 	raft_index snapshot_index;          /* of the file on disk; 0: none */
 	raft_term snapshot_term;
 	uint64_t balance_ns;                /* leading: the next look whether another node should */
-	uint64_t snapshot_retry_ns;
+	uint64_t snapshot_retry_ns, snapshot_resend_ns;
 	unsigned waits_for;                 /* raft_waits_for(), as last said */
 	bool snapshot_stale;                /* the file rotted: take another one */
 	uint64_t snapshots_taken, snapshots_received;

@@ -714,11 +714,18 @@ static bool pins_too_much(const struct group *g)
 	       segments > segments_allowed(g->lane);
 }
 
-void snapshot_tick(struct group *g, uint64_t now_ns)
+static void senders_tick(struct group *g, uint64_t now_ns)
 {
+	bool again = now_ns >= g->snapshot_resend_ns;
+
+	if (again)
+		g->snapshot_resend_ns = now_ns + RESEND_NS;
 	for (uint8_t node = 1; node < NODE_SLOTS; node++) {
 		struct snapshot_sender *s = g->senders[node];
 
+		/* A stream that could not go on has ended silently; the follower still needs it. */
+		if (!s && again && group_leads(g) && g->raft.progress[node].state == PROGRESS_SNAPSHOT)
+			snapshot_send(g, node);
 		if (!s || s->busy || now_ns < s->sent_ns + RESEND_NS)
 			continue;
 		if (group_leads(g))
@@ -726,6 +733,11 @@ void snapshot_tick(struct group *g, uint64_t now_ns)
 		else
 			sender_free(s);
 	}
+}
+
+void snapshot_tick(struct group *g, uint64_t now_ns)
+{
+	senders_tick(g, now_ns);
 	/* A stream whose sender is gone, or that the log has overtaken, must not keep us from snapshots of our own. */
 	if (g->receiver && !g->receiver->busy && !g->receiver->publish.busy &&
 	    (g->receiver->index <= g->applied || now_ns >= g->receiver->heard_ns + ABANDONED_NS))

@@ -333,7 +333,7 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 	/* The arrays need no clearing. */
 	u->hard = u->role = u->release = u->released_quarantine = false;
 	u->store_from = u->filled = 0;
-	u->snapshot_to = RAFT_NO_NODE;
+	u->snapshot_to = 0;
 	u->message_count = u->read_count = u->read_lost_count = 0;
 	switch (ev->type) {
 	case RAFT_TICK:

@@ -106,7 +106,7 @@ struct raft_update {
 	bool released_quarantine;
 	raft_index store_from;  /* 0: nothing to store; else from here to the end */
 	raft_index filled;      /* this entry has its payload again: store it as a repair */
-	uint8_t snapshot_to;    /* this node needs a snapshot; 0 none */
+	unsigned snapshot_to;   /* these nodes need a snapshot, a bit each; the owner sees to it until RAFT_PEER_LOST */
 	uint32_t message_count;
 	struct raft_message messages[RAFT_MESSAGES_MAX];
 	uint32_t read_count;

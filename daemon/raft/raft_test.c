@@ -34,6 +34,7 @@ struct box {
 	raft_index reads[RAFT_READS_MAX];   /* by context: 0 not answered */
 	unsigned reads_lost;
 	bool released_quarantine;
+	unsigned snapshot_to;
 };
 
 struct net {
@@ -77,6 +78,7 @@ static void step(uint8_t node, struct raft_event ev)
 	b->generation += copy.release;
 	b->releases += copy.release;
 	b->released_quarantine |= copy.released_quarantine;
+	b->snapshot_to |= copy.snapshot_to;
 	for (uint32_t i = 0; i < copy.read_count; i++)
 		b->reads[copy.reads[i].context] = copy.reads[i].index;
 	b->reads_lost += copy.read_lost_count;
@@ -735,6 +737,28 @@ static void test_quarantined_answers_confirm_nothing(void **state)
 	assert_true(n.box[other].r.quarantined);
 }
 
+/* 7: what the log no longer has comes as a snapshot, to each of those that come back together. */
+static void test_snapshots_to_several(void **state)
+{
+	uint8_t l, first, second;
+
+	(void)state;
+	start(5);
+	l = elect();
+	first = (uint8_t)(l % 5 + 1);
+	second = (uint8_t)(first % 5 + 1);
+	hang_up(first);
+	hang_up(second);
+	for (unsigned i = 0; i < 5; i++)
+		propose(l);
+	pump();
+	step(l, (struct raft_event){.type = RAFT_COMPACT, .index = n.box[l].r.commit});
+	n.box[l].snapshot_to = 0;
+	n.box[first].up = n.box[second].up = true;
+	run_ms(400);
+	assert_int_equal(n.box[l].snapshot_to, 1u << first | 1u << second);
+}
+
 /* [time]: a node whose clock is off votes, but leads only where nobody else can. */
 static void test_barred_node_does_not_lead(void **state)
 {
@@ -968,6 +992,7 @@ int main(void)
 		cmocka_unit_test(test_roll_call_is_not_held_with_a_majority),
 		cmocka_unit_test(test_roll_call_chooses_what_is_whole),
 		cmocka_unit_test(test_roll_call_of_one),
+		cmocka_unit_test(test_snapshots_to_several),
 		cmocka_unit_test(test_barred_node_does_not_lead),
 		cmocka_unit_test(test_unsound_messages),
 		cmocka_unit_test(test_missing_payload),

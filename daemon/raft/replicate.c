@@ -144,7 +144,7 @@ static void flush_peer(struct raft *r, struct raft_update *u, uint8_t node, uint
 	if (p->state != PROGRESS_SNAPSHOT && p->next <= r->log.start) {
 		p->state = PROGRESS_SNAPSHOT;
 		p->probe_ns = now_ns;
-		u->snapshot_to = node;
+		u->snapshot_to |= 1u << node;
 	}
 	if (p->state == PROGRESS_SNAPSHOT)
 		return;
