@@ -144,3 +144,8 @@ uint64_t catalog_checksum(const struct catalog *c)
 	return mix64(c->hash_seed) + c->group_count + hash64(c->members, c->member_count, c->ready) +
 	       (c->services ? services_checksum(c->services) : 0);
 }
+
+bool catalog_intact(const struct catalog *c)
+{
+	return !c->services || services_intact(c->services);
+}

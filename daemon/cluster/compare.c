@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "cluster/catalog.h"
 #include "log.h"
 
 #define RECOUNT_AFTER_NS NS_PER_S
@@ -29,7 +30,7 @@ static void tell_checksum(struct group *g, raft_index index, uint64_t sum, bool 
 
 void compare_applied(struct group *g)
 {
-	uint64_t sum = store_checksum(g->store);
+	uint64_t sum = g->store ? store_checksum(g->store) : catalog_checksum(g->catalog);
 
 	divergence_note(&g->divergence, group_self(g), g->applied, sum);
 	if (g->applied != g->divergence.wanted)
@@ -59,10 +60,12 @@ void compare_stop(struct group *g, raft_index index)
 static void recount(struct group *g, uint64_t now_ns)
 {
 	struct doubt *d = &g->doubt;
+	bool intact;
 
-	if (d->told || now_ns < d->recount_ns || keyspace_recount_some(store_keyspace(g->store), &d->count, RECOUNT_STEP))
+	if (d->told || now_ns < d->recount_ns || (g->store && keyspace_recount_some(store_keyspace(g->store), &d->count, RECOUNT_STEP)))
 		return;
-	if (d->count.sum != keyspace_sum(store_keyspace(g->store))) {
+	intact = g->store ? d->count.sum == keyspace_sum(store_keyspace(g->store)) : catalog_intact(g->catalog);
+	if (!intact) {
 		compare_stop(g, d->index);
 		return;
 	}
@@ -73,8 +76,6 @@ static void recount(struct group *g, uint64_t now_ns)
 
 void compare_tick(struct group *g, uint64_t now_ns)
 {
-	if (!g->store)
-		return;
 	if (g->doubt.index) {
 		recount(g, now_ns);
 		if (now_ns >= g->divergence.next_ns)
@@ -92,8 +93,6 @@ void group_checksum_told(struct group *g, uint8_t from, raft_index index, uint64
 	enum divergence_verdict verdict;
 	uint64_t ours;
 
-	if (!g->store)
-		return;
 	if (ask && index > g->applied)
 		g->divergence.wanted = index;
 	if (!divergence_sum(&g->divergence, group_self(g), index, &ours))

@@ -3,16 +3,16 @@
 
 static struct divergence_mark *mark_at(struct divergence *d, raft_index index)
 {
-	struct divergence_mark *m = &d->marks[index / DIVERGENCE_EVERY % DIVERGENCE_KEPT];
+	struct divergence_mark *m = &d->marks[index / d->every % DIVERGENCE_KEPT];
 
 	return m->index == index ? m : NULL;
 }
 
 void divergence_note(struct divergence *d, uint8_t self, raft_index index, uint64_t sum)
 {
-	struct divergence_mark *m = &d->marks[index / DIVERGENCE_EVERY % DIVERGENCE_KEPT];
+	struct divergence_mark *m = &d->marks[index / d->every % DIVERGENCE_KEPT];
 
-	if (index % DIVERGENCE_EVERY)
+	if (index % d->every)
 		return;
 	if (m->index != index)
 		*m = (struct divergence_mark){.index = index};
@@ -23,7 +23,7 @@ void divergence_note(struct divergence *d, uint8_t self, raft_index index, uint6
 
 bool divergence_sum(const struct divergence *d, uint8_t self, raft_index index, uint64_t *ret_sum)
 {
-	const struct divergence_mark *m = &d->marks[index / DIVERGENCE_EVERY % DIVERGENCE_KEPT];
+	const struct divergence_mark *m = &d->marks[index / d->every % DIVERGENCE_KEPT];
 
 	if (m->index != index || !(m->told & 1u << self))
 		return false;

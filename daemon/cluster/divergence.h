@@ -13,7 +13,7 @@
 
 #include "raft/raft.h"
 
-#define DIVERGENCE_EVERY 16u /* indexes between two kept sums */
+#define DIVERGENCE_EVERY 16u /* indexes between two kept sums, of a group with many */
 #define DIVERGENCE_KEPT 64u
 #define DIVERGENCE_NS 500000000ull
 
@@ -24,6 +24,7 @@ struct divergence_mark {
 };
 
 struct divergence {
+	uint32_t every;                  /* indexes between two kept sums */
 	struct divergence_mark marks[DIVERGENCE_KEPT];
 	raft_index latest, asked;
 	raft_index wanted;               /* somebody asked for the sum at this index before we had come there; 0: nobody */
@@ -32,7 +33,7 @@ struct divergence {
 
 enum divergence_verdict { DIVERGENCE_NONE, DIVERGENCE_OURS, DIVERGENCE_OPEN };
 
-/* After an entry was applied: keeps the sum if the index is round. */
+/* After an entry was applied: keeps the sum if the index is a multiple of `every`. */
 void divergence_note(struct divergence *d, uint8_t self, raft_index index, uint64_t sum);
 /* Our sum at the index; false if it isn't kept (any more, or yet). */
 bool divergence_sum(const struct divergence *d, uint8_t self, raft_index index, uint64_t *ret_sum);

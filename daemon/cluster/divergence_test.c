@@ -10,7 +10,7 @@
 
 static void test_majority_decides(void **state)
 {
-	struct divergence d = {0};
+	struct divergence d = {.every = DIVERGENCE_EVERY};
 
 	(void)state;
 	divergence_note(&d, 1, 32, 7);
@@ -23,7 +23,7 @@ static void test_majority_decides(void **state)
 
 static void test_only_equal_indexes_compare(void **state)
 {
-	struct divergence d = {0};
+	struct divergence d = {.every = DIVERGENCE_EVERY};
 	uint64_t sum;
 
 	(void)state;

@@ -430,3 +430,11 @@ uint64_t services_checksum(const struct services *s)
 		sum += hash64(&s->sessions[i].incarnation, 2 * sizeof(uint64_t), i + s->sessions[i].outcome);
 	return sum;
 }
+
+bool services_intact(const struct services *s)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->sums[i] != content_sum(s->list[i]))
+			return false;
+	return true;
+}

@@ -70,5 +70,7 @@ void services_save(const struct services *s, struct bytes *out);
 struct services *services_restore(struct cursor *in);
 /* Over content alone, kept up to date by each change ([checksum]). */
 uint64_t services_checksum(const struct services *s);
+/* Each service, counted anew, has the sum that its changes left. */
+bool services_intact(const struct services *s);
 
 #endif

@@ -249,7 +249,7 @@ static void writer_pump(struct snapshot_writer *w)
 	}
 	if (g->store && !w->all)
 		w->all = !store_snapshot_next(g->store, SNAPSHOT_CHUNK);
-	if (w->all && g->store && !store_snapshot_intact(g->store)) {
+	if (w->all && !(g->store ? store_snapshot_intact(g->store) : catalog_intact(g->catalog))) {
 		compare_stop(g, w->index);
 		return;
 	}

@@ -225,11 +225,11 @@ static void check_state(struct world *w, struct sim_node *n, const struct group 
 	struct canon *c = &w->canon[g->id];
 	uint64_t sum;
 
-	if (!g->store || g->applied == n->summed[g->id] || !g->applied)
+	if (g->applied == n->summed[g->id] || !g->applied)
 		return;
 	n->summed[g->id] = g->applied;
 	canon_grow(c, g->applied);
-	sum = store_checksum(g->store) | 1;
+	sum = (g->store ? store_checksum(g->store) : catalog_checksum(g->catalog)) | 1;
 	if (!c->sums[g->applied])
 		c->sums[g->applied] = sum;
 	if (c->sums[g->applied] != sum && !w->flipped) /* then the node itself has to find it */
