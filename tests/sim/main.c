@@ -2,9 +2,9 @@
 /*
  * holdfast-sim: a cluster of real nodes, real RESP clients and a world of faults, all from one seed.
  *
- *   holdfast-sim --seed S [--ticks N] [--plant NAME] [--fail-io N] [--verbose]
+ *   holdfast-sim --seed S [--ticks N] [--plant NAME] [--fail-io N] [--operator] [--verbose]
  *
- * --fail-io N: the Nth file operation of one node fails (io/sim.h). A tick is a millisecond of virtual time under faults. After them everything heals, and the cluster must come
+ * --fail-io N: the Nth file operation of one node fails (io/sim.h). --operator: the catalog is changed as well. A tick is a millisecond of virtual time under faults. After them everything heals, and the cluster must come
  * together and still have every acknowledged write. Exit: 0 every checker held, 1 one didn't, 2 usage.
  */
 #include <errno.h>
@@ -16,6 +16,7 @@
 
 #include "client.h"
 #include "log.h"
+#include "operator.h"
 #include "world.h"
 
 #define TICKS_DEFAULT 8000u
@@ -25,7 +26,7 @@ struct arguments {
 	uint64_t seed, ticks, fail_io;
 	const char *plant_name;
 	enum plant plant;
-	bool verbose;
+	bool operator, verbose;
 };
 
 static const struct { const char *name; enum plant plant; } plants[] = {
@@ -44,6 +45,8 @@ static void print_replay(void)
 	       arguments.plant_name ? arguments.plant_name : "");
 	if (arguments.fail_io)
 		printf(" --fail-io %llu", (unsigned long long)arguments.fail_io);
+	if (arguments.operator)
+		printf(" --operator");
 	printf("\n");
 }
 
@@ -75,6 +78,10 @@ static bool parse(int argc, char **argv, struct arguments *a)
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
+		if (!strcmp(argv[i], "--operator")) {
+			a->operator = true;
+			continue;
+		}
 		if (!strcmp(argv[i], "--verbose")) {
 			a->verbose = true;
 			continue;
@@ -107,7 +114,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
 }
 
 /* Faults, then healing, then every key read through every node. False with the reason in why. */
-static bool run(struct world *w, struct clients *c, uint64_t ticks, struct bytes *why)
+static bool run(struct world *w, struct clients *c, struct operator *o, uint64_t ticks, struct bytes *why)
 {
 	struct sim *s = world_sim(w);
 	uint64_t deadline;
@@ -115,9 +122,11 @@ static bool run(struct world *w, struct clients *c, uint64_t ticks, struct bytes
 	if (!world_run(w, sim_now(s) + ticks * NS_PER_MS))
 		return false;
 	clients_rest(c);
+	if (o)
+		operator_rest(o);
 	world_heal(w);
 	deadline = sim_now(s) + CONVERGE_NS;
-	while (!clients_resting(c) && sim_now(s) < deadline)
+	while ((!clients_resting(c) || (o && !operator_resting(o))) && sim_now(s) < deadline)
 		if (!world_run(w, sim_now(s) + 20 * NS_PER_MS))
 			return false;
 	clients_final_reads(c);
@@ -136,6 +145,9 @@ static bool run(struct world *w, struct clients *c, uint64_t ticks, struct bytes
 		if (sim_now(s) >= deadline || !world_run(w, sim_now(s) + 20 * NS_PER_MS))
 			return false;
 	}
+	for (uint8_t id = 1; o && id <= world_node_count(w); id++)
+		if (!operator_check(o, world_services(w, id), why))
+			return false;
 	if (clients_complaint(c)) {
 		bytes_puts(why, clients_complaint(c));
 		return false;
@@ -148,12 +160,14 @@ int main(int argc, char **argv)
 	struct arguments *a = &arguments;
 	struct world *w;
 	struct clients *c;
+	struct operator *o;
 	struct bytes why = {0};
+	char changes[40];
 	const struct sim_counts *n;
 	bool ok;
 
 	if (!parse(argc, argv, a)) {
-		fprintf(stderr, "usage: holdfast-sim --seed S [--ticks N] [--plant NAME] [--fail-io N] [--verbose]\nplants:");
+		fprintf(stderr, "usage: holdfast-sim --seed S [--ticks N] [--plant NAME] [--fail-io N] [--operator] [--verbose]\nplants:");
 		for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++)
 			fprintf(stderr, " %s", plants[i].name);
 		fprintf(stderr, "\n");
@@ -161,9 +175,10 @@ int main(int argc, char **argv)
 	}
 	(void)signal(SIGABRT, on_abort);
 	log_set_level(a->verbose ? LOG_DEBUG : (enum log_level)0);
-	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io});
+	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io, .admin = a->operator});
 	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), 4000);
-	ok = run(w, c, a->ticks, &why);
+	o = a->operator ? operator_start(world_sim(w), world_node_count(w)) : NULL;
+	ok = run(w, c, o, a->ticks, &why);
 	n = sim_counts(world_sim(w));
 	if (!ok) {
 		if (world_failure(w)) {
@@ -173,15 +188,18 @@ int main(int argc, char **argv)
 		printf("FAILED at %llu ms: %.*s\n", (unsigned long long)(sim_now(world_sim(w)) / NS_PER_MS), (int)why.size, (const char *)why.data);
 		print_replay();
 	}
+	if (o)
+		(void)snprintf(changes, sizeof changes, " changes=%llu", (unsigned long long)operator_acked(o));
 	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
-	       "restored=%llu jumps=%llu io_failures=%llu failed=%llu unknown=%llu nodes=%u %s\n",
+	       "restored=%llu jumps=%llu io_failures=%llu failed=%llu unknown=%llu nodes=%u%s %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
 	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
 	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)n->io_failures,
 	       (unsigned long long)clients_stats(c)->failed,
-	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), ok ? "ok" : "FAILED");
+	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), o ? changes : "", ok ? "ok" : "FAILED");
 	bytes_free(&why);
+	operator_end(o);
 	clients_end(c);
 	world_free(w);
 	return ok ? 0 : 1;

@@ -51,7 +51,7 @@ struct world {
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool healed, cut_at_election, flipped;
+	bool admin, healed, cut_at_election, flipped;
 	char failure[300];
 };
 
@@ -121,6 +121,8 @@ static void node_make_config(struct world *w, struct sim_node *n)
 	(void)snprintf(c->data, sizeof c->data, "/data");
 	(void)snprintf(c->store, sizeof c->store, "10.0.0.%u:6379", n->id);
 	(void)snprintf(c->peer, sizeof c->peer, "10.0.0.%u:7400", n->id);
+	if (w->admin)
+		(void)snprintf(c->admin, sizeof c->admin, "10.0.0.%u:7480", n->id);
 }
 
 static void node_down(struct world *w, struct sim_node *n, bool silent)
@@ -468,6 +470,7 @@ struct world *world_new(const struct world_options *o)
 	w->random = mix64(o->seed ^ 0x776f726c64u);
 	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
 	w->plant = o->plant;
+	w->admin = o->admin;
 	w->node_count = draw(w, 5) ? 3 : 5;
 	w->reactors = draw(w, 4) ? 1 : 2;
 	w->groups = 1 + (uint32_t)draw(w, 4);
@@ -515,6 +518,11 @@ void world_free(struct world *w)
 struct sim *world_sim(struct world *w)
 {
 	return w->sim;
+}
+
+const struct services *world_services(const struct world *w, uint8_t node)
+{
+	return catalog_services(&w->nodes[node].node->catalog);
 }
 
 uint8_t world_node_count(const struct world *w)

@@ -20,12 +20,15 @@ struct world;
 struct world_options {
 	uint64_t seed;
 	enum plant plant;
+	bool admin;       /* nodes listen for HTTP */
 	uint64_t fail_io; /* 0, or which file operation of the node with the bad disk fails */
 };
 
 struct world *world_new(const struct world_options *o);
 void world_free(struct world *w);
 struct sim *world_sim(struct world *w);
+/* Of a node that is up. */
+const struct services *world_services(const struct world *w, uint8_t node);
 uint8_t world_node_count(const struct world *w);
 /* Draws from the world's own chances. */
 uint32_t world_pipeline_max(const struct world *w);
