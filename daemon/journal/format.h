@@ -42,8 +42,12 @@ enum journal_kind {
 	JOURNAL_HARD = 2,     /* term: the group's current term; index: the node voted for, 0 none */
 	JOURNAL_START = 3,    /* the group's log starts after (index, term): a snapshot holds the rest */
 	JOURNAL_REPAIR = 4,   /* an entry whose payload had rotted, fetched from a peer: fills, drops nothing */
-	JOURNAL_SETTLED = 5,  /* index: a damaged batch whose losses are made good; recovery need not mind it again */
+	JOURNAL_SETTLED = 5,  /* index: a loss that is made good; recovery need not mind it again */
 };
+
+/* A loss is the sequence of a damaged batch or, with one of these bits, */
+#define JOURNAL_LOST_SEGMENT (1ull << 63) /* the number of a segment whose head is lost */
+#define JOURNAL_LOST_LINK (1ull << 62)    /* the sequence of a batch that doesn't follow the one before it */
 
 /* The head of a segment, twice in its first block. */
 struct journal_segment_head {

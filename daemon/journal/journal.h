@@ -52,7 +52,7 @@ struct journal_recovery {
 	bool torn;             /* a batch that was never finished was dropped */
 	uint32_t damaged;      /* batches with rot that no later record has settled */
 	bool heads_lost;       /* rot took both copies of a head: what stood there is unknown */
-	uint64_t heads_lost_at; /* the first such batch */
+	uint64_t heads_lost_at; /* the first such loss, as JOURNAL_SETTLED calls it (format.h) */
 	uint64_t peer_sequence[JOURNAL_PEERS];
 };
 

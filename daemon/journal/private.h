@@ -47,7 +47,7 @@ struct batch {
 };
 
 struct journal {
-	uint64_t *lost;          /* sequences of batches whose heads recovery found lost, until they are settled */
+	uint64_t *lost;          /* what recovery found lost, until it is settled (format.h) */
 	uint32_t lost_count;
 	struct io *io;
 	struct journal_options options;

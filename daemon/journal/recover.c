@@ -36,6 +36,8 @@
 #include "base/mem.h"
 #include "journal/private.h"
 
+#define LOST_SEGMENTS_MAX 1024u /* a gap that is longer is one loss as well */
+
 enum verdict { WHOLE, ROT, ROT_HEADS_LOST, TORN, END };
 
 struct place {
@@ -61,7 +63,7 @@ struct recovery {
 	uint64_t expect; /* the sequence of the next batch; 0: unknown yet */
 	bool chain;      /* prev_crc of the next batch can be checked */
 	uint32_t unreadable; /* segments with content whose both head copies are lost */
-	uint64_t *lost;  /* sequences of batches whose heads are lost and not settled */
+	uint64_t *lost;  /* losses that are not settled, as JOURNAL_SETTLED calls them */
 	uint32_t lost_count;
 };
 
@@ -279,19 +281,19 @@ static struct place look(const struct recovery *rec, uint64_t at, uint64_t seque
 
 /* ---- taking records out of a batch ---- */
 
-static void lost_heads(struct recovery *rec, uint64_t sequence)
+static void lost_heads(struct recovery *rec, uint64_t loss)
 {
 	rec->lost = mem_realloc(rec->lost, (rec->lost_count + 1) * sizeof *rec->lost);
-	rec->lost[rec->lost_count++] = sequence;
+	rec->lost[rec->lost_count++] = loss;
 }
 
-/* That very batch: an older one that was whole then may rot later, and that is a loss of its own. */
-static void settle(struct recovery *rec, uint64_t sequence)
+/* That very one: an older batch that was whole then may rot later, and that is a loss of its own. */
+static void settle(struct recovery *rec, uint64_t loss)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < rec->lost_count; i++)
-		if (rec->lost[i] != sequence)
+		if (rec->lost[i] != loss)
 			rec->lost[kept++] = rec->lost[i];
 	rec->lost_count = kept;
 }
@@ -432,7 +434,7 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 			return false;
 		case WHOLE:
 			if (rec->chain && p.head.prev_crc != j->prev_crc)
-				lost_heads(rec, sequence - 1);
+				lost_heads(rec, JOURNAL_LOST_LINK | sequence);
 			take_records(rec, s, at, &p);
 			break;
 		case ROT:
@@ -453,6 +455,13 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 	}
 	s->end = at;
 	return more;
+}
+
+/* Segments are numbered without gaps, and the oldest go first. */
+static void lost_segments(struct recovery *rec, uint64_t from, uint64_t to)
+{
+	for (uint64_t number = from; number < to && number - from < LOST_SEGMENTS_MAX; number++)
+		lost_heads(rec, JOURNAL_LOST_SEGMENT | number);
 }
 
 static int walk(struct recovery *rec)
@@ -481,8 +490,8 @@ static int walk(struct recovery *rec)
 		for (uint64_t at = 0; r < 0 && at < j->options.segment_size; at += JOURNAL_BLOCK)
 			if (io_read_now(j->io, s->file, rec->buf + at, JOURNAL_BLOCK, at) < 0)
 				memset(rec->buf + at, 0xff, JOURNAL_BLOCK); /* unreadable: rot */
-		if (i > 0 && f->head.number != rec->segments[i - 1].head.number + 1)
-			lost_heads(rec, rec->expect ? rec->expect - 1 : 0);
+		if (i > 0)
+			lost_segments(rec, rec->segments[i - 1].head.number + 1, f->head.number);
 		going = walk_segment(rec, s, more);
 		if (rec->error)
 			return rec->error;
@@ -526,8 +535,7 @@ int journal_recover(struct journal *j, struct journal_recovery *ret_found)
 	r = walk(&rec);
 	if (r < 0)
 		goto out;
-	if (rec.unreadable)
-		lost_heads(&rec, ret_found->last_sequence);
+	lost_segments(&rec, j->next_number - rec.unreadable, j->next_number);
 	ret_found->segment_count = rec.segment_count;
 	ret_found->heads_lost = rec.lost_count > 0;
 	ret_found->heads_lost_at = rec.lost_count ? rec.lost[0] : 0;

@@ -490,11 +490,20 @@ static void test_settled_losses_stay_settled(void **state)
 /* A batch of the right place and sequence that doesn't follow its predecessor: the chain of checksums shows it. */
 static void test_broken_chain_is_told(void **state)
 {
+	static const struct item settled[] = {{JOURNAL_SETTLED, 0, 0, JOURNAL_LOST_LINK | 3, 0}};
+
 	(void)state;
 	base_picture(2);
 	w.crc[2] ^= 1;
 	add_base_batch(0, 3);
 	expect(ONE TWO THREE, 3, false, 0, true);
+	assert_int_equal(w.found.heads_lost_at, JOURNAL_LOST_LINK | 3);
+	add_batch(0, 4, settled, 1);
+	assert_int_equal(recover(), 0);
+	assert_false(w.found.heads_lost);
+	spoil_heads(2); /* settled was the link, not the batch before it */
+	assert_int_equal(recover(), 0);
+	assert_true(w.found.heads_lost);
 }
 
 /* [headers]: a client's value that is a batch to the letter, but for the seed that no client knows, is never taken for one. */
@@ -548,6 +557,7 @@ static void test_segment_head_copies(void **state)
 	add_base_batch(1, 3);
 	assert_int_equal(recover(), 0);
 	assert_true(w.found.heads_lost);
+	assert_int_equal(w.found.heads_lost_at, JOURNAL_LOST_SEGMENT | 2);
 	for (unsigned s = 0; s < 2; s++)
 		memcpy(w.disk[s], keep[s], JOURNAL_BLOCK);
 }
