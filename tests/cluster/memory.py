@@ -3,6 +3,8 @@
 
 import re
 
+SHADOW_MIN = 1 << 32  # what is larger is a sanitizer's, and mostly not there
+
 
 def flip_in_memory(pid, pattern):
     """Flips the lowest bit of the last byte of the pattern wherever it stands in writable memory. Returns at how many places that was."""
@@ -11,7 +13,7 @@ def flip_in_memory(pid, pattern):
         for line in maps:
             area, mode = line.split()[:2]
             start, end = (int(x, 16) for x in area.split("-"))
-            if not mode.startswith("rw"):
+            if not mode.startswith("rw") or end - start > SHADOW_MIN:
                 continue
             try:
                 memory.seek(start)
