@@ -8,7 +8,7 @@
 
 #include <bpf/bpf.h>
 
-#include "lb/wanted.h"
+#include "lb/map.h"
 #include "log.h"
 
 /* What the maps should hold. */
@@ -93,9 +93,9 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct ca
 
 static int write_map(struct wanted *w, int map)
 {
-	int r = wanted_add(w, map);
+	int r = map_add(map, w);
 
-	return r < 0 ? r : wanted_remove_others(w, map);
+	return r < 0 ? r : map_remove_others(map, w);
 }
 
 int decap_apply(struct decapsulator *d, const struct lb_catalog *c)

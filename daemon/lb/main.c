@@ -20,6 +20,7 @@
 #include "bpf/decap.skel.h"
 #include "bpf/lb_xdp.skel.h"
 #include "lb/decap.h"
+#include "lb/feed.h"
 #include "lb/follow.h"
 #include "lb/plane.h"
 #include "lb/privilege.h"
@@ -34,7 +35,8 @@ struct lbd {
 	bool backend; /* the backend's side instead of the balancer's */
 	struct plane plane;
 	struct routes routes;
-	struct xdp xdp;
+	struct maps maps; /* the balancer's */
+	struct feed feed;
 	struct decapsulator decap;
 	struct follower *follower;
 	struct lb_catalog catalog; /* in force */
@@ -124,9 +126,11 @@ static int open_maps(struct lbd *d)
 	int r = routes_open(&d->routes, d->plane.ifindex);
 
 	if (r == 0)
-		r = d->backend ? decap_open(&d->decap, d->plane.maps, &d->routes) : xdp_open(&d->xdp, d->plane.maps, &d->routes);
+		r = d->backend ? decap_open(&d->decap, d->plane.maps, &d->routes) : xdp_open(&d->maps, d->plane.maps);
 	if (r < 0)
 		log_error("lbd: can't open routes or maps maps=%s error=\"%s\"", d->plane.maps, strerror(-r));
+	else if (!d->backend)
+		feed_init(&d->feed, &d->maps.tables, &d->routes);
 	return r;
 }
 
@@ -153,8 +157,8 @@ static void apply(struct lbd *d)
 
 	if (!d->has_catalog)
 		return;
-	r = d->backend ? decap_apply(&d->decap, &d->catalog) : xdp_apply(&d->xdp, &d->catalog);
-	unresolved = d->backend ? d->decap.unresolved : d->xdp.unresolved;
+	r = d->backend ? decap_apply(&d->decap, &d->catalog) : feed_apply(&d->feed, &d->catalog);
+	unresolved = d->backend ? d->decap.unresolved : d->feed.unresolved;
 	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)d->catalog.version, unresolved);
 	/* Filled maps take the place of another ABI's. */
 	if (r == 0 && d->plane.stale)
@@ -186,7 +190,7 @@ static void follow_events(struct lbd *d)
 		if (events[1].revents)
 			take_catalog(d);
 		if (events[2].revents && routes_changed(&d->routes)) {
-			d->xdp.ways_stale = true;
+			d->feed.ways_stale = true;
 			apply(d);
 		}
 	}

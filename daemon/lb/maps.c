@@ -17,25 +17,25 @@ struct place {
 	size_t field, count; /* offsets */
 };
 
-#define DESCRIPTOR(field)                                                                                                                  \
-	{                                                                                                                                  \
-		"lb_" #field, 0, offsetof(struct maps, field), 0                                                                           \
+#define DESCRIPTOR(name, field)                          \
+	{                                                \
+		name, 0, offsetof(struct maps, field), 0 \
 	}
-#define MAPPED(name, type, field, number)                                                                                                  \
-	{                                                                                                                                  \
-		name, sizeof(type), offsetof(struct maps, field), offsetof(struct maps, number)                                            \
+#define MAPPED(name, type, field, number)                                                                     \
+	{                                                                                                     \
+		name, sizeof(type), offsetof(struct maps, tables.field), offsetof(struct maps, tables.number) \
 	}
 
 static const struct place places[] = {
-	DESCRIPTOR(config),
-	DESCRIPTOR(vips),
-	DESCRIPTOR(replies),
-	DESCRIPTOR(prefixes),
-	DESCRIPTOR(quic),
-	DESCRIPTOR(fragments),
-	DESCRIPTOR(service_counts),
-	DESCRIPTOR(backend_counts),
-	DESCRIPTOR(drop_counts),
+	DESCRIPTOR("lb_config", config),
+	DESCRIPTOR("lb_vips", keyed[TABLES_BY_VIP]),
+	DESCRIPTOR("lb_replies", keyed[TABLES_BY_REPLY]),
+	DESCRIPTOR("lb_prefixes", keyed[TABLES_BY_PREFIX]),
+	DESCRIPTOR("lb_quic", keyed[TABLES_BY_QUIC]),
+	DESCRIPTOR("lb_fragments", fragments),
+	DESCRIPTOR("lb_service_counts", service_counts),
+	DESCRIPTOR("lb_backend_counts", backend_counts),
+	DESCRIPTOR("lb_drop_counts", drop_counts),
 	MAPPED("lb_services", struct lb_service, services, service_count),
 	MAPPED("lb_names", struct lb_name, names, service_count),
 	MAPPED("lb_rules", struct lb_rules, rules, service_count),

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/wanted.h"
 
-#include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
-
 #include "base/mem.h"
-
-#define KEY_MAX 64
 
 void wanted_init(struct wanted *w, size_t key_size, size_t value_size)
 {
@@ -40,12 +34,14 @@ void wanted_put(struct wanted *w, const void *key, const void *value)
 	w->count++;
 }
 
-int wanted_add(const struct wanted *w, int map)
+const void *wanted_key(const struct wanted *w, size_t i)
 {
-	for (size_t i = 0; i < w->count; i++)
-		if (bpf_map_update_elem(map, entry(w, i), entry(w, i) + w->key_size, BPF_ANY) < 0)
-			return -errno;
-	return 0;
+	return entry(w, i);
+}
+
+const void *wanted_value(const struct wanted *w, size_t i)
+{
+	return entry(w, i) + w->key_size;
 }
 
 static int by_key(const void *a, const void *b, void *key_size)
@@ -53,8 +49,13 @@ static int by_key(const void *a, const void *b, void *key_size)
 	return memcmp(a, b, *(size_t *)key_size);
 }
 
-/* Once the entries are in the order of their keys. */
-static bool wants(const struct wanted *w, const void *key)
+void wanted_sort(struct wanted *w)
+{
+	if (w->count)
+		qsort_r(w->entries, w->count, w->key_size + w->value_size, by_key, &w->key_size);
+}
+
+bool wanted_has(const struct wanted *w, const void *key)
 {
 	size_t low = 0, high = w->count;
 
@@ -70,21 +71,4 @@ static bool wants(const struct wanted *w, const void *key)
 			high = middle;
 	}
 	return false;
-}
-
-/* The next key is asked for before one is deleted: from a key that isn't there the kernel starts anew. */
-int wanted_remove_others(struct wanted *w, int map)
-{
-	uint8_t key[KEY_MAX], next[KEY_MAX];
-	int more = bpf_map_get_next_key(map, NULL, key);
-
-	if (w->count)
-		qsort_r(w->entries, w->count, w->key_size + w->value_size, by_key, &w->key_size);
-	while (more == 0) {
-		more = bpf_map_get_next_key(map, key, next);
-		if (!wants(w, key) && bpf_map_delete_elem(map, key) < 0 && errno != ENOENT)
-			return -errno;
-		memcpy(key, next, w->key_size);
-	}
-	return 0;
 }

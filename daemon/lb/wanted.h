@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What a BPF hash map or LPM trie should hold. It is written over what the map holds: first all that is wanted, then what is too much
- * goes, so that an entry that stays is never missing in between.
- */
+/* What a table that is looked up by key should hold. */
 #ifndef HF_LB_WANTED_H
 #define HF_LB_WANTED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,10 +14,13 @@ struct wanted {
 
 void wanted_init(struct wanted *w, size_t key_size, size_t value_size);
 void wanted_free(struct wanted *w);
-/* A key that is put again has its last value. */
+/* A key that is put again has its last value: whoever reads goes by order. */
 void wanted_put(struct wanted *w, const void *key, const void *value);
-/* The two steps, for a caller with something to do in between. 0, or negative errno: -E2BIG if the map is too small. */
-int wanted_add(const struct wanted *w, int map);
-int wanted_remove_others(struct wanted *w, int map);
+const void *wanted_key(const struct wanted *w, size_t i);
+const void *wanted_value(const struct wanted *w, size_t i);
+/* By their keys' bytes. The order of puts is lost. */
+void wanted_sort(struct wanted *w);
+/* Once it is sorted. */
+bool wanted_has(const struct wanted *w, const void *key);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpf/lb_fwd.h"
+#include "lb/tables_at.h"
 #include "tests/bpf/load.h"
 #include "tests/bpf/plane.h"
 
@@ -42,6 +42,22 @@ static __u64 now_ns;
 static __u8 dropped;
 static __u8 *room; /* of the packet: headroom, then its bytes */
 
+static const struct tables tables = {
+	.services = services,
+	.rules = rules,
+	.backends = backends,
+	.loads = loads,
+	.slots = slots,
+	.service_count = WORLD_SERVICES,
+	.backend_count = LOAD_BACKENDS,
+	.slot_count = LOAD_SLOTS,
+};
+
+static const struct tables *tables_here(void)
+{
+	return &tables;
+}
+
 static const struct lb_config *lb_config_get(void)
 {
 	return &config;
@@ -55,29 +71,9 @@ static const __u32 *lb_vip_lookup(const struct lb_vip *vip)
 	return NULL;
 }
 
-static const struct lb_service *lb_service_at(__u32 index)
-{
-	return index < WORLD_SERVICES ? &services[index] : NULL;
-}
-
-static const __u64 *lb_slot_at(__u32 index)
-{
-	return index < LOAD_SLOTS ? &slots[index] : NULL;
-}
-
-static const struct lb_backend *lb_backend_at(__u32 index)
-{
-	return index < LOAD_BACKENDS ? &backends[index] : NULL;
-}
-
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	return index < WORLD_BUCKETS ? &flows[index] : NULL;
-}
-
-static const __u64 *lb_load_at(__u32 backend)
-{
-	return backend < LOAD_BACKENDS ? &loads[backend] : NULL;
 }
 
 static __u64 lb_turn_take(__u32 service)
@@ -108,11 +104,6 @@ static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
 			bits = prefixes[i].key.bits;
 		}
 	return best;
-}
-
-static const struct lb_rules *lb_rules_at(__u32 service)
-{
-	return service < WORLD_SERVICES ? &rules[service] : NULL;
 }
 
 static __u64 *lb_bucket_at(__u32 index)

@@ -14,9 +14,8 @@
 
 #include <bpf/bpf.h>
 
-#include "bpf/lb_fwd.h"
 #include "cli/cli.h"
-#include "lb/catalog.h"
+#include "lb/tables_at.h"
 
 #define HEADROOM 128
 
@@ -24,6 +23,11 @@
 
 static const struct maps *maps;
 static struct lb_config config;
+
+static const struct tables *tables_here(void)
+{
+	return &maps->tables;
+}
 
 static const struct lb_config *lb_config_get(void)
 {
@@ -34,48 +38,23 @@ static const __u32 *lb_vip_lookup(const struct lb_vip *vip)
 {
 	static __u32 service;
 
-	return bpf_map_lookup_elem(maps->vips, vip, &service) == 0 ? &service : NULL;
+	return bpf_map_lookup_elem(maps->keyed[TABLES_BY_VIP], vip, &service) == 0 ? &service : NULL;
 }
 
 static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
 {
 	static struct lb_reply reply;
 
-	return bpf_map_lookup_elem(maps->replies, backend, &reply) == 0 ? &reply : NULL;
-}
-
-static const struct lb_service *lb_service_at(__u32 index)
-{
-	return index < maps->service_count ? &maps->services[index] : NULL;
-}
-
-static const __u64 *lb_slot_at(__u32 index)
-{
-	return index < maps->slot_count ? &maps->slots[index] : NULL;
-}
-
-static const struct lb_backend *lb_backend_at(__u32 index)
-{
-	return index < maps->backend_count ? &maps->backends[index] : NULL;
-}
-
-static const __u64 *lb_load_at(__u32 backend)
-{
-	return backend < maps->backend_count ? &maps->loads[backend] : NULL;
-}
-
-static const struct lb_rules *lb_rules_at(__u32 service)
-{
-	return service < maps->service_count ? &maps->rules[service] : NULL;
+	return bpf_map_lookup_elem(maps->keyed[TABLES_BY_REPLY], backend, &reply) == 0 ? &reply : NULL;
 }
 
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	static struct lb_flow_bucket copy;
 
-	if (index >= maps->flow_count)
+	if (index >= maps->tables.flow_count)
 		return NULL;
-	copy = maps->flows[index];
+	copy = maps->tables.flows[index];
 	return &copy;
 }
 
@@ -86,29 +65,29 @@ static __u64 *lb_bucket_at(__u32 index)
 	static unsigned next;
 	__u64 *copy = &copies[next++ % 4];
 
-	if (index >= maps->bucket_count)
+	if (index >= maps->tables.bucket_count)
 		return NULL;
-	*copy = maps->buckets[index];
+	*copy = maps->tables.buckets[index];
 	return copy;
 }
 
 static __u64 lb_turn_take(__u32 service)
 {
-	return service < maps->service_count ? maps->turns[service] : 0;
+	return service < maps->tables.service_count ? maps->tables.turns[service] : 0;
 }
 
 static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
 {
 	static __u32 rule;
 
-	return bpf_map_lookup_elem(maps->prefixes, prefix, &rule) == 0 ? &rule : NULL;
+	return bpf_map_lookup_elem(maps->keyed[TABLES_BY_PREFIX], prefix, &rule) == 0 ? &rule : NULL;
 }
 
 static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
 {
 	static __u32 backend;
 
-	return bpf_map_lookup_elem(maps->quic, key, &backend) == 0 ? &backend : NULL;
+	return bpf_map_lookup_elem(maps->keyed[TABLES_BY_QUIC], key, &backend) == 0 ? &backend : NULL;
 }
 
 static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
@@ -270,25 +249,25 @@ static json_t *backend_text(uint32_t backend)
 {
 	char text[LB_TEXT_MAX];
 
-	return json_string(lb_address_text(text, &maps->backends[backend].addr, maps->backends[backend].family));
+	return json_string(lb_address_text(text, &maps->tables.backends[backend].addr, maps->tables.backends[backend].family));
 }
 
 static void tell_service(json_t *o, const struct lb_decision *d)
 {
-	const struct lb_service *s = &maps->services[d->service];
+	const struct lb_service *s = &maps->tables.services[d->service];
 
-	(void)json_object_set_new(o, "service", json_string(maps->names[d->service].name));
+	(void)json_object_set_new(o, "service", json_string(maps->tables.names[d->service].name));
 	(void)json_object_set_new(o, "scheduler", json_string(schedulers[s->scheduler]));
 	(void)json_object_set_new(o, "deliver", json_string(deliveries[s->delivery]));
 }
 
 static void tell_slot(json_t *o, const struct lb_decision *d)
 {
-	const struct lb_service *s = &maps->services[d->service];
+	const struct lb_service *s = &maps->tables.services[d->service];
 	const struct lb_table *t = &s->table[s->generation & 1];
 	struct lb_slot slot;
 
-	memcpy(&slot, &maps->slots[d->slot], sizeof slot);
+	memcpy(&slot, &maps->tables.slots[d->slot], sizeof slot);
 	(void)json_object_set_new(o, "slot", json_integer(d->slot - t->base));
 	(void)json_object_set_new(o, "slots", json_integer(t->count));
 	(void)json_object_set_new(o, "moved", json_boolean(slot.flags & LB_SLOT_MOVED));
@@ -298,7 +277,7 @@ static void tell_slot(json_t *o, const struct lb_decision *d)
 
 static void tell_backend(json_t *o, const struct lb_decision *d, const struct lb_packet *p)
 {
-	const struct lb_backend *b = &maps->backends[d->backend];
+	const struct lb_backend *b = &maps->tables.backends[d->backend];
 	const __u8 *mac = (const __u8 *)&b->mac;
 	char text[32];
 

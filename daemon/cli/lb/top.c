@@ -50,12 +50,12 @@ static json_t *backends(const struct maps *m, const struct lb_service *s)
 	char text[LB_TEXT_MAX];
 
 	for (uint32_t i = s->backend_base; i < s->backend_base + s->backend_count; i++) {
-		const struct lb_backend *b = &m->backends[i];
+		const struct lb_backend *b = &m->tables.backends[i];
 
-		if (m->ids[i])
+		if (m->tables.ids[i])
 			(void)json_array_append_new(
 				list, counts(m->backend_counts, i,
-					     json_pack("{s:I, s:s, s:b}", "id", (json_int_t)m->ids[i], "address",
+					     json_pack("{s:I, s:s, s:b}", "id", (json_int_t)m->tables.ids[i], "address",
 						       lb_address_text(text, &b->addr, b->family), "alive", b->flags & LB_BACKEND_ALIVE)));
 	}
 	return list;
@@ -65,11 +65,11 @@ static json_t *services(const struct maps *m)
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < m->service_count; i++)
-		if (m->names[i].id)
+	for (uint32_t i = 0; i < m->tables.service_count; i++)
+		if (m->tables.names[i].id)
 			(void)json_array_append_new(list, counts(m->service_counts, i,
-								 json_pack("{s:I, s:s, s:o}", "id", (json_int_t)m->names[i].id, "name",
-									   m->names[i].name, "backends", backends(m, &m->services[i]))));
+								 json_pack("{s:I, s:s, s:o}", "id", (json_int_t)m->tables.names[i].id, "name",
+									   m->tables.names[i].name, "backends", backends(m, &m->tables.services[i]))));
 	return list;
 }
 

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/feed.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "lb/maglev.h"
+#include "lb/region.h"
+#include "lb/wanted.h"
+#include "log.h"
+
+#define REGION_MIN 16u     /* backends that a service has room for at least */
+#define NUMBERS_MAX 4096u  /* backends of a service that are known at once, those of its earlier generations included */
+#define NOBODY NUMBERS_MAX /* stands for an earlier backend that has no address any more */
+#define SECOND_NS 1000000000u
+
+#define TICKS(seconds) ((__u32)((seconds) * (__u64)SECOND_NS >> LB_TICK_SHIFT))
+#define FLOW_IDLE_S 7800 /* [generations]: 2 h 10 min, longer than TCP's default keepalive */
+#define UDP_IDLE_S 30    /* [udp] */
+#define EMBRYONIC_IDLE_S 60
+
+void feed_init(struct feed *f, struct tables *tables, struct routes *routes)
+{
+	*f = (struct feed){.tables = tables, .routes = routes, .ways_stale = true};
+	for (uint32_t i = 0; i < tables->service_count; i++)
+		tables->names[i].digest = 0; /* another build filled them, perhaps, and would have done it otherwise */
+}
+
+static void store_word(void *to, const void *from)
+{
+	uint64_t word;
+
+	memcpy(&word, from, sizeof word);
+	__atomic_store_n((uint64_t *)to, word, __ATOMIC_RELEASE);
+}
+
+static __u32 now_ticks(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (__u32)(((__u64)t.tv_sec * SECOND_NS + (__u64)t.tv_nsec) >> LB_TICK_SHIFT);
+}
+
+/* ---- numbers ---- */
+
+/* The number of a service: its own, or a free one; tables->service_count if there is none. */
+static uint32_t service_number(const struct feed *f, uint64_t id)
+{
+	uint32_t number = f->tables->service_count;
+
+	for (uint32_t i = f->tables->service_count; i-- > 0;) {
+		if (f->tables->names[i].id == id)
+			return i;
+		if (!f->tables->names[i].id)
+			number = i;
+	}
+	return number;
+}
+
+/* The number of a backend in its service; NOBODY if it has none. */
+static uint16_t backend_number(const struct feed *f, const struct lb_service *s, uint64_t id)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		if (f->tables->ids[s->backend_base + i] == id)
+			return (uint16_t)i;
+	return NOBODY;
+}
+
+/* Whether the catalog still speaks of a backend: it is listed, or a kept generation had it. A removed one's address is known here only, so
+ * that its flows end in peace. */
+static bool is_known(const struct catalog_service *c, uint64_t id)
+{
+	for (uint32_t i = 0; i < c->backend_count; i++)
+		if (c->backends[i].id == id)
+			return true;
+	for (uint32_t g = 0; g < c->generation_count; g++)
+		for (uint32_t i = 0; i < c->generations[g].share_count; i++)
+			if (c->generations[g].shares[i].backend == id)
+				return true;
+	return false;
+}
+
+static bool find_backend_room(const struct feed *f, uint32_t size, uint32_t *ret_base)
+{
+	struct region used[TABLES_SERVICES];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < f->tables->service_count; i++)
+		if (f->tables->services[i].backend_count)
+			used[count++] = (struct region){f->tables->services[i].backend_base, f->tables->services[i].backend_count};
+	return region_find(used, count, size, f->tables->backend_count, ret_base);
+}
+
+/* More room, elsewhere: every backend there under its number, then one store, then the old room is given up. A service's count is that of
+ * its room: where no backend is, none is alive. */
+static int grow(struct feed *f, struct lb_service *s, uint32_t size)
+{
+	uint32_t old = s->backend_base, count = s->backend_count, base;
+
+	if (size > NUMBERS_MAX || !find_backend_room(f, size, &base))
+		return -ENOSPC;
+	for (uint32_t i = 0; i < size; i++) {
+		f->tables->backends[base + i] = i < count ? f->tables->backends[old + i] : (struct lb_backend){0};
+		f->tables->ids[base + i] = i < count ? f->tables->ids[old + i] : 0;
+	}
+	__atomic_store_n(&s->backend_base, base, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->backend_count, size, __ATOMIC_RELEASE);
+	if (count)
+		f->tables->plane->await_packets(f->tables);
+	for (uint32_t i = 0; i < count; i++)
+		f->tables->ids[old + i] = 0;
+	return 0;
+}
+
+/* For so many backends more. */
+static int make_room(struct feed *f, struct lb_service *s, uint32_t more)
+{
+	uint32_t used = 0, size = s->backend_count ? s->backend_count : REGION_MIN;
+
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		used += f->tables->ids[s->backend_base + i] != 0;
+	while (size < used + more)
+		size *= 2;
+	return size > s->backend_count ? grow(f, s, size) : 0;
+}
+
+static uint32_t free_number(const struct feed *f, const struct lb_service *s)
+{
+	uint32_t i = 0;
+
+	while (i < s->backend_count && f->tables->ids[s->backend_base + i])
+		i++;
+	return i;
+}
+
+/* Into room that there is. */
+static void add_backend(struct feed *f, struct lb_service *s, const struct catalog_backend *c)
+{
+	uint32_t number = free_number(f, s);
+
+	assert(number < s->backend_count);
+	f->tables->backends[s->backend_base + number] = (struct lb_backend){.addr = c->at.addr, .family = c->at.family};
+	f->tables->ids[s->backend_base + number] = c->id;
+}
+
+/* Gives the service's backends their numbers. */
+static int number_backends(struct feed *f, struct lb_service *s, const struct catalog_service *c)
+{
+	uint32_t more = 0;
+	int r;
+
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		struct lb_backend *b = &f->tables->backends[s->backend_base + i];
+		struct lb_backend dead = *b;
+
+		if (!f->tables->ids[s->backend_base + i] || is_known(c, f->tables->ids[s->backend_base + i]))
+			continue;
+		dead.flags = 0;
+		store_word(&b->family, &dead.family);
+		f->tables->ids[s->backend_base + i] = 0;
+	}
+	for (uint32_t i = 0; i < c->backend_count; i++)
+		more += backend_number(f, s, c->backends[i].id) == NOBODY;
+	r = make_room(f, s, more);
+	for (uint32_t i = 0; r == 0 && i < c->backend_count; i++)
+		if (backend_number(f, s, c->backends[i].id) == NOBODY)
+			add_backend(f, s, &c->backends[i]);
+	return r;
+}
+
+/* ---- next hops ---- */
+
+static_assert(offsetof(struct lb_backend, family) == 16 && offsetof(struct lb_backend, mac) == 18,
+	      "family, flags and next hop are one word");
+
+/* The way to a backend. One that was found stays in use while no other is: whether the backend lives is not for the neighbour table to say.
+ */
+static void find_way(struct feed *f, struct lb_backend *b, struct lb_config *config)
+{
+	struct host_address to = {.addr = b->addr, .family = b->family};
+	struct lb_backend found = *b;
+	struct way w;
+
+	if (b->flags & LB_BACKEND_ALIVE && !f->ways_stale)
+		return;
+	if (routes_find(f->routes, &to, &w) < 0) {
+		f->unresolved += !(b->flags & LB_BACKEND_ALIVE);
+		return;
+	}
+	found.mac = w.mac;
+	found.flags = LB_BACKEND_ALIVE | (w.local ? LB_BACKEND_LOCAL : 0);
+	__atomic_store_n(&b->mtu, w.mtu, __ATOMIC_RELAXED);
+	if (memcmp(&b->family, &found.family, sizeof(uint64_t)) != 0)
+		store_word(&b->family, &found.family);
+	if (w.source.family == LB_IP4 && !config->source4)
+		config->source4 = w.source.addr.word[0];
+	if (w.source.family == LB_IP6 && !config->source6.word[0])
+		config->source6 = w.source.addr;
+}
+
+static void find_ways(struct feed *f, struct lb_config *config)
+{
+	f->unresolved = 0;
+	for (uint32_t i = 0; i < f->tables->service_count; i++) {
+		const struct lb_service *s = &f->tables->services[i];
+
+		for (uint32_t n = 0; n < s->backend_count; n++)
+			if (f->tables->ids[s->backend_base + n])
+				find_way(f, &f->tables->backends[s->backend_base + n], config);
+	}
+	f->ways_stale = false;
+}
+
+/* ---- slots ---- */
+
+/* A service's backends by id, to look up the shares of many generations. */
+struct numbers {
+	struct number {
+		uint64_t id;
+		uint16_t number;
+	} * list;
+	uint32_t count;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct number *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void numbers_init(struct numbers *n, const struct feed *f, const struct lb_service *s)
+{
+	*n = (struct numbers){.list = mem_alloc(s->backend_count * sizeof *n->list)};
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		if (f->tables->ids[s->backend_base + i])
+			n->list[n->count++] = (struct number){f->tables->ids[s->backend_base + i], (uint16_t)i};
+	qsort(n->list, n->count, sizeof *n->list, by_id);
+}
+
+static uint16_t numbers_find(const struct numbers *n, uint64_t id)
+{
+	const struct number wanted = {.id = id}, *found = bsearch(&wanted, n->list, n->count, sizeof *n->list, by_id);
+
+	return found ? found->number : NOBODY;
+}
+
+/* The table of a generation; -EINVAL if nobody has weight. */
+static int fill_generation(const struct numbers *n, const struct catalog_service *c, const struct catalog_generation *g,
+			   struct generation *ret)
+{
+	struct maglev_backend *backends = mem_alloc(g->share_count * sizeof *backends);
+	/* A pure function of the generation: what this balancer had before must not matter ([generations]). */
+	uint32_t size = maglev_size(g->share_count, 0);
+	uint16_t *table = mem_alloc(size * sizeof *table);
+	int r;
+
+	for (uint32_t i = 0; i < g->share_count; i++)
+		backends[i] = (struct maglev_backend){
+			.id = g->shares[i].backend,
+			.number = numbers_find(n, g->shares[i].backend),
+			.weight = c->even && g->shares[i].weight ? 1 : g->shares[i].weight,
+		};
+	r = maglev_fill(backends, g->share_count, table, size);
+	free(backends);
+	if (r < 0)
+		free(table);
+	else
+		*ret = (struct generation){table, size};
+	return r;
+}
+
+/* Where the next table can lie: anywhere but in a table that is in use. */
+static bool find_slot_room(const struct feed *f, const struct lb_service *s, uint32_t size, uint32_t *ret_base)
+{
+	struct region used[2 * TABLES_SERVICES];
+	const struct lb_table *next = &s->table[(s->generation + 1) & 1];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < f->tables->service_count; i++)
+		for (uint32_t n = 0; n < 2; n++) {
+			const struct lb_table *t = &f->tables->services[i].table[n];
+
+			if (t->count && t != next)
+				used[count++] = (struct region){t->base, t->count};
+		}
+	return region_find(used, count, size, f->tables->slot_count, ret_base);
+}
+
+/* Into the table that isn't in use; one store flips. */
+static int write_slots(struct feed *f, struct lb_service *s, const struct lb_slot *slots, uint32_t count)
+{
+	const struct lb_table *now = &s->table[s->generation & 1];
+	struct lb_table *next = &s->table[(s->generation + 1) & 1];
+	uint32_t base;
+
+	if (now->count == count && !memcmp(&f->tables->slots[now->base], slots, count * sizeof *slots))
+		return 0;
+	if (!find_slot_room(f, s, count, &base))
+		return -ENOSPC;
+	memcpy(&f->tables->slots[base], slots, count * sizeof *slots);
+	*next = (struct lb_table){.base = base, .count = count, .moved_ticks = now_ticks()};
+	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
+	return 1;
+}
+
+/* The generations that have weight: the last is active, the others are earlier ones, the latest first. */
+static void fill_generations(const struct numbers *n, const struct catalog_service *c, struct generations *ret)
+{
+	struct generation g;
+
+	for (uint32_t i = c->generation_count; i-- > 0;) {
+		if (fill_generation(n, c, &c->generations[i], &g) < 0)
+			continue;
+		if (!ret->active.table)
+			ret->active = g;
+		else
+			ret->earlier[ret->earlier_count++] = g;
+	}
+}
+
+static void free_generation(struct generation *g)
+{
+	free((void *)(uintptr_t)g->table);
+}
+
+/* 1 if slots changed, 0 if they were right, or negative errno. */
+static int place_slots(struct feed *f, struct lb_service *s, const struct catalog_service *c)
+{
+	bool alive[NUMBERS_MAX + 1] = {false};
+	struct generations g = {.alive = alive};
+	struct numbers n;
+	struct lb_slot *slots;
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		alive[i] = f->tables->ids[s->backend_base + i] != 0;
+	numbers_init(&n, f, s);
+	fill_generations(&n, c, &g);
+	free(n.list);
+	if (g.active.table) {
+		slots = mem_alloc(slots_count(&g) * sizeof *slots);
+		(void)slots_compute(&g, slots);
+		r = write_slots(f, s, slots, slots_count(&g));
+		free(slots);
+	}
+	free_generation(&g.active);
+	for (uint32_t i = 0; i < g.earlier_count; i++)
+		free_generation(&g.earlier[i]);
+	return r;
+}
+
+/* ---- services ---- */
+
+static __u16 service_flags(const struct catalog_service *c)
+{
+	bool allows = false;
+
+	for (uint32_t i = 0; i < c->prefix_count; i++)
+		allows |= !c->prefixes[i].deny;
+	/* Only GUE has room for the earlier owners; without them chain mode would record nothing and break what moves. */
+	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) | (c->limit ? LB_SERVICE_LIMITS : 0) |
+	       (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
+}
+
+/* As many at once as in a second. */
+static struct lb_limit limit(uint32_t rate)
+{
+	struct lb_limit l = {0};
+
+	if (rate) {
+		l.interval_ns = SECOND_NS / rate;
+		l.burst_ns = l.interval_ns * (rate - 1);
+	}
+	return l;
+}
+
+static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c)
+{
+	struct lb_service *s = &f->tables->services[number];
+	struct lb_name *name = &f->tables->names[number];
+	int r;
+
+	if (name->digest == c->digest)
+		return 0;
+	name->digest = 0;
+	(void)snprintf(name->name, sizeof name->name, "%s", c->name);
+	r = number_backends(f, s, c);
+	if (r < 0)
+		return r;
+	f->tables->rules[number] = (struct lb_rules){.service = limit(c->limit)};
+	s->scheduler = c->scheduler;
+	s->delivery = c->delivery;
+	s->flags = service_flags(c);
+	r = place_slots(f, s, c);
+	if (r < 0)
+		return r;
+	name->digest = c->digest;
+	return r;
+}
+
+/* Numbers that no catalog has any more, once no VIP leads there. */
+static void free_service(struct feed *f, uint32_t number)
+{
+	struct lb_service *s = &f->tables->services[number];
+
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		f->tables->ids[s->backend_base + i] = 0;
+	*s = (struct lb_service){0};
+	f->tables->names[number] = (struct lb_name){0};
+}
+
+/* ---- all of it ---- */
+
+/* What a catalog asks for: the numbers of its services, and what is written by difference. */
+struct plan {
+	uint32_t number[TABLES_SERVICES]; /* by place in the catalog; tables->service_count: none */
+	bool used[TABLES_SERVICES];       /* by number */
+	struct wanted vips, prefixes;
+	uint32_t wildcards;
+	bool changed; /* something that packets may still read was replaced */
+	int error;    /* the first */
+};
+
+static void want_prefixes(struct plan *p, uint32_t number, const struct catalog_service *c)
+{
+	for (uint32_t i = 0; i < c->prefix_count; i++) {
+		struct lb_prefix prefix = {.bits = 32u + c->prefixes[i].bits, .service = number, .addr = c->prefixes[i].at.addr};
+		uint32_t rule = c->prefixes[i].deny ? LB_PREFIX_DENY : LB_PREFIX_ALLOW;
+
+		wanted_put(&p->prefixes, &prefix, &rule);
+	}
+}
+
+/* The service, and that its address is a VIP at all. */
+static void want_vip(struct plan *p, uint32_t number, const struct catalog_service *c)
+{
+	struct lb_vip address = {.addr = c->vip.addr, .family = c->vip.family};
+	const uint32_t any = 0;
+
+	p->wildcards += !c->vip.port;
+	wanted_put(&p->vips, &c->vip, &number);
+	wanted_put(&p->vips, &address, &any);
+}
+
+/* Gives every service its number. */
+static void number_services(struct feed *f, const struct lb_catalog *c, struct plan *p)
+{
+	for (uint32_t i = 0; i < c->service_count; i++) {
+		const struct catalog_service *s = &c->services[i];
+
+		p->number[i] = s->lacks ? f->tables->service_count : service_number(f, s->id);
+		if (s->lacks)
+			log_error("feed: this data plane can't deliver by %s, ignoring service=%s", s->lacks, s->name);
+		if (p->number[i] == f->tables->service_count)
+			continue;
+		f->tables->names[p->number[i]].id = s->id;
+		p->used[p->number[i]] = true;
+		want_prefixes(p, p->number[i], s);
+	}
+}
+
+/* A service that doesn't fit stays as it was, if it was there. */
+static void place_services(struct feed *f, const struct lb_catalog *c, struct plan *p)
+{
+	for (uint32_t i = 0; i < c->service_count; i++) {
+		const struct lb_service *s = &f->tables->services[p->number[i]];
+		int r;
+
+		if (p->number[i] == f->tables->service_count)
+			continue;
+		r = place_service(f, p->number[i], &c->services[i]);
+		p->changed |= r > 0;
+		if (r < 0) {
+			log_error("feed: a service doesn't fit into the tables service=%s error=\"%s\"", c->services[i].name, strerror(-r));
+			p->error = p->error ? p->error : r;
+		}
+		if (r >= 0 || s->table[s->generation & 1].count)
+			want_vip(p, p->number[i], &c->services[i]);
+	}
+}
+
+static void base_config(struct lb_config *config, const struct tables *t)
+{
+	*config = (struct lb_config){
+		.abi = LB_ABI,
+		.flow_mask = t->flow_count - 1,
+		.idle_ticks = {[LB_FLOW_EMBRYONIC] = TICKS(EMBRYONIC_IDLE_S),
+			       [LB_FLOW_CONFIRMED] = TICKS(FLOW_IDLE_S),
+			       [LB_FLOW_DATAGRAM] = TICKS(UDP_IDLE_S)},
+		.bucket_sources = LB_BUCKET_SERVICES + TABLES_SERVICES,
+		.bucket_mask = TABLES_SOURCES - 1,
+		/* Packet-too-big: a path needs one for each flow that a host opens before it has learned. */
+		.answers = limit(1000),
+		.answers_source = limit(50),
+	};
+}
+
+static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_config *config, uint32_t wildcards)
+{
+	struct lb_config held;
+	int r = f->tables->plane->get_config(f->tables, &held);
+
+	if (r < 0)
+		return r;
+	config->secret[0] = c->secret[0];
+	config->secret[1] = c->secret[1];
+	config->wildcards = wildcards;
+	if (!config->source4)
+		config->source4 = held.source4;
+	if (!config->source6.word[0])
+		config->source6 = held.source6;
+	if (!memcmp(&held, config, sizeof held))
+		return 0;
+	return f->tables->plane->set_config(f->tables, config);
+}
+
+/* What nothing leads to any more, once no packet is on its way there. */
+static int sweep(struct feed *f, struct plan *p)
+{
+	for (uint32_t i = 0; i < f->tables->service_count; i++)
+		p->changed |= f->tables->names[i].id && !p->used[i];
+	if (p->changed)
+		f->tables->plane->await_packets(f->tables);
+	for (uint32_t i = 0; i < f->tables->service_count; i++)
+		if (f->tables->names[i].id && !p->used[i])
+			free_service(f, i);
+	return f->tables->plane->remove_others(f->tables, TABLES_BY_PREFIX, &p->prefixes);
+}
+
+/* Prefixes stand before a service asks for them, and a service stands before a VIP leads to it. */
+static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p)
+{
+	struct lb_config config;
+	int r = f->tables->plane->add(f->tables, TABLES_BY_PREFIX, &p->prefixes);
+
+	if (r < 0)
+		return r;
+	place_services(f, c, p);
+	base_config(&config, f->tables);
+	find_ways(f, &config);
+	r = write_config(f, c, &config, p->wildcards);
+	if (r == 0)
+		r = f->tables->plane->add(f->tables, TABLES_BY_VIP, &p->vips);
+	if (r == 0)
+		r = f->tables->plane->remove_others(f->tables, TABLES_BY_VIP, &p->vips);
+	return r;
+}
+
+int feed_apply(struct feed *f, const struct lb_catalog *c)
+{
+	struct plan *p = mem_zalloc(sizeof *p);
+	int r;
+
+	wanted_init(&p->vips, sizeof(struct lb_vip), sizeof(uint32_t));
+	wanted_init(&p->prefixes, sizeof(struct lb_prefix), sizeof(uint32_t));
+	number_services(f, c, p);
+	r = write_plan(f, c, p);
+	if (r == 0)
+		r = sweep(f, p);
+	else
+		f->tables->plane->await_packets(f->tables);
+	if (r < 0)
+		log_error("feed: the tables don't take the catalog error=\"%s\"", strerror(-r));
+	else
+		r = p->error;
+	wanted_free(&p->vips);
+	wanted_free(&p->prefixes);
+	free(p);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Puts the catalog into a data plane's tables while packets are forwarded by them.
+ *
+ *   a service or a backend keeps its number as long as it is known: the flow table holds numbers
+ *   slots         written into the table that is not in use; one store of the generation word flips ([maps])
+ *   backends      flags and next hop are one word, one store; more room is a copy elsewhere, then one store of its base
+ *   VIPs          added when all they lead to is there, and removed before it goes
+ *
+ * What was in use is written again only when no packet can still be reading it: the data plane says when.
+ */
+#ifndef HF_LB_FEED_H
+#define HF_LB_FEED_H
+
+#include "lb/catalog.h"
+#include "lb/route.h"
+#include "lb/tables.h"
+
+struct feed {
+	struct tables *tables;
+	struct routes *routes;
+	bool ways_stale;     /* routes changed: all ways are looked for, not just those that aren't known */
+	uint32_t unresolved; /* backends whose next hop isn't known yet */
+};
+
+/* Both must outlive it. What the tables hold stays in force, and is looked through at the first catalog. */
+void feed_init(struct feed *f, struct tables *tables, struct routes *routes);
+/*
+ * Brings the tables to what the catalog says and the routes allow. Only what changed is written. 0, or negative errno of the first thing
+ * that failed, which was logged; the rest is in force.
+ */
+int feed_apply(struct feed *f, const struct lb_catalog *c);
+
+#endif
