@@ -6,12 +6,9 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -19,15 +16,14 @@
 
 #include "bpf/decap.skel.h"
 #include "bpf/lb_xdp.skel.h"
+#include "lb/control.h"
 #include "lb/decap.h"
 #include "lb/feed.h"
-#include "lb/follow.h"
 #include "lb/plane.h"
 #include "lb/privilege.h"
 #include "lb/xdp.h"
 #include "log.h"
 
-#define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
 #define EXIT_USAGE 2
 
 struct lbd {
@@ -38,15 +34,12 @@ struct lbd {
 	struct maps maps; /* the balancer's */
 	struct feed feed;
 	struct decapsulator decap;
-	struct follower *follower;
-	struct lb_catalog catalog; /* in force */
-	bool has_catalog;
-	int signals;
+	struct control control;
 };
 
 static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--backend]\n"
 			    "Balances the packets that come in by IF over the backends of the cluster's services.\n"
-			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or " SOCKET_DEFAULT " unless told\n"
+			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
 			    "  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
 			    "What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
 
@@ -71,10 +64,9 @@ static int take_options(struct lbd *d, int argc, char **argv)
 		{"backend", no_argument, NULL, 'b'},
 		{0},
 	};
-	const char *env = getenv("HOLDFAST_SOCKET");
 	int c;
 
-	d->socket = env && *env ? env : SOCKET_DEFAULT;
+	d->socket = control_socket_default();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 's')
 			d->socket = optarg;
@@ -150,82 +142,38 @@ static int attach(struct lbd *d)
 	return 0;
 }
 
-static void apply(struct lbd *d)
+static void apply(void *arg, const struct lb_catalog *c, bool routes_changed)
 {
+	struct lbd *d = arg;
 	uint32_t unresolved;
 	int r;
 
-	if (!d->has_catalog)
-		return;
-	r = d->backend ? decap_apply(&d->decap, &d->catalog) : feed_apply(&d->feed, &d->catalog);
+	d->feed.ways_stale |= routes_changed;
+	r = d->backend ? decap_apply(&d->decap, c) : feed_apply(&d->feed, c);
 	unresolved = d->backend ? d->decap.unresolved : d->feed.unresolved;
-	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)d->catalog.version, unresolved);
+	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)c->version, unresolved);
 	/* Filled maps take the place of another ABI's. */
 	if (r == 0 && d->plane.stale)
 		(void)attach(d);
 }
 
-static void take_catalog(struct lbd *d)
-{
-	struct lb_catalog c;
-
-	if (!follow_take(d->follower, &c))
-		return;
-	lb_catalog_free(&d->catalog);
-	d->catalog = c;
-	d->has_catalog = true;
-	apply(d);
-	log_info("lbd: in force version=%llu services=%u", (unsigned long long)c.version, c.service_count);
-}
-
-static void follow_events(struct lbd *d)
-{
-	struct pollfd events[] = {{d->signals, POLLIN, 0}, {follow_fd(d->follower), POLLIN, 0}, {d->routes.listen, POLLIN, 0}};
-
-	for (;;) {
-		if (poll(events, 3, -1) < 0 && errno != EINTR)
-			return;
-		if (events[0].revents)
-			return;
-		if (events[1].revents)
-			take_catalog(d);
-		if (events[2].revents && routes_changed(&d->routes)) {
-			d->feed.ways_stale = true;
-			apply(d);
-		}
-	}
-}
-
-static int open_signals(struct lbd *d)
-{
-	sigset_t signals;
-
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
-	d->signals = signalfd(-1, &signals, SFD_CLOEXEC);
-	return d->signals < 0 ? -errno : 0;
-}
-
 static int start(struct lbd *d)
 {
-	char address[160], error[256];
+	char error[256];
 	int r = privilege_reduce(error, sizeof error);
 
 	if (r < 0) {
 		log_error("lbd: %s", error);
 		return r;
 	}
-	r = open_signals(d);
+	r = control_init(&d->control);
 	if (r == 0)
 		r = load(d);
 	if (r == 0)
 		r = open_maps(d);
 	if (r == 0 && !d->plane.stale)
 		r = attach(d);
-	(void)snprintf(address, sizeof address, "unix:%s", d->socket);
-	return r < 0 ? r : follow_start(&d->follower, address);
+	return r < 0 ? r : control_start(&d->control, d->socket, &d->routes, apply, d);
 }
 
 int main(int argc, char **argv)
@@ -244,7 +192,7 @@ int main(int argc, char **argv)
 	if (start(&d) < 0)
 		return 1;
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
-	follow_events(&d);
+	control_run(&d.control);
 	(void)sd_notify(0, "STOPPING=1");
 	log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
 	/* The kernel closes what is open; memory needs no tidying in a process that ends. */
