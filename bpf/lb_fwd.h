@@ -100,34 +100,37 @@ LB_INLINE enum lb_verdict lb_deliver(const struct lb_config *cfg, struct lb_pack
 	return sent ? LB_SEND : lb_drop(d, LB_REASON_NO_HEADROOM);
 }
 
-/* Decides on a packet, changes it, counts it. */
+/* What is left to do with a packet once lb_recognise() has said what it is: decides on it, changes it, counts it. */
+LB_INLINE enum lb_verdict lb_forward_recognised(const struct lb_config *cfg, struct lb_packet *p, struct lb_flow *f, struct lb_decision *d,
+						enum lb_verdict verdict)
+{
+	const struct lb_backend *b = (void *)0;
+	const struct lb_service *s;
+
+	if (d->may_reply)
+		return lb_nat_reply(cfg, p, f);
+	if (verdict == LB_SEND) {
+		s = lb_service_at(d->service);
+		if (!s)
+			return LB_PASS;
+		verdict = lb_decide(cfg, p, s, f, d, &b);
+		if (verdict == LB_SEND && b)
+			verdict = lb_deliver(cfg, p, s, f, b, d);
+	}
+	if (d->reason)
+		lb_count_dropped(d->reason);
+	else if (verdict != LB_PASS)
+		lb_count_forwarded(d, f);
+	return verdict;
+}
+
 LB_INLINE enum lb_verdict lb_forward(struct lb_packet *p)
 {
 	const struct lb_config *cfg = lb_config_get();
-	const struct lb_backend *b = (void *)0;
-	const struct lb_service *s;
 	struct lb_decision d = {0};
 	struct lb_flow f = {0};
-	enum lb_verdict verdict;
 
-	if (!cfg)
-		return LB_PASS;
-	verdict = lb_recognise(cfg, p, &f, &d);
-	if (d.may_reply)
-		return lb_nat_reply(cfg, p, &f);
-	if (verdict == LB_SEND) {
-		s = lb_service_at(d.service);
-		if (!s)
-			return LB_PASS;
-		verdict = lb_decide(cfg, p, s, &f, &d, &b);
-		if (verdict == LB_SEND && b)
-			verdict = lb_deliver(cfg, p, s, &f, b, &d);
-	}
-	if (d.reason)
-		lb_count_dropped(d.reason);
-	else if (verdict != LB_PASS)
-		lb_count_forwarded(&d, &f);
-	return verdict;
+	return cfg ? lb_forward_recognised(cfg, p, &f, &d, lb_recognise(cfg, p, &f, &d)) : LB_PASS;
 }
 
 #endif

@@ -206,24 +206,31 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	return lb_moved_first(s, m, 1); /* [flow table]: with nothing recorded, the flow's next packet goes there */
 }
 
-/* The backend, its number and the reason for it in *d; NULL if there is none. */
-LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f,
-						     struct lb_decision *d)
+/* The word of a flow's slot, its number and the flow's hash in *d; NULL while the service has no slots. */
+LB_INLINE const __u64 *lb_slot_find(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f, struct lb_decision *d)
 {
 	const struct lb_table *t = &s->table[s->generation & 1];
 	__u64 hash = lb_hash_flow(cfg, f);
-	union {
-		__u64 word;
-		struct lb_slot s;
-	} slot;
-	struct lb_moved m;
-	const __u64 *word;
 
 	if (!t->count)
 		return (void *)0;
 	d->hash = (__u32)hash;
 	d->slot = t->base + lb_hash_slot(s->scheduler == LB_SOURCE ? lb_hash_source(cfg, f) : hash, t->count);
-	word = lb_slot_at(d->slot);
+	return lb_slot_at(d->slot);
+}
+
+/* The backend, its number and the reason for it in *d; NULL if there is none. */
+LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f,
+						     struct lb_decision *d)
+{
+	const struct lb_table *t = &s->table[s->generation & 1];
+	const __u64 *word = lb_slot_find(cfg, s, f, d);
+	union {
+		__u64 word;
+		struct lb_slot s;
+	} slot;
+	struct lb_moved m;
+
 	if (!word)
 		return (void *)0;
 	slot.word = *(const volatile __u64 *)word;
@@ -236,8 +243,8 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		.key = lb_flow_key_of(f, d->service),
 		.service = d->service,
 		.slot = slot.s,
-		.hash = (__u32)hash,
-		.second = t->base + lb_hash_slot(hash << 32, t->count),
+		.hash = d->hash,
+		.second = t->base + lb_hash_slot((__u64)d->hash << 32, t->count),
 		.udp = f->proto == LB_PROTO_UDP,
 		.syn = (f->flags & LB_FLOW_IS_SYN) != 0,
 	};
