@@ -40,6 +40,10 @@ LB_SRC := $(addprefix daemon/lb/,catalog.c maglev.c region.c slots.c)
 LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
 	daemon/log.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c maps.c plane.c) daemon/cli/fail.c daemon/base/hash.c daemon/base/mem.c
+# holdfast-lbd-dpdk's: the same but for the data plane.
+LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(addprefix daemon/lb/,catalog.c control.c feed.c follow.c maglev.c region.c route.c slots.c wanted.c) \
+	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/cluster/service.c
@@ -59,7 +63,12 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 LB_PROGRAMS := $(if $(BPF_TOOLS),$(OUT)/holdfast-lbd $(OUT)/holdfast-lb)
 BPF_OBJ := $(if $(BPF_TOOLS),$(patsubst %.c,build/bpf/%.o,$(BPF_SRC)))
 
-all: $(PROGRAMS) $(LB_PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) ## build every program that can be built here (default)
+# DPDK's headers are not to our warnings, and its drivers are plug-ins: who balances with XDP needs none of it.
+DPDK_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags libdpdk 2>/dev/null))
+DPDK_LIBS := -lrte_ethdev -lrte_rcu -lrte_mbuf -lrte_mempool -lrte_ring -lrte_net -lrte_eal
+DPDK_PROGRAMS := $(if $(DPDK_CFLAGS),$(OUT)/holdfast-lbd-dpdk)
+
+all: $(PROGRAMS) $(LB_PROGRAMS) $(DPDK_PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) $(if $(DPDK_CFLAGS),,dpdk-absent) ## build every program that can be built here (default)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -118,6 +127,13 @@ $(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC) daemon/base/hash.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -lpthread
 
+# The same packets through the DPDK worker.
+DPDK_TEST_SRC := $(filter-out tests/bpf/host.c tests/bpf/xdp.c tests/bpf/planes.c,$(BPF_TEST_SRC)) $(wildcard tests/dpdk/*.c)
+$(OUT)/tests/dpdk/packets: $(call obj,$(DPDK_TEST_SRC) $(filter-out %/main.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c \
+		daemon/base/hash.c daemon/base/mem.c)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -lbpf -lpthread
+
 # The rig is bench/lb_rig.bpf.c; the program that drives it is not called when there is no BPF.
 $(OUT)/bench/lb.o: build/bpf/bench/lb_rig.skel.h build/bpf/bpf/lb_xdp.skel.h
 $(OUT)/bench/lb: $(call obj,bench/lb.c) $(OUT)/daemon.a
@@ -140,8 +156,16 @@ $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson
 
+$(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c): CFLAGS_ALL += $(DPDK_CFLAGS)
+$(OUT)/holdfast-lbd-dpdk: $(call obj,$(LBD_DPDK_SRC))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lpthread
+
+dpdk-absent:
+	@echo "  holdfast-lbd-dpdk is skipped: pkg-config finds no libdpdk (make deps)"
+
 bench-lb: $(OUT)/bench/lb
-bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets build/bpf/tests/lb/pass.bpf.o)
+bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets build/bpf/tests/lb/pass.bpf.o $(if $(DPDK_CFLAGS),$(OUT)/tests/dpdk/packets))
 unit-tests: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
 test-tools: $(OUT)/tests/io_fallback/no_uring
@@ -151,7 +175,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
-	clang libbpf-dev bpftool
+	clang libbpf-dev bpftool dpdk-dev
 DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux iproute2 ethtool
 DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck
@@ -257,4 +281,4 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all bench-lb bpf-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
+.PHONY: all bench-lb bpf-absent dpdk-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools

@@ -17,6 +17,8 @@
 #include "tests/bpf/random.h"
 #include "tests/bpf/table.h"
 
+#define PLANES_MAX 4
+
 struct score {
 	unsigned passed, failed, skipped;
 };
@@ -55,15 +57,14 @@ static void run_table(struct plane *p, struct score *score)
 /* With a plant the test passes if a difference is found. */
 static void run_random(struct random_run *run, struct score *score)
 {
-	struct plane *planes[2];
+	struct plane *compared[PLANES_MAX];
 	unsigned count = 0;
 	int r;
 
-	if (can_run(&plane_host, score))
-		planes[count++] = &plane_host;
-	if (can_run(&plane_xdp, score))
-		planes[count++] = &plane_xdp;
-	r = random_compare(run, planes, count);
+	for (unsigned i = 0; planes_here[i]; i++)
+		if (planes_here[i] != &plane_model && can_run(planes_here[i], score))
+			compared[count++] = planes_here[i];
+	r = random_compare(run, compared, count);
 	if (r < 0 || !r == !!run->plant) {
 		printf("FAIL random packets, seed %ju%s%s\n", (uintmax_t)run->seed, run->plant ? ", planted " : "",
 		       run->plant ? run->plant : "");
@@ -74,7 +75,7 @@ static void run_random(struct random_run *run, struct score *score)
 	printf("random seed=%ju plant=%s pass=%u local=%u send=%u drop=%u\n", (uintmax_t)run->seed, run->plant ? run->plant : "none",
 	       run->counts[OUT_PASS], run->counts[OUT_LOCAL], run->counts[OUT_SEND], run->counts[OUT_DROP]);
 	for (unsigned i = 0; i < count; i++)
-		planes[i]->close(planes[i]);
+		compared[i]->close(compared[i]);
 }
 
 static void run_decap(struct score *score)
@@ -132,9 +133,8 @@ int main(int argc, char **argv)
 	if (optind + 1 != argc)
 		return usage();
 	if (!strcmp(argv[optind], "table")) {
-		run_table(&plane_model, &score);
-		run_table(&plane_host, &score);
-		run_table(&plane_xdp, &score);
+		for (unsigned i = 0; planes_here[i]; i++)
+			run_table(planes_here[i], &score);
 	} else if (!strcmp(argv[optind], "race")) {
 		run_race(run.packets, &score);
 	} else if (!strcmp(argv[optind], "decap")) {

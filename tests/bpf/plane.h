@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the table of packets and the generator run packets through: the host build of bpf/lb_fwd.h, the XDP program in
- * the kernel, and the model. Each starts from a world and keeps state from packet to packet.
+ * the kernel, the DPDK worker, and the model. Each starts from a world and keeps state from packet to packet.
  */
 #ifndef HF_TESTS_BPF_PLANE_H
 #define HF_TESTS_BPF_PLANE_H
@@ -34,7 +34,9 @@ struct plane {
 	char error[160];
 };
 
-extern struct plane plane_host, plane_xdp, plane_model;
+extern struct plane plane_host, plane_xdp, plane_dpdk, plane_model;
+/* Those of the program at hand, the last one NULL. Each program has a list of its own: not all planes can be built everywhere. */
+extern struct plane *const planes_here[];
 
 const char *outcome_name(enum outcome o);
 /* Whether a plane can have meant this by that. */

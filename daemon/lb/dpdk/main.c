@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holdfast-lbd-dpdk: holdfast-lbd with DPDK for a data plane. The start-up ladder: options, signals, DPDK's environment, the port and its
+ * kernel's side, tables, workers, routes, the catalog's follower. The main core does what holdfast-lbd does, the others forward. What it
+ * forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "base/mem.h"
+#include "lb/control.h"
+#include "lb/dpdk/eal.h"
+#include "lb/dpdk/memory.h"
+#include "lb/dpdk/port.h"
+#include "lb/dpdk/worker.h"
+#include "lb/feed.h"
+#include "log.h"
+
+#define EXIT_USAGE 2
+
+struct lbd {
+	const char *socket, *interface;
+	struct control control;
+	struct port port;
+	struct memory memory;
+	struct worker *workers;
+	unsigned worker_count;
+	bool stop;
+	struct routes routes;
+	struct feed feed;
+};
+
+static const char usage[] =
+	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [-- EAL ARGUMENTS]\n"
+	"Balances the packets of a DPDK port over the backends of the cluster's services, a worker on each core but the first.\n"
+	"  --interface IF  the kernel's side of the port: a TAP that it makes, for the host's own addresses, ARP and routes\n"
+	"  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
+	"  EAL ARGUMENTS   DPDK's own: the one port (-a PCI-ADDRESS, or --vdev net_af_packet0,iface=IF), the cores (-l 0,2,3)\n"
+	"It forwards as long as it runs.\n";
+
+/* 0, or the exit status; *ret_rest is the first of DPDK's arguments. */
+static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"interface", required_argument, NULL, 'i'},
+		{0},
+	};
+	int c;
+
+	d->socket = control_socket_default();
+	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		if (c == 's')
+			d->socket = optarg;
+		else if (c == 'i')
+			d->interface = optarg;
+		else
+			return EXIT_USAGE;
+	}
+	*ret_rest = optind;
+	if (d->interface && strlen(d->interface) < IF_NAMESIZE && (optind == argc || !strcmp(argv[optind - 1], "--")))
+		return 0;
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+/* The TAP tells of packets by a real-time signal. Whoever sleeps in the kernel shall not be woken by it; the workers, who don't, take it. */
+static void leave_signals_to_workers(void)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
+		(void)sigaddset(&signals, s);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+static int open_port(struct lbd *d)
+{
+	int r;
+
+	d->worker_count = rte_lcore_count() - 1;
+	if (!d->worker_count) {
+		log_error("lbd: there is one core only, and it takes a second one for a worker: name two (-l 0,1)");
+		return -EINVAL;
+	}
+	r = port_open(&d->port, d->interface, (uint16_t)d->worker_count);
+	if (r < 0)
+		log_error("lbd: %s", d->port.error);
+	return r;
+}
+
+static int start_workers(struct lbd *d)
+{
+	unsigned lcore, n = 0;
+
+	memory_init(&d->memory, &memory_sizes_default, d->worker_count);
+	d->workers = mem_zalloc(d->worker_count * sizeof *d->workers);
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		struct worker *w = &d->workers[n];
+		int r;
+
+		worker_init(w, &d->memory, (uint16_t)n++);
+		w->port = d->port.id;
+		w->kernel = d->port.kernel;
+		w->stop = &d->stop;
+		r = rte_eal_remote_launch(worker_run, w, lcore);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void apply(void *arg, const struct lb_catalog *c, bool routes_changed)
+{
+	struct lbd *d = arg;
+
+	d->feed.ways_stale |= routes_changed;
+	(void)feed_apply(&d->feed, c);
+	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)c->version, d->feed.unresolved);
+}
+
+static int start_control(struct lbd *d)
+{
+	int r = routes_open(&d->routes, if_nametoindex(d->interface));
+
+	if (r < 0) {
+		log_error("lbd: can't open routes interface=%s error=\"%s\"", d->interface, strerror(-r));
+		return r;
+	}
+	feed_init(&d->feed, &d->memory.tables, &d->routes);
+	return control_start(&d->control, d->socket, &d->routes, apply, d);
+}
+
+static int start(struct lbd *d, const char *program, int argc, char **argv)
+{
+	int r = control_init(&d->control);
+
+	if (r == 0)
+		r = eal_start(program, argc, argv);
+	if (r < 0) {
+		log_error("lbd: DPDK can't be started error=\"%s\"", strerror(-r));
+		return r;
+	}
+	r = open_port(d);
+	if (r == 0)
+		r = start_workers(d);
+	leave_signals_to_workers();
+	return r < 0 ? r : start_control(d);
+}
+
+static void tell_counts(const struct lbd *d)
+{
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		const struct worker_counts *c = &d->workers[i].counts;
+		unsigned long long packets = 0, drops = 0;
+
+		for (uint32_t n = 0; n < d->memory.tables.service_count; n++)
+			packets += c->services[n].packets;
+		for (int n = 0; n < LB_REASON_COUNT; n++)
+			drops += c->drops.count[n];
+		log_info("lbd: worker=%u forwarded=%llu dropped=%llu to_kernel=%llu from_kernel=%llu unsent=%llu kernel_unsent=%llu", i, packets,
+			 drops, (unsigned long long)c->to_kernel, (unsigned long long)c->from_kernel, (unsigned long long)c->unsent,
+			 (unsigned long long)c->kernel_unsent);
+	}
+}
+
+static void stop(struct lbd *d)
+{
+	__atomic_store_n(&d->stop, true, __ATOMIC_RELAXED);
+	rte_eal_mp_wait_lcore();
+	tell_counts(d);
+	port_close(&d->port);
+	(void)rte_eal_cleanup();
+}
+
+int main(int argc, char **argv)
+{
+	static struct lbd d;
+	int r, rest;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	r = take_options(&d, argc, argv, &rest);
+	if (r)
+		return r;
+	if (start(&d, argv[0], argc - rest, argv + rest) < 0)
+		return 1;
+	log_info("lbd: forwarding interface=%s workers=%u", d.interface, d.worker_count);
+	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
+	control_run(&d.control);
+	(void)sd_notify(0, "STOPPING=1");
+	stop(&d);
+	log_info("lbd: stopped interface=%s", d.interface);
+	return 0;
+}
