@@ -176,7 +176,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	clang libbpf-dev bpftool dpdk-dev
-DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux iproute2 ethtool
+DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux iproute2 ethtool iputils-ping
 DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
@@ -211,7 +211,7 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \

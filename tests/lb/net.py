@@ -34,6 +34,16 @@ def until(what, condition, deadline_s=DEADLINE_S):
     return found
 
 
+def isolate(script):
+    """A mount namespace of our own: pins and namespaces end with us, however we end, and two runs don't meet."""
+    if "LB_ISOLATED" not in os.environ:
+        os.environ["LB_ISOLATED"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", sys.executable, os.path.abspath(script), *sys.argv[1:]])
+    run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    os.makedirs("/run/netns", exist_ok=True)
+    run("mount", "-t", "tmpfs", "tmpfs", "/run/netns")
+
+
 def enter(ns):
     """Moves this thread into the network of an open namespace."""
     if ctypes.CDLL(None, use_errno=True).setns(ns, 0) < 0:
@@ -206,10 +216,12 @@ class RealNode:
 class Daemon:
     """holdfast-lbd on a host; its log is kept line by line."""
 
+    program = "holdfast-lbd"
+
     def __init__(self, host, node, *options, prefix=(), interface=None):
         self.lines = []
         self.seen = threading.Condition()
-        self.child = subprocess.Popen(host.inside(*prefix, os.path.join(BIN, "holdfast-lbd"), "--socket", node.path,
+        self.child = subprocess.Popen(host.inside(*prefix, os.path.join(BIN, self.program), "--socket", node.path,
                                                    "--interface", interface or host.interface, *options),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         host.children.append(self.child)
@@ -224,7 +236,7 @@ class Daemon:
     def wait(self, text):
         with self.seen:
             if not self.seen.wait_for(lambda: any(text in line for line in self.lines), timeout=DEADLINE_S):
-                raise TimeoutError(f"holdfast-lbd never said {text!r}; it said: {self.lines}")
+                raise TimeoutError(f"{self.program} never said {text!r}; it said: {self.lines}")
 
     def in_force(self, version):
         self.wait(f"in force version={version} ")

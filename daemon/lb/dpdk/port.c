@@ -112,8 +112,11 @@ static int make_kernel_side(struct port *p, const char *interface, uint16_t queu
 	if (r < 0)
 		return fail(p, r, "can't make the interface \"%s\": %s: it takes CAP_NET_ADMIN, /dev/net/tun and a name that is free", interface,
 			    strerror(-r));
+	r = set_up(p, p->kernel, queues, mtu);
+	if (r < 0)
+		return r;
 	r = rte_eth_dev_set_mtu(p->kernel, mtu);
-	return r < 0 ? fail(p, r, "\"%s\" takes no MTU of %u: %s", interface, mtu, strerror(-r)) : set_up(p, p->kernel, queues, mtu);
+	return r < 0 ? fail(p, r, "\"%s\" takes no MTU of %u: %s", interface, mtu, strerror(-r)) : 0;
 }
 
 int port_open(struct port *p, const char *interface, uint16_t queues)
