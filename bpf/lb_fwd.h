@@ -29,13 +29,11 @@ LB_INLINE enum lb_verdict lb_drop(struct lb_decision *d, __u8 reason)
 	return LB_DROP;
 }
 
-/* The flow of a packet, and the service it is for: LB_SEND if there is one. */
-LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct lb_packet *p, struct lb_flow *f, struct lb_decision *d)
+/* The service that a flow is for, once lb_parse() has found the flow: LB_SEND if there is one. */
+LB_INLINE enum lb_verdict lb_assign(const struct lb_config *cfg, struct lb_flow *f, struct lb_decision *d)
 {
 	const __u32 *index;
 
-	if (lb_parse(p, f) < 0)
-		return LB_PASS;
 	if (f->flags & LB_FLOW_IS_FRAGMENT) {
 		int verdict = lb_fragment_resolve(f);
 
@@ -51,6 +49,12 @@ LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct
 	}
 	d->service = *index;
 	return LB_SEND;
+}
+
+/* The flow of a packet, and the service it is for: LB_SEND if there is one. */
+LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct lb_packet *p, struct lb_flow *f, struct lb_decision *d)
+{
+	return lb_parse(p, f) < 0 ? LB_PASS : lb_assign(cfg, f, d);
 }
 
 /* What to do with a packet of a service, and with which backend; *ret_b is set unless it is dropped. */

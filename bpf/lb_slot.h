@@ -54,6 +54,7 @@ struct lb_decision {
 	__u8 choice;
 	__u8 reason;
 	__u8 may_reply; /* it is for no service, but may be a backend's reply */
+	__u8 has_slot;  /* slot and hash are known: lb_slot_find() was here */
 };
 
 /* A flow through a moved slot, and the backend that it gets. */
@@ -210,10 +211,14 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 LB_INLINE const __u64 *lb_slot_find(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f, struct lb_decision *d)
 {
 	const struct lb_table *t = &s->table[s->generation & 1];
-	__u64 hash = lb_hash_flow(cfg, f);
+	__u64 hash;
 
+	if (d->has_slot)
+		return lb_slot_at(d->slot);
 	if (!t->count)
 		return (void *)0;
+	hash = lb_hash_flow(cfg, f);
+	d->has_slot = 1;
 	d->hash = (__u32)hash;
 	d->slot = t->base + lb_hash_slot(s->scheduler == LB_SOURCE ? lb_hash_source(cfg, f) : hash, t->count);
 	return lb_slot_at(d->slot);

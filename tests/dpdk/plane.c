@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The DPDK worker's burst function, on mbufs in memory and on tables that are fed as the daemon feeds them. Each packet is the middle one of
- * a burst: strangers before and behind it, which are for no VIP, must come out as they went in and in their order.
+ * The DPDK worker's burst function, on mbufs in memory and on tables that are fed as the daemon feeds them. Each packet is the middle one
+ * of a burst: strangers before and behind it, which are for no VIP, must come out as they went in and in their order.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,8 @@ static uint64_t now_ns;
 static int start_eal(struct plane *p)
 {
 	/* The EAL keeps what it is given, and takes no constants. */
-	static char args[][20] = {"packets", "--no-huge", "--no-shconf", "--no-telemetry", "--no-pci", "--log-level=error", "-m", "64", "-l", "0"};
+	static char args[][20] = {"packets", "--no-huge", "--no-shconf", "--no-telemetry", "--no-pci", "--log-level=error", "-m", "64",
+				  "-l",      "0"};
 	static char *given[sizeof args / sizeof *args];
 	static bool started;
 
@@ -47,8 +48,11 @@ static int start_eal(struct plane *p)
 
 static int dpdk_open(struct plane *p)
 {
-	static const struct memory_sizes sizes = {
-		.services = WORLD_SERVICES, .backends = LOAD_BACKENDS, .slots = LOAD_SLOTS, .flows = WORLD_BUCKETS, .buckets = LOAD_BUCKETS};
+	static const struct memory_sizes sizes = {.services = WORLD_SERVICES,
+						  .backends = LOAD_BACKENDS,
+						  .slots = LOAD_SLOTS,
+						  .flows = WORLD_BUCKETS,
+						  .buckets = LOAD_BUCKETS};
 	int r = start_eal(p);
 
 	if (r < 0)

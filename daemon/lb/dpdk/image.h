@@ -7,6 +7,7 @@
 #ifndef HF_LB_DPDK_IMAGE_H
 #define HF_LB_DPDK_IMAGE_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,13 +16,21 @@
 
 #define IMAGE_LENGTHS_MAX 193 /* 32 bits of service and 128 of address, and none */
 
+/* Keys of up to 24 bytes as words, zero behind their end. Whoever looks up makes the words of values in registers: a key that is stored in
+ * parts and loaded whole waits for the stores, which is most of what a look-up takes. */
+#define IMAGE_KEY_WORDS 3
+
+struct image_key {
+	uint64_t word[IMAGE_KEY_WORDS];
+};
+
 struct image {
 	uint32_t mask; /* places less one */
 	uint32_t count;
 	uint32_t key_size, value_size, stride;
 	uint8_t lengths[IMAGE_LENGTHS_MAX]; /* of a table of prefixes: those that there are, longest first */
 	uint8_t length_count;
-	_Alignas(64) uint8_t places[]; /* the hash of the key, 0 where the place is free; the key; its value */
+	_Alignas(64) uint64_t places[]; /* the hash of the key, 0 where the place is free; the key; its value */
 };
 
 /* All that is wanted, the last value of each key; besides, what another image has under other keys. beside may be NULL. */
@@ -30,39 +39,31 @@ struct image *image_new(const struct wanted *w, const struct image *beside);
 struct image *image_new_prefixes(const struct wanted *w, const struct image *beside);
 void image_free(struct image *i);
 
-/* Keys are words of four bytes. Never 0. */
-static inline uint64_t image_hash(const void *key, size_t key_size)
+static inline uint64_t image_hash_word(uint64_t hash, uint64_t word)
 {
-	uint64_t hash = 0, word;
-	uint32_t half;
-	size_t at = 0;
-
-	for (; at + sizeof word <= key_size; at += sizeof word) {
-		memcpy(&word, (const uint8_t *)key + at, sizeof word);
-		hash = (hash ^ word) * 0xff51afd7ed558ccdu;
-		hash ^= hash >> 32;
-	}
-	if (at < key_size) {
-		memcpy(&half, (const uint8_t *)key + at, sizeof half);
-		hash = (hash ^ half) * 0xc4ceb9fe1a85ec53u;
-		hash ^= hash >> 32;
-	}
-	return hash | 1u << 31;
+	hash = (hash ^ word) * 0xff51afd7ed558ccdu;
+	return hash ^ hash >> 32;
 }
 
-/* The value of a key, or NULL. The size is the table's, and a constant where this is called, so that nothing loops. */
-static inline const void *image_find(const struct image *i, const void *key, size_t key_size, size_t value_size)
+/* Never 0. No loop, which would have the key in memory. */
+static inline uint64_t image_hash(const struct image_key *key)
 {
-	const size_t stride = sizeof(uint64_t) + key_size + value_size;
-	uint64_t hash = image_hash(key, key_size), held;
+	return image_hash_word(image_hash_word(image_hash_word(0, key->word[0]), key->word[1]), key->word[2]) | 1u << 31;
+}
+static_assert(IMAGE_KEY_WORDS == 3, "every word is hashed");
+
+/* The value of a key, or NULL. Its size is the table's, and a constant where this is called. */
+static inline __attribute__((always_inline)) const void *image_find(const struct image *i, const struct image_key *key, size_t value_size)
+{
+	const size_t stride = 1 + IMAGE_KEY_WORDS + (value_size + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+	uint64_t hash = image_hash(key);
 
 	for (uint32_t at = (uint32_t)hash & i->mask;; at = (at + 1) & i->mask) {
-		const uint8_t *place = i->places + at * stride;
+		const uint64_t *place = i->places + at * stride;
 
-		memcpy(&held, place, sizeof held);
-		if (held == hash && !memcmp(place + sizeof held, key, key_size))
-			return place + sizeof held + key_size;
-		if (!held)
+		if (place[0] == hash && place[1] == key->word[0] && place[2] == key->word[1] && place[3] == key->word[2])
+			return place + 1 + IMAGE_KEY_WORDS;
+		if (!place[0])
 			return NULL;
 	}
 }

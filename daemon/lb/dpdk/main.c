@@ -74,7 +74,8 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 	return EXIT_USAGE;
 }
 
-/* The TAP tells of packets by a real-time signal. Whoever sleeps in the kernel shall not be woken by it; the workers, who don't, take it. */
+/* The TAP tells of packets by a real-time signal. Whoever sleeps in the kernel shall not be woken by it; the workers, who don't, take it.
+ */
 static void leave_signals_to_workers(void)
 {
 	sigset_t signals;
@@ -170,9 +171,9 @@ static void tell_counts(const struct lbd *d)
 			packets += c->services[n].packets;
 		for (int n = 0; n < LB_REASON_COUNT; n++)
 			drops += c->drops.count[n];
-		log_info("lbd: worker=%u forwarded=%llu dropped=%llu to_kernel=%llu from_kernel=%llu unsent=%llu kernel_unsent=%llu", i, packets,
-			 drops, (unsigned long long)c->to_kernel, (unsigned long long)c->from_kernel, (unsigned long long)c->unsent,
-			 (unsigned long long)c->kernel_unsent);
+		log_info("lbd: worker=%u forwarded=%llu dropped=%llu to_kernel=%llu from_kernel=%llu unsent=%llu kernel_unsent=%llu", i,
+			 packets, drops, (unsigned long long)c->to_kernel, (unsigned long long)c->from_kernel,
+			 (unsigned long long)c->unsent, (unsigned long long)c->kernel_unsent);
 	}
 }
 

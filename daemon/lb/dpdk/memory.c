@@ -132,8 +132,8 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 
 void memory_fini(struct memory *m)
 {
-	void *const parts[] = {m->tables.services, m->tables.names, m->tables.rules, m->tables.turns,  m->tables.backends, m->tables.ids,
-			       m->tables.loads,	   m->tables.slots, m->tables.flows, m->tables.buckets, m->config,	     m->rcu};
+	void *const parts[] = {m->tables.services, m->tables.names, m->tables.rules, m->tables.turns,   m->tables.backends, m->tables.ids,
+			       m->tables.loads,    m->tables.slots, m->tables.flows, m->tables.buckets, m->config,          m->rcu};
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		free(parts[i]);

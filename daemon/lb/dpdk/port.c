@@ -30,10 +30,11 @@ static int find_port(struct port *p)
 	unsigned count = rte_eth_dev_count_avail();
 
 	if (count != 1)
-		return fail(p, -ENODEV,
-			    "DPDK found %u ports, and it takes one: name it behind -- (-a PCI-ADDRESS of a device that is bound to vfio-pci, "
-			    "or --vdev net_af_packet0,iface=IF)",
-			    count);
+		return fail(
+			p, -ENODEV,
+			"DPDK found %u ports, and it takes one: name it behind -- (-a PCI-ADDRESS of a device that is bound to vfio-pci, "
+			"or --vdev net_af_packet0,iface=IF)",
+			count);
 	p->id = rte_eth_find_next(0);
 	return 0;
 }
@@ -86,7 +87,8 @@ static int set_up(struct port *p, uint16_t dev, uint16_t queues, uint16_t mtu)
 	if (r < 0)
 		return fail(p, r, "%s tells nothing of itself: %s", name, strerror(-r));
 	if (queues > info.max_rx_queues || queues > info.max_tx_queues)
-		return fail(p, -EINVAL, "%s has %u queues to receive and %u to send, and there are %u workers: name fewer cores (-l), or more queues",
+		return fail(p, -EINVAL,
+			    "%s has %u queues to receive and %u to send, and there are %u workers: name fewer cores (-l), or more queues",
 			    name, info.max_rx_queues, info.max_tx_queues, queues);
 	c = configuration(&info, queues, mtu);
 	r = rte_eth_dev_configure(dev, queues, queues, &c);
@@ -110,8 +112,8 @@ static int make_kernel_side(struct port *p, const char *interface, uint16_t queu
 	if (r == 0)
 		r = rte_eth_dev_get_port_by_name(TAP, &p->kernel);
 	if (r < 0)
-		return fail(p, r, "can't make the interface \"%s\": %s: it takes CAP_NET_ADMIN, /dev/net/tun and a name that is free", interface,
-			    strerror(-r));
+		return fail(p, r, "can't make the interface \"%s\": %s: it takes CAP_NET_ADMIN, /dev/net/tun and a name that is free",
+			    interface, strerror(-r));
 	r = set_up(p, p->kernel, queues, mtu);
 	if (r < 0)
 		return r;

@@ -44,35 +44,55 @@ static const struct lb_config *lb_config_get(void)
 	return self->config;
 }
 
-static const __u32 *lb_vip_lookup(const struct lb_vip *vip)
+LB_INLINE struct image_key vip_words(const struct lb_vip *v)
 {
-	return image_find(image_here(TABLES_BY_VIP), vip, sizeof *vip, sizeof(__u32));
+	return (struct image_key){{
+		(__u64)v->addr.word[1] << 32 | v->addr.word[0],
+		(__u64)v->addr.word[3] << 32 | v->addr.word[2],
+		(__u64)v->family << 24 | (__u32)v->proto << 16 | v->port,
+	}};
 }
 
-static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
+LB_INLINE const __u32 *lb_vip_lookup(const struct lb_vip *vip)
 {
-	return image_find(image_here(TABLES_BY_REPLY), backend, sizeof *backend, sizeof(struct lb_reply));
+	struct image_key key = vip_words(vip);
+
+	return image_find(image_here(TABLES_BY_VIP), &key, sizeof(__u32));
 }
 
-static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
+LB_INLINE const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
 {
-	return image_find(image_here(TABLES_BY_QUIC), key, sizeof *key, sizeof(__u32));
+	struct image_key key = vip_words(backend);
+
+	return image_find(image_here(TABLES_BY_REPLY), &key, sizeof(struct lb_reply));
+}
+
+static const __u32 *lb_quic_lookup(const struct lb_quic_key *quic)
+{
+	struct image_key key = {{0}};
+
+	memcpy(&key, quic, sizeof *quic);
+	return image_find(image_here(TABLES_BY_QUIC), &key, sizeof(__u32));
 }
 
 /* The longest that matches: one look-up for each length that there is. */
+static_assert(sizeof(struct lb_prefix) == sizeof(struct image_key), "a prefix is whole words");
+
 static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
 {
 	const struct image *i = image_here(TABLES_BY_PREFIX);
 
 	for (unsigned n = 0; n < i->length_count; n++) {
 		struct lb_prefix p = *prefix;
+		struct image_key key;
 		const __u32 *rule;
 
 		if (i->lengths[n] > prefix->bits)
 			continue;
 		p.bits = i->lengths[n];
 		lb_address_mask(&p.addr, p.bits - 32);
-		rule = image_find(i, &p, sizeof p, sizeof *rule);
+		memcpy(&key, &p, sizeof p);
+		rule = image_find(i, &key, sizeof *rule);
 		if (rule)
 			return rule;
 	}
@@ -102,7 +122,9 @@ static __u64 lb_turn_take(__u32 service)
 
 static uint64_t fragment_hash(const struct lb_fragment_key *key)
 {
-	return lb_hash_end(image_hash(key, sizeof *key) ^ self->config->secret[0], self->config->secret[1]);
+	__u64 hash = lb_hash_address(self->config, &key->src, key->id);
+
+	return hash ^ lb_hash_address(self->config, &key->dst, key->proto);
 }
 
 static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
@@ -171,8 +193,9 @@ static __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size)
 
 /* ---- a burst ---- */
 
-/* The decision sees frames as they were on the wire: a tag that the device took off goes back. */
-static inline void stage(struct staged *s, struct rte_mbuf *m)
+/* The decision sees frames as they were on the wire: a tag that the device took off goes back. What came in pieces is longer than anything
+ * that this port was set up for; the kernel can tell what it is. */
+static inline void parse(struct staged *s, struct rte_mbuf *m)
 {
 	if (unlikely(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))
 		(void)rte_vlan_insert(&m);
@@ -182,18 +205,16 @@ static inline void stage(struct staged *s, struct rte_mbuf *m)
 	s->packet.end = s->packet.data + m->data_len;
 	s->flow = (struct lb_flow){0};
 	s->decision = (struct lb_decision){0};
+	s->verdict = likely(m->nb_segs == 1) && lb_parse(&s->packet, &s->flow) == 0 ? LB_SEND : LB_PASS;
 }
 
-/* What came in pieces is longer than anything that this port was set up for; the kernel can tell what it is. */
-static inline void recognise(const struct lb_config *cfg, struct staged *s)
+static inline void assign(const struct lb_config *cfg, struct staged *s)
 {
-	s->verdict = likely(s->mbuf->nb_segs == 1) ? lb_recognise(cfg, &s->packet, &s->flow, &s->decision) : LB_PASS;
-}
+	const struct lb_service *service;
 
-static inline void fetch_slot(const struct lb_config *cfg, struct staged *s)
-{
-	const struct lb_service *service = s->verdict == LB_SEND ? lb_service_at(s->decision.service) : NULL;
-
+	if (s->verdict == LB_SEND)
+		s->verdict = lb_assign(cfg, &s->flow, &s->decision);
+	service = s->verdict == LB_SEND ? lb_service_at(s->decision.service) : NULL;
 	if (service)
 		rte_prefetch0(lb_slot_find(cfg, service, &s->flow, &s->decision));
 }
@@ -253,10 +274,10 @@ void worker_decide(struct worker *w, struct rte_mbuf **burst, uint16_t n, uint64
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + FETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(burst[i + FETCH_AHEAD], void *));
-		stage(&staged[i], burst[i]);
-		recognise(cfg, &staged[i]);
-		fetch_slot(cfg, &staged[i]);
+		parse(&staged[i], burst[i]);
 	}
+	for (uint16_t i = 0; i < n; i++)
+		assign(cfg, &staged[i]);
 	for (uint16_t i = 0; i < n; i++)
 		fetch_owner(cfg, &staged[i]);
 	for (uint16_t i = 0; i < n; i++)
