@@ -140,6 +140,11 @@ $(OUT)/bench/lb: $(call obj,bench/lb.c) $(OUT)/daemon.a
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(OUT)/daemon.a -lbpf
 
+$(OUT)/bench/lb_dpdk: $(call obj,bench/lb_dpdk.c $(filter-out %/main.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c daemon/lb/maglev.c \
+		daemon/base/hash.c daemon/base/mem.c)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS)
+
 # What runs in a machine with Debian 12's kernel: tests/host/run packs it, and every BPF object, into an image.
 $(OUT)/tests/host/init: $(call obj,tests/host/init.c)
 	$(if $(Q),@echo "  LD $@")
@@ -156,7 +161,7 @@ $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson
 
-$(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c): CFLAGS_ALL += $(DPDK_CFLAGS)
+$(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c bench/lb_dpdk.c): CFLAGS_ALL += $(DPDK_CFLAGS)
 $(OUT)/holdfast-lbd-dpdk: $(call obj,$(LBD_DPDK_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lpthread
@@ -165,6 +170,7 @@ dpdk-absent:
 	@echo "  holdfast-lbd-dpdk is skipped: pkg-config finds no libdpdk (make deps)"
 
 bench-lb: $(OUT)/bench/lb
+bench-lb-dpdk: $(OUT)/bench/lb_dpdk
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets build/bpf/tests/lb/pass.bpf.o $(if $(DPDK_CFLAGS),$(OUT)/tests/dpdk/packets))
 unit-tests: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
@@ -281,4 +287,4 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all bench-lb bpf-absent dpdk-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
+.PHONY: all bench-lb bench-lb-dpdk bpf-absent dpdk-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
