@@ -259,7 +259,7 @@ seam: deps ## no object behind the seam calls the system by itself
 	@$(SUBMAKE) BUILD=release all
 	@tests/seam/run build/release
 
-LINT_SRC := $(filter-out %_test.c,$(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c io/*.c))
+LINT_SRC := $(filter-out %_test.c $(if $(DPDK_CFLAGS),,$(LB_DPDK_SRC)),$(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c io/*.c))
 
 lint: seam ## clang-tidy, cppcheck, gcc -fanalyzer and the seam
 	$(call install_missing,$(DEPS_TEST) $(DEPS_LINT))
@@ -268,9 +268,9 @@ lint: seam ## clang-tidy, cppcheck, gcc -fanalyzer and the seam
 		--suppress=uninitvar:daemon/raft/raft.c --suppress=invalidPrintfArgType_uint --suppress=missingInclude \
 		--suppress=missingIncludeSystem --suppress=preprocessorErrorDirective $(INCLUDES) $(LINT_SRC)
 	@echo "  gcc -fanalyzer"; printf '%s\n' $(LINT_SRC) | xargs -P$$(nproc) -n1 gcc -std=gnu17 -O1 -D_GNU_SOURCE $(INCLUDES) \
-		-fanalyzer -Werror -c -o /dev/null
+		$(DPDK_CFLAGS) -fanalyzer -Werror -c -o /dev/null
 	@echo "  clang-tidy"; printf '%s\n' $(LINT_SRC) | xargs -P$$(nproc) -n4 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=gnu17 -D_GNU_SOURCE $(INCLUDES) 2>/dev/null' clang-tidy
+		'clang-tidy --quiet "$$@" -- -std=gnu17 -D_GNU_SOURCE $(INCLUDES) $(DPDK_CFLAGS) 2>/dev/null' clang-tidy
 
 fmt: ## format the sources in place
 	$(call install_missing,$(DEPS_FMT))
@@ -279,7 +279,7 @@ fmt: ## format the sources in place
 install: deps ## build and install the programs (DESTDIR, PREFIX=/usr/local)
 	@$(SUBMAKE) all
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(OUT)/holdfastd $(OUT)/holdfast $(LB_PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(OUT)/holdfastd $(OUT)/holdfast $(LB_PROGRAMS) $(DPDK_PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 
 clean: ## remove what was built
 	rm -rf build

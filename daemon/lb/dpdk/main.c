@@ -74,16 +74,28 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 	return EXIT_USAGE;
 }
 
-/* The TAP tells of packets by a real-time signal. Whoever sleeps in the kernel shall not be woken by it; the workers, who don't, take it.
+/*
+ * The TAP's driver is told of packets by a real-time signal, whose handler counts in a way that only one thread at a time may: where two
+ * took a signal at once, one would be lost, and a packet would lie until the next one came. So all threads have these signals blocked but
+ * the first worker, which never sleeps in the kernel.
  */
-static void leave_signals_to_workers(void)
+static void mask_tap_signals(int how)
 {
 	sigset_t signals;
 
 	(void)sigemptyset(&signals);
 	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
 		(void)sigaddset(&signals, s);
-	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	(void)pthread_sigmask(how, &signals, NULL);
+}
+
+static int work(void *worker)
+{
+	const struct worker *w = worker;
+
+	if (w->number == 0)
+		mask_tap_signals(SIG_UNBLOCK);
+	return worker_run(worker);
 }
 
 static int open_port(struct lbd *d)
@@ -116,7 +128,7 @@ static int start_workers(struct lbd *d)
 		w->port = d->port.id;
 		w->kernel = d->port.kernel;
 		w->stop = &d->stop;
-		r = rte_eal_remote_launch(worker_run, w, lcore);
+		r = rte_eal_remote_launch(work, w, lcore);
 		if (r < 0)
 			return r;
 	}
@@ -148,6 +160,7 @@ static int start(struct lbd *d, const char *program, int argc, char **argv)
 {
 	int r = control_init(&d->control);
 
+	mask_tap_signals(SIG_BLOCK); /* DPDK's threads inherit it */
 	if (r == 0)
 		r = eal_start(program, argc, argv);
 	if (r < 0) {
@@ -157,7 +170,6 @@ static int start(struct lbd *d, const char *program, int argc, char **argv)
 	r = open_port(d);
 	if (r == 0)
 		r = start_workers(d);
-	leave_signals_to_workers();
 	return r < 0 ? r : start_control(d);
 }
 
