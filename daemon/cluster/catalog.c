@@ -58,6 +58,13 @@ static int apply_init(struct catalog *c, struct cursor *in)
 	return 0;
 }
 
+static struct services *services_to_change(struct catalog *c)
+{
+	if (!c->services)
+		c->services = services_new();
+	return c->services;
+}
+
 int catalog_apply(struct catalog *c, const struct entry *e)
 {
 	struct cursor in = cursor_of(e->data, e->size);
@@ -71,9 +78,9 @@ int catalog_apply(struct catalog *c, const struct entry *e)
 	case CATALOG_INIT:
 		return apply_init(c, &in);
 	case CATALOG_SERVICES:
-		if (!c->services)
-			c->services = services_new();
-		return services_apply(c->services, &in, e->index);
+		return services_apply(services_to_change(c), &in, e->index);
+	case CATALOG_FACTS:
+		return services_apply_facts(services_to_change(c), &in, e->index);
 	default:
 		return -EBADMSG;
 	}

@@ -7,6 +7,7 @@
  *   CATALOG_INIT: hash seed (8), group count (4), member count (1), node ids (1 each); the first record there is;
  *   later ones are ignored.
  *   CATALOG_SERVICES: a change of the load balancer's services (service_change.h).
+ *   CATALOG_FACTS: what is known from the reports of its balancers (fact.h).
  */
 #ifndef HF_CLUSTER_CATALOG_H
 #define HF_CLUSTER_CATALOG_H
@@ -18,7 +19,7 @@
 
 struct services;
 
-enum catalog_kind { CATALOG_INIT = 1, CATALOG_SERVICES };
+enum catalog_kind { CATALOG_INIT = 1, CATALOG_SERVICES, CATALOG_FACTS };
 
 struct catalog {
 	bool ready;           /* CATALOG_INIT was applied */

@@ -59,16 +59,43 @@ uint16_t backend_weight(const struct backend *b)
 	return b->draining ? 0 : b->weight;
 }
 
+struct backend *service_backend_by_id(const struct service *s, uint32_t id)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		if (s->backends[i].id == id)
+			return &s->backends[i];
+	return NULL;
+}
+
 /* ---- generations ---- */
+
+/* What it counts for in the next generation. */
+static uint16_t present_weight(const struct backend *b)
+{
+	return b->down ? 0 : backend_weight(b);
+}
+
+static const struct generation *active(const struct service *s)
+{
+	return s->generation_count ? &s->generations[s->generation_count - 1] : NULL;
+}
 
 static bool generation_says(const struct generation *g, const struct service *s)
 {
 	if (g->count != s->backend_count)
 		return false;
 	for (uint32_t i = 0; i < g->count; i++)
-		if (g->shares[i].backend != s->backends[i].id || g->shares[i].weight != backend_weight(&s->backends[i]))
+		if (g->shares[i].backend != s->backends[i].id || g->shares[i].weight != present_weight(&s->backends[i]))
 			return false;
 	return true;
+}
+
+static bool has_weight(const struct generation *g)
+{
+	for (uint32_t i = 0; i < g->count; i++)
+		if (g->shares[i].weight)
+			return true;
+	return false;
 }
 
 void service_remove_backend(struct service *s, struct backend *b)
@@ -84,16 +111,23 @@ void service_remove_backend(struct service *s, struct backend *b)
 	memmove(b, b + 1, (size_t)(s->backends + s->backend_count - b) * sizeof *b);
 }
 
-static bool is_kept(const struct service *s, uint32_t backend)
+static bool has_share(const struct generation *g, uint32_t backend)
 {
-	for (uint32_t i = 0; i < s->generation_count; i++)
-		for (uint32_t k = 0; k < s->generations[i].count; k++)
-			if (s->generations[i].shares[k].backend == backend)
-				return true;
+	for (uint32_t i = 0; i < g->count; i++)
+		if (g->shares[i].backend == backend)
+			return true;
 	return false;
 }
 
-/* Those that no kept generation has are forgotten. */
+static bool is_kept(const struct service *s, uint32_t backend)
+{
+	for (uint32_t i = 0; i < s->generation_count; i++)
+		if (has_share(&s->generations[i], backend))
+			return true;
+	return has_share(&s->prepared, backend);
+}
+
+/* Those that no generation has are forgotten. */
 static void forget_gone(struct service *s)
 {
 	uint32_t kept = 0;
@@ -104,23 +138,117 @@ static void forget_gone(struct service *s)
 	s->gone_count = kept;
 }
 
-void service_new_generation(struct service *s)
+/* The present backends. */
+static struct generation generation_of(const struct service *s)
 {
-	struct generation *g;
+	struct generation g = {.count = s->backend_count};
 
-	if (s->generation_count ? generation_says(&s->generations[s->generation_count - 1], s) : !s->backend_count)
-		return;
+	g.shares = mem_zalloc((size_t)g.count * sizeof *g.shares + 1);
+	for (uint32_t i = 0; i < g.count; i++)
+		g.shares[i] = (struct share){.backend = s->backends[i].id, .weight = present_weight(&s->backends[i])};
+	return g;
+}
+
+static void push_active(struct service *s, struct generation g)
+{
 	if (s->generation_count == SERVICE_GENERATIONS) {
 		free(s->generations[0].shares);
 		memmove(&s->generations[0], &s->generations[1], (SERVICE_GENERATIONS - 1) * sizeof s->generations[0]);
 		s->generation_count--;
 	}
-	g = &s->generations[s->generation_count++];
-	*g = (struct generation){.number = ++s->generation_last, .count = s->backend_count};
-	g->shares = mem_zalloc((size_t)g->count * sizeof *g->shares + 1);
-	for (uint32_t i = 0; i < g->count; i++)
-		g->shares[i] = (struct share){.backend = s->backends[i].id, .weight = backend_weight(&s->backends[i])};
+	s->generations[s->generation_count++] = g;
+}
+
+static void drop_prepared(struct service *s)
+{
+	free(s->prepared.shares);
+	s->prepared = (struct generation){0};
+	s->prepared_version = 0;
+}
+
+void service_prepare(struct service *s, uint64_t version)
+{
+	const struct generation *now = active(s);
+	struct generation next;
+
 	forget_gone(s);
+	if (s->prepared.number)
+		return;
+	if (now ? generation_says(now, s) : !s->backend_count)
+		return;
+	next = generation_of(s);
+	if (now && next.count && !has_weight(&next)) {
+		free(next.shares); /* all are dead: the last table stays */
+		return;
+	}
+	next.number = ++s->generation_last;
+	s->prepared = next;
+	s->prepared_version = version;
+	/* Before the first generation no flow was sent anywhere, so none can be sent to two backends. */
+	if (!now)
+		service_activate(s, version);
+}
+
+void service_activate(struct service *s, uint64_t version)
+{
+	if (!s->prepared.number)
+		return;
+	push_active(s, s->prepared);
+	s->prepared = (struct generation){0};
+	s->prepared_version = 0;
+	service_prepare(s, version);
+}
+
+/*
+ * The active generation with its dead ones out and b, if it is back, in. The others keep the weight that is in force,
+ * though another one is configured: that change is still to be made in two steps.
+ */
+static struct generation survivors(const struct service *s, const struct backend *b)
+{
+	const struct generation *now = active(s);
+	struct generation g = {.count = now->count};
+
+	g.shares = mem_zalloc((size_t)g.count * sizeof *g.shares + 1);
+	for (uint32_t i = 0; i < g.count; i++) {
+		const struct backend *one = service_backend_by_id(s, now->shares[i].backend);
+
+		g.shares[i] = now->shares[i];
+		if (one && one->down)
+			g.shares[i].weight = 0;
+		else if (one == b && !g.shares[i].weight)
+			g.shares[i].weight = backend_weight(b);
+	}
+	return g;
+}
+
+static bool same_weights(const struct generation *a, const struct generation *b)
+{
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->shares[i].weight != b->shares[i].weight)
+			return false;
+	return true;
+}
+
+bool service_backend_found(struct service *s, struct backend *b, bool down, uint64_t version)
+{
+	const struct generation *now = active(s);
+	struct generation next;
+
+	if (b->down == down)
+		return false;
+	b->down = down;
+	if (!now)
+		return true;
+	next = survivors(s, b);
+	if (has_weight(&next) && !same_weights(&next, now)) {
+		next.number = ++s->generation_last;
+		push_active(s, next);
+	} else {
+		free(next.shares);
+	}
+	drop_prepared(s);
+	service_prepare(s, version);
+	return true;
 }
 
 void service_free(struct service *s)
@@ -129,6 +257,7 @@ void service_free(struct service *s)
 		return;
 	for (uint32_t i = 0; i < s->generation_count; i++)
 		free(s->generations[i].shares);
+	free(s->prepared.shares);
 	free(s->backends);
 	free(s->gone);
 	free(s);
@@ -239,6 +368,7 @@ static void put_backends(struct bytes *out, const struct backend *backends, uint
 		bytes_put_u16(out, b->port);
 		bytes_put_u16(out, b->weight);
 		bytes_put_u8(out, b->draining);
+		bytes_put_u8(out, b->down);
 	}
 }
 
@@ -263,6 +393,7 @@ static struct backend *get_backends(struct cursor *in, uint32_t id_last, uint32_
 		b->port = cursor_u16(in);
 		b->weight = cursor_u16(in);
 		b->draining = get_word(in, 2);
+		b->down = get_word(in, 2);
 		if (b->id <= before || b->id > id_last)
 			in->bad = true;
 		before = b->id;
@@ -270,42 +401,66 @@ static struct backend *get_backends(struct cursor *in, uint32_t id_last, uint32_
 	return backends;
 }
 
+static void put_generation(struct bytes *out, const struct generation *g)
+{
+	bytes_put_u32(out, g->number);
+	bytes_put_u32(out, g->count);
+	for (uint32_t k = 0; k < g->count; k++) {
+		bytes_put_u32(out, g->shares[k].backend);
+		bytes_put_u16(out, g->shares[k].weight);
+	}
+}
+
 static void put_generations(struct bytes *out, const struct service *s)
 {
 	bytes_put_u32(out, s->generation_last);
 	bytes_put_u8(out, (uint8_t)s->generation_count);
-	for (uint32_t i = 0; i < s->generation_count; i++) {
-		const struct generation *g = &s->generations[i];
-
-		bytes_put_u32(out, g->number);
-		bytes_put_u32(out, g->count);
-		for (uint32_t k = 0; k < g->count; k++) {
-			bytes_put_u32(out, g->shares[k].backend);
-			bytes_put_u16(out, g->shares[k].weight);
-		}
-	}
+	for (uint32_t i = 0; i < s->generation_count; i++)
+		put_generation(out, &s->generations[i]);
+	put_generation(out, &s->prepared);
+	bytes_put_u64(out, s->prepared_version);
 }
 
-static void get_generation(struct cursor *in, struct service *s)
+/* Its shares are the caller's, also if the cursor is bad. */
+static struct generation get_generation(struct cursor *in, const struct service *s)
 {
-	struct generation *g = &s->generations[s->generation_count];
+	struct generation g = {.number = cursor_u32(in)};
 	uint32_t before = 0;
 
-	g->number = cursor_u32(in);
-	g->count = cursor_u32(in);
-	if (g->count > SERVICE_BACKENDS_MAX || g->number > s->generation_last)
+	g.count = cursor_u32(in);
+	if (g.count > SERVICE_BACKENDS_MAX || g.number > s->generation_last || (!g.number && g.count))
 		in->bad = true;
-	if (in->bad)
-		return;
-	g->shares = mem_zalloc((size_t)g->count * sizeof *g->shares + 1);
-	s->generation_count++;
-	for (uint32_t k = 0; k < g->count; k++) {
-		g->shares[k].backend = cursor_u32(in);
-		g->shares[k].weight = cursor_u16(in);
-		if (g->shares[k].backend <= before || g->shares[k].backend > s->backend_last)
+	if (in->bad || !g.number)
+		return (struct generation){0};
+	g.shares = mem_zalloc((size_t)g.count * sizeof *g.shares + 1);
+	for (uint32_t k = 0; k < g.count; k++) {
+		g.shares[k].backend = cursor_u32(in);
+		g.shares[k].weight = cursor_u16(in);
+		if (g.shares[k].backend <= before || g.shares[k].backend > s->backend_last)
 			in->bad = true;
-		before = g->shares[k].backend;
+		before = g.shares[k].backend;
 	}
+	return g;
+}
+
+static void get_generations(struct cursor *in, struct service *s)
+{
+	uint32_t count;
+
+	s->generation_last = cursor_u32(in);
+	count = get_word(in, SERVICE_GENERATIONS + 1);
+	while (!in->bad && s->generation_count < count) {
+		struct generation *g = &s->generations[s->generation_count++];
+
+		*g = get_generation(in, s);
+		if (!g->number)
+			in->bad = true;
+	}
+	s->prepared = get_generation(in, s);
+	s->prepared_version = cursor_u64(in);
+	/* What is prepared stands behind one that is active. */
+	if (s->prepared.number && !s->generation_count)
+		in->bad = true;
 }
 
 void service_put(struct bytes *out, const struct service *s)
@@ -324,7 +479,6 @@ void service_put(struct bytes *out, const struct service *s)
 struct service *service_get(struct cursor *in)
 {
 	struct service *s = mem_zalloc(sizeof *s);
-	uint32_t generations;
 
 	s->id = cursor_u32(in);
 	service_text_get(in, s->name, SERVICE_NAME_MAX);
@@ -335,11 +489,8 @@ struct service *service_get(struct cursor *in)
 	service_settings_get(in, &s->settings);
 	s->backend_last = cursor_u32(in);
 	s->backends = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX, &s->backend_count);
-	s->gone = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX * SERVICE_GENERATIONS, &s->gone_count);
-	s->generation_last = cursor_u32(in);
-	generations = get_word(in, SERVICE_GENERATIONS + 1);
-	while (!in->bad && s->generation_count < generations)
-		get_generation(in, s);
+	s->gone = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX * (SERVICE_GENERATIONS + 1), &s->gone_count);
+	get_generations(in, s);
 	if (!in->bad)
 		return s;
 	service_free(s);

@@ -6,6 +6,16 @@
  * A generation is the set of (backend, weight) that the slot table is computed from. Every change of that set makes a
  * new one; the last SERVICE_GENERATIONS are kept, oldest first, because current and previous owner of a slot are
  * computed from them and never from what one balancer has seen.
+ *
+ * A planned change is made in two steps ([two steps]). There is one prepared generation at most: what is changed while
+ * it waits to be activated makes the next one, all together, so nothing is lost and nobody waits for more than two.
+ *
+ *   nothing prepared --change--> prepared --all have it, or no balancer is there--> active
+ *          ^                                                                          |
+ *          +----------------------- nothing changed meanwhile ------------------------+--- else: prepared again
+ *
+ * A death or a return makes an active generation at once, and what was prepared is prepared anew, behind it. When all
+ * are dead, the table stays as it was with the last one alive.
  */
 #ifndef HF_CLUSTER_SERVICE_H
 #define HF_CLUSTER_SERVICE_H
@@ -56,6 +66,7 @@ struct backend {
 	uint16_t port;         /* 0: all */
 	uint16_t weight;
 	bool draining;         /* known, but its weight counts as 0 */
+	bool down;             /* dead by the balancers' checks: as if it had no weight, unless all are */
 };
 
 struct share {
@@ -82,7 +93,9 @@ struct service {
 	struct backend *gone;     /* removed, while a kept generation has them: their flows must find them still; by id */
 	uint32_t generation_last; /* the number given last */
 	uint32_t generation_count;
-	struct generation generations[SERVICE_GENERATIONS]; /* oldest first */
+	struct generation generations[SERVICE_GENERATIONS]; /* oldest first; the last one is active */
+	struct generation prepared; /* number 0: none */
+	uint64_t prepared_version;  /* of the services, from which on they tell of it */
 };
 
 /* 1 to 63 of letters, digits, '.', '_' and '-'. */
@@ -97,11 +110,17 @@ bool service_translates(enum service_delivery deliver);
 bool service_key_clashes(const struct service_key *a, const struct service_key *b);
 
 struct backend *service_backend(const struct service *s, const struct ip *address, uint16_t port);
+struct backend *service_backend_by_id(const struct service *s, uint32_t id);
+/* As it was configured, dead or alive. */
 uint16_t backend_weight(const struct backend *b);
 /* Takes a backend out of the list; it is gone then. */
 void service_remove_backend(struct service *s, struct backend *b);
-/* Makes a generation of the present backends, unless the last one says the same. */
-void service_new_generation(struct service *s);
+/* The backends have changed: prepares a generation of them, unless one is prepared or the active one says the same. version: the change's. */
+void service_prepare(struct service *s, uint64_t version);
+/* What is prepared becomes active, and what was changed since is prepared. */
+void service_activate(struct service *s, uint64_t version);
+/* A backend was found dead or alive; false: it was known. */
+bool service_backend_found(struct service *s, struct backend *b, bool down, uint64_t version);
 void service_free(struct service *s);
 
 /* Forms in records and snapshots. What can't be one makes the cursor bad. */

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 1u
+#define SAVE_VERSION 2u
 
 struct services *services_new(void)
 {
@@ -29,6 +29,23 @@ struct service *services_find(const struct services *s, const char *name)
 	for (uint32_t i = 0; i < s->count; i++)
 		if (!strcmp(s->list[i]->name, name))
 			return s->list[i];
+	return NULL;
+}
+
+struct service *services_by_id(const struct services *s, uint32_t id)
+{
+	uint32_t low = 0, high = s->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (s->list[middle]->id == id)
+			return s->list[middle];
+		if (s->list[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return NULL;
 }
 
@@ -203,6 +220,57 @@ static void service_remove(struct services *all, struct service *s)
 	service_free(s);
 }
 
+/* ---- who reports ---- */
+
+/* The place of a reporter, or where it would stand. */
+static uint32_t reporter_place(const struct services *all, const struct reporter *who, bool *ret_there)
+{
+	uint32_t i = 0;
+	int order = 1;
+
+	while (i < all->reporter_count && (order = reporter_compare(&all->reporters[i], who)) < 0)
+		i++;
+	*ret_there = i < all->reporter_count && order == 0;
+	return i;
+}
+
+bool services_knows(const struct services *s, const struct reporter *who)
+{
+	bool there;
+	uint32_t at = reporter_place(s, who, &there);
+
+	return there && s->reporters[at].side == who->side;
+}
+
+static bool balanced(const struct services *all)
+{
+	for (uint32_t i = 0; i < all->reporter_count; i++)
+		if (all->reporters[i].side == SIDE_BALANCER)
+			return true;
+	return false;
+}
+
+static void reporter_joined(struct services *all, const struct reporter *who)
+{
+	bool there;
+	uint32_t at = reporter_place(all, who, &there);
+
+	if (!there && all->reporter_count == REPORTERS_MAX)
+		return;
+	if (!there)
+		memmove(&all->reporters[at + 1], &all->reporters[at], (all->reporter_count++ - at) * sizeof all->reporters[0]);
+	all->reporters[at] = *who;
+}
+
+static void reporter_left(struct services *all, const struct reporter *who)
+{
+	bool there;
+	uint32_t at = reporter_place(all, who, &there);
+
+	if (there)
+		memmove(&all->reporters[at], &all->reporters[at + 1], (--all->reporter_count - at) * sizeof all->reporters[0]);
+}
+
 /* ---- changes of its backends ---- */
 
 static enum service_refusal backend_add(struct services *all, struct service *s, const struct service_change *c)
@@ -274,7 +342,15 @@ static enum service_refusal backend_remove(struct services *all, struct service 
 	return SERVICE_CHANGED;
 }
 
-static enum service_refusal backend_change(struct services *all, struct service *s, const struct service_change *c)
+/* The backends have changed ([two steps]). */
+static void plan(const struct services *all, struct service *s, uint64_t version)
+{
+	service_prepare(s, version);
+	while (s->prepared.number && !balanced(all))
+		service_activate(s, version);
+}
+
+static enum service_refusal backend_change(struct services *all, struct service *s, const struct service_change *c, uint64_t version)
 {
 	struct backend *b = service_backend(s, &c->address, c->has_port ? c->port : s->key.port);
 	enum service_refusal r;
@@ -290,7 +366,7 @@ static enum service_refusal backend_change(struct services *all, struct service 
 	else
 		r = backend_remove(all, s, b);
 	if (!r)
-		service_new_generation(s);
+		plan(all, s, version);
 	return r;
 }
 
@@ -307,7 +383,7 @@ static uint64_t content_sum(const struct service *s)
 	return sum;
 }
 
-static enum service_refusal make_change(struct services *all, const struct service_change *c)
+static enum service_refusal make_change(struct services *all, const struct service_change *c, uint64_t version)
 {
 	struct service *s = services_find(all, c->name);
 	enum service_refusal r;
@@ -323,7 +399,7 @@ static enum service_refusal make_change(struct services *all, const struct servi
 	else if (c->kind == SERVICE_SET)
 		r = service_set(all, s, c);
 	else
-		r = backend_change(all, s, c);
+		r = backend_change(all, s, c, version);
 	if (!r) {
 		s = services_find(all, c->name);
 		all->sums[position(all, s)] = content_sum(s);
@@ -343,11 +419,46 @@ int services_apply(struct services *s, struct cursor *in, uint64_t index)
 	session = &s->sessions[by.node];
 	if (by.incarnation < session->incarnation || (by.incarnation == session->incarnation && by.number <= session->number))
 		return 0; /* proposed twice, or given up and overtaken */
-	*session = (struct change_session){.incarnation = by.incarnation, .number = by.number, .outcome = (uint8_t)make_change(s, &c)};
+	*session = (struct change_session){.incarnation = by.incarnation, .number = by.number, .outcome = (uint8_t)make_change(s, &c, index)};
 	if (!session->outcome)
 		s->version = index;
 	session->version = s->version;
 	return 0;
+}
+
+/* Whether it changed what balancers are told. */
+static bool service_found(struct services *all, const struct fact *f, uint64_t index)
+{
+	struct service *s = services_by_id(all, f->service);
+	struct backend *b = s && f->kind != FACT_ACTIVE ? service_backend_by_id(s, f->number) : NULL;
+	bool changed = false;
+
+	if (s && f->kind == FACT_ACTIVE && s->prepared.number == f->number && f->number) {
+		service_activate(s, index);
+		changed = true;
+	} else if (b) {
+		changed = service_backend_found(s, b, f->kind == FACT_DOWN, index);
+	}
+	if (changed)
+		all->sums[position(all, s)] = content_sum(s);
+	return changed;
+}
+
+int services_apply_facts(struct services *s, struct cursor *in, uint64_t index)
+{
+	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
+	int count = facts_get(in, facts);
+
+	for (int i = 0; i < count; i++) {
+		if (facts[i].kind == FACT_JOINED)
+			reporter_joined(s, &facts[i].who);
+		else if (facts[i].kind == FACT_LEFT)
+			reporter_left(s, &facts[i].who);
+		else if (service_found(s, &facts[i], index))
+			s->version = index;
+	}
+	free(facts);
+	return count < 0 ? count : 0;
 }
 
 bool services_outcome(const struct services *s, const struct change_origin *by, enum service_refusal *ret_refusal, uint64_t *ret_version)
@@ -374,9 +485,28 @@ void services_save(const struct services *s, struct bytes *out)
 		bytes_put_u8(out, s->sessions[i].outcome);
 		bytes_put_u64(out, s->sessions[i].version);
 	}
+	bytes_put_u32(out, s->reporter_count);
+	for (uint32_t i = 0; i < s->reporter_count; i++)
+		reporter_put(out, &s->reporters[i]);
 	bytes_put_u32(out, s->count);
 	for (uint32_t i = 0; i < s->count; i++)
 		service_put(out, s->list[i]);
+}
+
+static bool restore_reporters(struct services *s, struct cursor *in)
+{
+	uint32_t count = cursor_u32(in);
+
+	if (count > REPORTERS_MAX)
+		return false;
+	while (!in->bad && s->reporter_count < count) {
+		struct reporter *one = &s->reporters[s->reporter_count++];
+
+		reporter_get(in, one);
+		if (s->reporter_count > 1 && reporter_compare(one - 1, one) >= 0)
+			return false;
+	}
+	return !in->bad;
 }
 
 static bool restore_list(struct services *s, struct cursor *in)
@@ -414,7 +544,7 @@ struct services *services_restore(struct cursor *in)
 		session->version = cursor_u64(in);
 		known = known && session->outcome < SERVICE_REFUSALS;
 	}
-	if (known && restore_list(s, in))
+	if (known && restore_reporters(s, in) && restore_list(s, in))
 		return s;
 	services_free(s);
 	return NULL;
@@ -428,6 +558,8 @@ uint64_t services_checksum(const struct services *s)
 		sum += s->sums[i];
 	for (unsigned i = 0; i < NODE_SLOTS; i++)
 		sum += hash64(&s->sessions[i].incarnation, 2 * sizeof(uint64_t), i + s->sessions[i].outcome);
+	for (uint32_t i = 0; i < s->reporter_count; i++)
+		sum += hash64(&s->reporters[i], sizeof s->reporters[i], REPORTER_SIDES);
 	return sum;
 }
 

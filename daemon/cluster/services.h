@@ -5,10 +5,14 @@
  * Two nodes may propose at once, so whether a change is possible is decided where it is applied, the same on every
  * replica, and a change that isn't possible changes nothing. Per node the outcome of its last change is kept, part of
  * the state: its proposer reads it there, also when it learnt of it by a snapshot.
+ *
+ * A planned change is prepared, and active once the leader found that all have it (service.h, leases.h); while no
+ * balancer is known it is active at once.
  */
 #ifndef HF_CLUSTER_SERVICES_H
 #define HF_CLUSTER_SERVICES_H
 
+#include "cluster/fact.h"
 #include "cluster/service_change.h"
 
 #define SERVICES_MAX 512u
@@ -50,6 +54,8 @@ struct services {
 	uint32_t backend_total;
 	struct service *list[SERVICES_MAX]; /* by id, ascending */
 	uint64_t sums[SERVICES_MAX];  /* of each service's content */
+	uint32_t reporter_count;
+	struct reporter reporters[REPORTERS_MAX]; /* whom a prepared change waits for, in order */
 	struct change_session sessions[NODE_SLOTS];
 };
 
@@ -58,9 +64,14 @@ void services_free(struct services *s);
 struct service *services_find(const struct services *s, const char *name);
 /* Whose key clashes with this one; NULL: nobody's. */
 const struct service *services_clash(const struct services *s, const struct service_key *key);
+struct service *services_by_id(const struct services *s, uint32_t id);
+/* It is known to balance, or to be a backend's side. */
+bool services_knows(const struct services *s, const struct reporter *who);
 
 /* Applies what stands behind CATALOG_SERVICES of the record at index. 0, also if it is refused; or as service_change_get(). */
 int services_apply(struct services *s, struct cursor *in, uint64_t index);
+/* The same of CATALOG_FACTS, and as facts_get(). */
+int services_apply_facts(struct services *s, struct cursor *in, uint64_t index);
 /* What became of a change; false: nothing yet (or it is too long ago, or never will). */
 bool services_outcome(const struct services *s, const struct change_origin *by, enum service_refusal *ret_refusal, uint64_t *ret_version);
 

@@ -102,15 +102,43 @@ static const struct service *find(const struct world *w, const char *name)
 }
 
 /* "1:2 3:0" for backend 1 with weight 2 and backend 3 with none. */
+static const char *shares_text(const struct generation *g, char said[256])
+{
+	said[0] = 0;
+	for (uint32_t i = 0; i < g->count; i++)
+		(void)snprintf(said + strlen(said), 256 - strlen(said), "%s%u:%u", i ? " " : "", g->shares[i].backend, g->shares[i].weight);
+	return said;
+}
+
 static void generation_is(const struct service *s, uint32_t back, uint32_t number, const char *want)
 {
 	const struct generation *g = &s->generations[s->generation_count - 1 - back];
-	char said[256] = "";
+	char said[256];
 
-	for (uint32_t i = 0; i < g->count; i++)
-		(void)snprintf(said + strlen(said), sizeof said - strlen(said), "%s%u:%u", i ? " " : "", g->shares[i].backend, g->shares[i].weight);
-	assert_string_equal(said, want);
+	assert_string_equal(shares_text(g, said), want);
 	assert_int_equal(g->number, number);
+}
+
+static void find_out(struct world *w, const struct fact *facts, uint32_t count)
+{
+	struct bytes record = {0};
+
+	facts_put(&record, facts, count);
+	assert_int_equal(apply_bytes(&w->c, record.data, record.size), 0);
+	bytes_free(&record);
+}
+
+static void fact(struct world *w, enum fact_kind kind, uint32_t service, uint32_t number)
+{
+	find_out(w, &(struct fact){.kind = kind, .service = service, .number = number}, 1);
+}
+
+static void reporter(struct world *w, enum fact_kind kind, uint8_t node, enum reporter_side side, const char *id)
+{
+	struct fact f = {.kind = kind, .who = {.node = node, .side = side}};
+
+	(void)snprintf(f.who.id, sizeof f.who.id, "%s", id);
+	find_out(w, &f, 1);
 }
 
 /* ---- what is taken, and what comes of it ---- */
@@ -196,6 +224,214 @@ static void test_applied_once(void **state)
 	assert_int_equal(find(&w, "web")->backend_count, 2);
 	assert_false(services_outcome(catalog_services(&w.c), &first, &refusal, &version));
 	assert_true(services_outcome(catalog_services(&w.c), &second, &refusal, &version));
+	catalog_fini(&w.c);
+}
+
+/* ---- two steps, deaths ---- */
+
+enum act { ADD, REMOVE, DRAIN, WEIGH, ACTIVE, STALE, DOWN, UP, JOIN, LEAVE };
+
+/* What happens to the only service, and what it has then. Backend n is 10.2.0.n. */
+struct happening {
+	const char *what;
+	enum act act;
+	int which;            /* backend; WEIGH: it gets weight 9. STALE: another generation than the prepared one */
+	const char *active;
+	const char *prepared; /* "": none */
+};
+
+static void happen(struct world *w, const struct happening *h)
+{
+	static const enum service_change_kind kinds[] = {[ADD] = BACKEND_ADD, [REMOVE] = BACKEND_RM, [DRAIN] = BACKEND_DRAIN, [WEIGH] = BACKEND_SET};
+	char address[16];
+
+	(void)snprintf(address, sizeof address, "10.2.0.%d", h->which);
+	switch (h->act) {
+	case ADD:
+	case REMOVE:
+	case DRAIN:
+	case WEIGH:
+		assert_int_equal(backend(w, kinds[h->act], "web", address, -1, h->act == WEIGH ? 9 : -1), SERVICE_CHANGED);
+		break;
+	case ACTIVE:
+	case STALE:
+		fact(w, FACT_ACTIVE, 1, find(w, "web")->prepared.number - (h->act == STALE));
+		break;
+	case DOWN:
+	case UP:
+		fact(w, h->act == DOWN ? FACT_DOWN : FACT_UP, 1, (uint32_t)h->which);
+		break;
+	case JOIN:
+	case LEAVE:
+		reporter(w, h->act == JOIN ? FACT_JOINED : FACT_LEFT, 2, SIDE_BALANCER, "h/eth0");
+		break;
+	}
+}
+
+/* Whoever a generation names must be told of, or nobody could send there. */
+static void all_listed(const struct service *s, const struct generation *g, const char *what)
+{
+	for (uint32_t i = 0; i < g->count; i++) {
+		bool found = service_backend_by_id(s, g->shares[i].backend) != NULL;
+
+		for (uint32_t k = 0; k < s->gone_count; k++)
+			found |= s->gone[k].id == g->shares[i].backend;
+		if (!found)
+			fail_msg("%s: backend %u is listed nowhere", what, g->shares[i].backend);
+	}
+}
+
+static void story(const struct happening *rows, size_t count)
+{
+	struct world w = {0}, copy = {0};
+	struct bytes saved = {0};
+
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	for (size_t i = 0; i < count; i++) {
+		const struct service *s;
+		const struct generation none = {0};
+		char active[256], prepared[256];
+
+		happen(&w, &rows[i]);
+		s = find(&w, "web");
+		shares_text(s->generation_count ? &s->generations[s->generation_count - 1] : &none, active);
+		if (strcmp(active, rows[i].active) || strcmp(shares_text(&s->prepared, prepared), rows[i].prepared))
+			fail_msg("%s: active \"%s\", prepared \"%s\"; wanted \"%s\", \"%s\"", rows[i].what, active, shares_text(&s->prepared, prepared),
+				 rows[i].active, rows[i].prepared);
+		all_listed(s, &s->prepared, rows[i].what);
+		all_listed(s, &s->generations[s->generation_count - 1], rows[i].what);
+		/* Whatever state it is in, a snapshot has all of it. */
+		saved.size = 0;
+		catalog_save(&w.c, &saved);
+		assert_true(catalog_restore(&copy.c, saved.data, saved.size));
+		assert_int_equal(catalog_checksum(&copy.c), catalog_checksum(&w.c));
+	}
+	bytes_free(&saved);
+	catalog_fini(&copy.c);
+	catalog_fini(&w.c);
+}
+
+#define STORY(rows) story(rows, sizeof(rows) / sizeof(rows)[0])
+
+static void test_two_steps(void **state)
+{
+	static const struct happening rows[] = {
+		{"no balancer: active at once", ADD, 1, "1:1", ""},
+		{"no balancer: active at once", ADD, 2, "1:1 2:1", ""},
+		{"a balancer comes: nothing changes", JOIN, 0, "1:1 2:1", ""},
+		{"an addition is prepared", ADD, 3, "1:1 2:1", "1:1 2:1 3:1"},
+		{"what comes meanwhile waits its turn", DRAIN, 1, "1:1 2:1", "1:1 2:1 3:1"},
+		{"so does the next", WEIGH, 2, "1:1 2:1", "1:1 2:1 3:1"},
+		{"another generation is not the prepared one", STALE, 0, "1:1 2:1", "1:1 2:1 3:1"},
+		{"activated, and both changes are prepared together", ACTIVE, 0, "1:1 2:1 3:1", "1:0 2:9 3:1"},
+		{"activated: nothing is left", ACTIVE, 0, "1:0 2:9 3:1", ""},
+		{"nothing is prepared, nothing happens", ACTIVE, 0, "1:0 2:9 3:1", ""},
+		{"a removal is prepared", REMOVE, 1, "1:0 2:9 3:1", "2:9 3:1"},
+		{"and removing what is prepared", REMOVE, 3, "1:0 2:9 3:1", "2:9 3:1"},
+		{"a change back: its turn comes", ADD, 3, "1:0 2:9 3:1", "2:9 3:1"},
+		{"its id is another", ACTIVE, 0, "2:9 3:1", "2:9 4:1"},
+		{"what is prepared is removed: its turn comes", REMOVE, 3, "2:9 3:1", "2:9 4:1"},
+		{"it is active for a moment", ACTIVE, 0, "2:9 4:1", "2:9"},
+		{"and not any more", ACTIVE, 0, "2:9", ""},
+		{"again", ADD, 3, "2:9", "2:9 5:1"},
+		{"without balancers the prepared one waits for its fact", LEAVE, 0, "2:9", "2:9 5:1"},
+		{"or for the next change", ADD, 4, "2:9 5:1 6:1", ""},
+	};
+
+	(void)state;
+	STORY(rows);
+}
+
+static void test_deaths(void **state)
+{
+	static const struct happening rows[] = {
+		{"one", ADD, 1, "1:1", ""},
+		{"two", ADD, 2, "1:1 2:1", ""},
+		{"a balancer comes", JOIN, 0, "1:1 2:1", ""},
+		{"a death is active at once", DOWN, 1, "1:0 2:1", ""},
+		{"and is known once", DOWN, 1, "1:0 2:1", ""},
+		{"what nobody knows can't die", DOWN, 7, "1:0 2:1", ""},
+		{"a change is prepared without the dead one", ADD, 3, "1:0 2:1", "1:0 2:1 3:1"},
+		{"a return too is at once, and what was prepared is prepared behind it", UP, 1, "1:1 2:1", "1:1 2:1 3:1"},
+		{"who is in the prepared one only", DOWN, 3, "1:1 2:1", "1:1 2:1 3:0"},
+		{"it is back", UP, 3, "1:1 2:1", "1:1 2:1 3:1"},
+		{"activated", ACTIVE, 0, "1:1 2:1 3:1", ""},
+		{"another weight is prepared", WEIGH, 1, "1:1 2:1 3:1", "1:9 2:1 3:1"},
+		{"a death beside it is at once, the weight still takes two steps", DOWN, 2, "1:1 2:0 3:1", "1:9 2:0 3:1"},
+		{"activated", ACTIVE, 0, "1:9 2:0 3:1", ""},
+		{"the second death", DOWN, 1, "1:0 2:0 3:1", ""},
+		{"[generations] all dead: the last table stays", DOWN, 3, "1:0 2:0 3:1", ""},
+		{"it stays through a change that brings nobody alive", WEIGH, 2, "1:0 2:0 3:1", ""},
+		{"the first that returns is alone", UP, 2, "1:0 2:9 3:0", ""},
+		{"the others follow, with their weights", UP, 1, "1:9 2:9 3:0", ""},
+		{"the others follow, with their weights", UP, 3, "1:9 2:9 3:1", ""},
+		{"a dead one that drains", DOWN, 1, "1:0 2:9 3:1", ""},
+		{"a dead one that drains", DRAIN, 1, "1:0 2:9 3:1", ""},
+		{"doesn't come back", UP, 1, "1:0 2:9 3:1", ""},
+	};
+
+	(void)state;
+	STORY(rows);
+}
+
+/* Commands are judged by what is configured: while all are dead an operator is not refused as if he had taken their weight. */
+static void test_the_dead_have_their_weight(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.2", -1, -1), SERVICE_CHANGED);
+	fact(&w, FACT_DOWN, 1, 1);
+	fact(&w, FACT_DOWN, 1, 2);
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.2", -1, -1), REFUSED_WEIGHTLESS);
+	catalog_fini(&w.c);
+}
+
+/* Who reports is kept in order; it is nothing that balancers are told. */
+static void test_reporters(void **state)
+{
+	static const struct {
+		enum fact_kind kind;
+		uint8_t node;
+		enum reporter_side side;
+		const char *id;
+		const char *want;
+	} rows[] = {
+		{FACT_JOINED, 2, SIDE_BALANCER, "b", "2b0"},
+		{FACT_JOINED, 2, SIDE_BACKEND, "a", "2a1 2b0"},
+		{FACT_JOINED, 1, SIDE_BALANCER, "z", "1z0 2a1 2b0"},
+		{FACT_JOINED, 2, SIDE_BALANCER, "b", "1z0 2a1 2b0"},
+		{FACT_JOINED, 2, SIDE_BALANCER, "a", "1z0 2a0 2b0"}, /* it is the other side now */
+		{FACT_LEFT, 3, SIDE_BALANCER, "a", "1z0 2a0 2b0"},
+		{FACT_LEFT, 1, SIDE_BALANCER, "z", "2a0 2b0"},
+	};
+	struct world w = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct services *all;
+		uint64_t sum = catalog_checksum(&w.c);
+		char said[64] = "";
+
+		reporter(&w, rows[i].kind, rows[i].node, rows[i].side, rows[i].id);
+		all = catalog_services(&w.c);
+		for (uint32_t k = 0; k < all->reporter_count; k++)
+			(void)snprintf(said + strlen(said), sizeof said - strlen(said), "%s%u%s%u", k ? " " : "", all->reporters[k].node, all->reporters[k].id,
+				       all->reporters[k].side);
+		assert_string_equal(said, rows[i].want);
+		assert_int_equal(all->version, 0);
+		assert_int_equal(catalog_checksum(&w.c) != sum, i != 3 && i != 5);
+	}
+	for (unsigned i = 0; i < REPORTERS_MAX; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof id, "n%u", i);
+		reporter(&w, FACT_JOINED, 3, SIDE_BACKEND, id);
+	}
+	assert_int_equal(catalog_services(&w.c)->reporter_count, REPORTERS_MAX);
 	catalog_fini(&w.c);
 }
 
@@ -388,6 +624,10 @@ static void test_snapshot(void **state)
 	assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.5", -1, 9), backend(&copy, BACKEND_SET, "web", "10.2.0.5", -1, 9));
 	assert_int_equal(add(&w, "dup", "2001:db8::1", SERVICE_UDP, 443, DELIVER_GUE), add(&copy, "dup", "2001:db8::1", SERVICE_UDP, 443, DELIVER_GUE));
 	assert_int_equal(catalog_checksum(&w.c), catalog_checksum(&copy.c));
+	reporter(&w, FACT_JOINED, 1, SIDE_BALANCER, "h/eth0"); /* from here on it holds a prepared generation, too */
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.7", -1, -1), SERVICE_CHANGED);
+	saved.size = 0;
+	catalog_save(&w.c, &saved);
 	for (size_t size = 0; size < saved.size; size++) {
 		uint8_t *cut = mem_alloc(size + 1);
 
@@ -396,8 +636,8 @@ static void test_snapshot(void **state)
 			assert_false(catalog_restore(&untouched, cut, size));
 		free(cut);
 	}
-	bytes_put_u8(&again, 0);
-	assert_false(catalog_restore(&untouched, again.data, again.size));
+	bytes_put_u8(&saved, 0);
+	assert_false(catalog_restore(&untouched, saved.data, saved.size));
 	assert_int_equal(untouched.applied, 77);
 	saved.size = 0;
 	catalog_save(&empty.c, &saved); /* as it was before there were services */
@@ -407,6 +647,18 @@ static void test_snapshot(void **state)
 	bytes_free(&again);
 	catalog_fini(&w.c);
 	catalog_fini(&copy.c);
+}
+
+static void still_sound(const struct world *w)
+{
+	struct bytes saved = {0};
+	struct catalog copy = {0};
+
+	catalog_save(&w->c, &saved);
+	assert_true(catalog_restore(&copy, saved.data, saved.size));
+	assert_int_equal(catalog_checksum(&copy), catalog_checksum(&w->c));
+	bytes_free(&saved);
+	catalog_fini(&copy);
 }
 
 /* No prefix of a record is one, and no flipped byte makes one that breaks the state: it can still be saved and restored. */
@@ -445,14 +697,39 @@ static void test_hostile_records(void **state)
 			}
 		bytes_free(&record);
 	}
-	struct bytes saved = {0};
-	struct catalog copy = {0};
+	still_sound(&w);
+	catalog_fini(&w.c);
+}
 
-	catalog_save(&w.c, &saved);
-	assert_true(catalog_restore(&copy, saved.data, saved.size));
-	assert_int_equal(catalog_checksum(&copy), catalog_checksum(&w.c));
-	bytes_free(&saved);
-	catalog_fini(&copy);
+static void test_hostile_facts(void **state)
+{
+	struct fact facts[] = {{.kind = FACT_JOINED, .who = {.node = 2, .side = SIDE_BACKEND, .id = "h/eth1"}}, {.kind = FACT_ACTIVE, .service = 1, .number = 13},
+		{.kind = FACT_DOWN, .service = 1, .number = 3}, {.kind = FACT_UP, .service = 1, .number = 3}, {.kind = FACT_LEFT, .who = {.node = 2, .id = "h/eth1"}}};
+	struct world w = {0};
+	struct bytes record = {0};
+
+	(void)state;
+	build(&w);
+	reporter(&w, FACT_JOINED, 1, SIDE_BALANCER, "h/eth0");
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.7", -1, -1), SERVICE_CHANGED);
+	facts_put(&record, facts, sizeof facts / sizeof facts[0]);
+	for (size_t size = 9; size < record.size; size++)
+		assert_int_equal(apply_bytes(&w.c, record.data, size), -EBADMSG);
+	bytes_put_u8(&record, 0);
+	assert_int_equal(apply_bytes(&w.c, record.data, record.size), -EBADMSG);
+	record.size--;
+	for (size_t at = 9; at < record.size; at++)
+		for (int value = 0; value < 256; value++) {
+			uint8_t before = record.data[at];
+			int r;
+
+			record.data[at] = (uint8_t)value;
+			r = apply_bytes(&w.c, record.data, record.size);
+			assert_true(r == 0 || r == -EBADMSG || (at == 9 && r == -EPROTONOSUPPORT));
+			record.data[at] = before;
+		}
+	bytes_free(&record);
+	still_sound(&w);
 	catalog_fini(&w.c);
 }
 
@@ -462,12 +739,17 @@ int main(void)
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_set_takes_what_is_given),
 		cmocka_unit_test(test_applied_once),
+		cmocka_unit_test(test_two_steps),
+		cmocka_unit_test(test_deaths),
+		cmocka_unit_test(test_the_dead_have_their_weight),
+		cmocka_unit_test(test_reporters),
 		cmocka_unit_test(test_refused_services),
 		cmocka_unit_test(test_refused_settings),
 		cmocka_unit_test(test_refused_backends),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_hostile_records),
+		cmocka_unit_test(test_hostile_facts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
