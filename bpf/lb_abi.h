@@ -154,6 +154,7 @@ static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
 #define LB_BACKEND_ALIVE 1
 #define LB_BACKEND_LOCAL 2 /* this host ([local]) */
+#define LB_BACKEND_DEAD 4  /* for the daemon: never alive, whatever the routes say */
 
 /*
  * lb_replies: hash, of a dnat backend's address, port and protocol, as struct lb_vip has a VIP's, to the VIP that its packets come from

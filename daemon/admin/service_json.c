@@ -33,13 +33,19 @@ static void put_backend(struct bytes *out, const struct backend *b)
 	put_number(out, b->port);
 	bytes_puts(out, ",\"weight\":");
 	put_number(out, b->weight);
-	bytes_puts(out, b->draining ? ",\"draining\":true}" : ",\"draining\":false}");
+	bytes_puts(out, b->draining ? ",\"draining\":true" : ",\"draining\":false");
+	bytes_puts(out, b->down ? ",\"down\":true}" : "}");
 }
 
-static void put_generation(struct bytes *out, const struct generation *g)
+/* Behind the number there may be more; then close_generation(). */
+static void open_generation(struct bytes *out, const struct generation *g)
 {
 	bytes_puts(out, "{\"number\":");
 	put_number(out, g->number);
+}
+
+static void close_generation(struct bytes *out, const struct generation *g)
+{
 	bytes_puts(out, ",\"slots_of\":[");
 	for (uint32_t i = 0; i < g->count; i++) {
 		bytes_puts(out, i ? ",{\"backend\":" : "{\"backend\":");
@@ -93,9 +99,17 @@ static void put_service(struct bytes *out, const struct service *s)
 	for (uint32_t i = 0; i < s->generation_count; i++) {
 		if (i)
 			bytes_put_u8(out, ',');
-		put_generation(out, &s->generations[i]);
+		open_generation(out, &s->generations[i]);
+		close_generation(out, &s->generations[i]);
 	}
-	bytes_puts(out, "]}");
+	bytes_puts(out, "]");
+	if (s->prepared.number) {
+		bytes_puts(out, ",\"prepared\":");
+		open_generation(out, &s->prepared);
+		bytes_printf(out, ",\"version\":%llu", (unsigned long long)s->prepared_version);
+		close_generation(out, &s->prepared);
+	}
+	bytes_put_u8(out, '}');
 }
 
 /* "10.1.2.3:7400" and "[2001:db8::1]:7400" without their ports; a member named otherwise can't be told. */

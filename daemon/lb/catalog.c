@@ -169,6 +169,7 @@ static void read_backends(struct reader *r, const json_t *o, struct catalog_serv
 
 		b->id = read_number(r, v, "id", 1, INT64_MAX);
 		b->at = take_address(r, "backend", read_text(r, v, "address"));
+		b->down = json_is_true(json_object_get(v, "down"));
 		for (uint32_t n = 0; n < before + i; n++)
 			if (s->backends[n].id == b->id)
 				refuse(r, "two backends have the id %llu", (unsigned long long)b->id);
@@ -190,17 +191,15 @@ static void read_generation(struct reader *r, const json_t *o, struct catalog_ge
 }
 
 /* What is forwarded to must have an address; of an earlier generation's backends, those that were removed have none any more. */
-static void refuse_unknown(struct reader *r, const struct catalog_service *s)
+static void refuse_unknown(struct reader *r, const struct catalog_service *s, const struct catalog_generation *g, const char *which)
 {
-	const struct catalog_generation *g = s->generation_count ? &s->generations[s->generation_count - 1] : NULL;
-
-	for (uint32_t i = 0; g && i < g->share_count; i++) {
+	for (uint32_t i = 0; i < g->share_count; i++) {
 		uint32_t n = 0;
 
 		while (n < s->backend_count && s->backends[n].id != g->shares[i].backend)
 			n++;
 		if (n == s->backend_count)
-			refuse(r, "the active generation has a backend %llu that isn't listed", (unsigned long long)g->shares[i].backend);
+			refuse(r, "the %s generation has a backend %llu that isn't listed", which, (unsigned long long)g->shares[i].backend);
 	}
 }
 
@@ -211,6 +210,13 @@ static void read_generations(struct reader *r, const json_t *o, struct catalog_s
 
 	for (uint32_t i = 0; i < count && !r->bad; i++)
 		read_generation(r, json_array_get(list, i), &s->generations[s->generation_count++]);
+	if (s->generation_count)
+		refuse_unknown(r, s, &s->generations[s->generation_count - 1], "active");
+	s->has_prepared = json_object_get(o, "prepared") != NULL;
+	if (!s->has_prepared)
+		return;
+	read_generation(r, json_object_get(o, "prepared"), &s->prepared);
+	refuse_unknown(r, s, &s->prepared, "prepared");
 }
 
 static void read_vip(struct reader *r, const json_t *o, struct catalog_service *s)
@@ -263,9 +269,8 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	if (json_object_get(o, "removed"))
 		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX);
 	read_generations(r, o, s);
-	refuse_unknown(r, s);
 	all = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
-	s->digest = all ? hash64(all, strlen(all), 0) : 0;
+	s->told = all ? hash64(all, strlen(all), 0) : 0;
 	free(all);
 	r->service = NULL;
 }
@@ -323,8 +328,53 @@ int lb_catalog_parse(struct lb_catalog *ret, const char *text, char *error, size
 		lb_catalog_free(&c);
 		return -EINVAL;
 	}
+	lb_catalog_skip(&c, NULL, 0);
 	*ret = c;
 	return 0;
+}
+
+static bool has_weight(const struct catalog_generation *g, uint64_t backend)
+{
+	for (uint32_t i = 0; i < g->share_count; i++)
+		if (g->shares[i].backend == backend)
+			return g->shares[i].weight > 0;
+	return false;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct catalog_place *x = a, *y = b;
+
+	if (x->service != y->service)
+		return x->service < y->service ? -1 : 1;
+	return x->backend < y->backend ? -1 : x->backend > y->backend;
+}
+
+/* Says who of a service is dead; whether, those that fail left out, somebody with weight is left. */
+static bool judge(struct catalog_service *s, const struct catalog_place *failing, uint32_t count)
+{
+	const struct catalog_generation none = {0}, *active = s->generation_count ? &s->generations[s->generation_count - 1] : &none;
+	bool left = false;
+
+	s->digest = s->told;
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		struct catalog_backend *b = &s->backends[i];
+		const struct catalog_place place = {s->id, b->id};
+		bool counts = (b->down || count) && has_weight(active, b->id);
+
+		b->dead = (b->down && !counts) || (count && bsearch(&place, failing, count, sizeof place, by_place));
+		left |= counts && !b->dead;
+		if (b->dead)
+			s->digest ^= hash64(&b->id, sizeof b->id, 1);
+	}
+	return left;
+}
+
+void lb_catalog_skip(struct lb_catalog *c, const struct catalog_place *failing, uint32_t count)
+{
+	for (uint32_t i = 0; i < c->service_count; i++)
+		if (!judge(&c->services[i], failing, count) && count)
+			(void)judge(&c->services[i], NULL, 0);
 }
 
 void lb_catalog_free(struct lb_catalog *c)
@@ -334,6 +384,7 @@ void lb_catalog_free(struct lb_catalog *c)
 
 		for (uint32_t n = 0; n < s->generation_count; n++)
 			free(s->generations[n].shares);
+		free(s->prepared.shares);
 		free(s->backends);
 		free(s->prefixes);
 	}

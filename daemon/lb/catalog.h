@@ -6,11 +6,14 @@
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
  *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[],
  *      "backends":[{"id":1, "address":"10.2.0.1"}],
- *      "generations":[{"number":1, "slots_of":[{"backend":1, "weight":1}]}]}]}
+ *      "generations":[{"number":1, "slots_of":[{"backend":1, "weight":1}]}],
+ *      "prepared":{"number":2, "slots_of":[{"backend":1, "weight":2}]}}]}
  *
  * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret is the
  * cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand oldest
- * first, the last one is active ([generations]). A limit is in new flows a second, 0 is none. Other members are for other readers. Anything
+ * first, the last one is active ([generations]); "prepared", if it is there, is the one to come, whose owners are the second chance until it
+ * is active ([two steps]). A backend with "down":true is dead by the judgement of most balancers; one that is and has weight in the active
+ * generation all the same is taken for alive, because all are dead then and the last table stays. A limit is in new flows a second, 0 is none. Other members are for other readers. Anything
  * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
  */
 #ifndef HF_LB_CATALOG_H
@@ -25,7 +28,7 @@
 
 #define CATALOG_SERVICES_MAX 512u
 #define CATALOG_BACKENDS_MAX 1024u /* of a service */
-#define CATALOG_REMOVED_MAX (8 * CATALOG_BACKENDS_MAX)
+#define CATALOG_REMOVED_MAX (9 * CATALOG_BACKENDS_MAX)
 #define CATALOG_PREFIXES_MAX 1024u /* of a service */
 #define CATALOG_BALANCERS_MAX 256u
 #define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)
@@ -39,6 +42,8 @@ struct host_address {
 struct catalog_backend {
 	uint64_t id; /* in the service; never given to another one */
 	struct host_address at;
+	bool down;   /* the catalog says so */
+	bool dead;   /* gets no packets: see lb_catalog_skip() */
 };
 
 struct catalog_share {
@@ -59,7 +64,8 @@ struct catalog_prefix {
 
 struct catalog_service {
 	uint64_t id;
-	uint64_t digest; /* of all that the catalog says of it */
+	uint64_t digest; /* of all that the catalog says of it, and of who is dead */
+	uint64_t told;   /* of the former alone */
 	char name[CATALOG_NAME_SIZE];
 	struct lb_vip vip; /* a port of 0 is all ports */
 	uint8_t scheduler; /* enum lb_scheduler */
@@ -74,6 +80,8 @@ struct catalog_service {
 	uint32_t backend_count;
 	struct catalog_generation generations[CATALOG_GENERATIONS_MAX];
 	uint32_t generation_count;
+	struct catalog_generation prepared;
+	bool has_prepared;
 };
 
 struct lb_catalog {
@@ -88,6 +96,17 @@ struct lb_catalog {
 /* 0, or -EINVAL with the reason in error, and *ret untouched. */
 int lb_catalog_parse(struct lb_catalog *ret, const char *text, char *error, size_t error_size);
 void lb_catalog_free(struct lb_catalog *c);
+
+/* A backend of a service, by their ids. */
+struct catalog_place {
+	uint64_t service, backend;
+};
+
+/*
+ * Says anew who is dead: those that the catalog says are down, and besides, for a balancer whose reports nobody hears, those that
+ * fail its own checks ([generations]); in order. A service that would have nobody left keeps what the catalog says.
+ */
+void lb_catalog_skip(struct lb_catalog *c, const struct catalog_place *failing, uint32_t count);
 
 /* An address as text has it, v4 or v6; -EINVAL if it is none. */
 int host_address_parse(struct host_address *ret, const char *text);

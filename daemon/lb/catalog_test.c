@@ -50,6 +50,74 @@ static void test_everything_is_read(void **state)
 	lb_catalog_free(&c);
 }
 
+/* [two steps]: the generation to come is told beside the active one. */
+static void test_a_prepared_generation(void **state)
+{
+	struct lb_catalog c;
+	char error[256] = "", *text = NULL;
+
+	(void)state;
+	assert_true(asprintf(&text, "%.*s,\"prepared\":{\"number\":3,\"version\":7,\"slots_of\":[{\"backend\":%d,\"weight\":4}]}}]}", (int)strlen(good) - 3, good, 2) > 0);
+	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
+	assert_int_equal(c.services[0].generation_count, 2);
+	assert_true(c.services[0].has_prepared && c.services[0].prepared.share_count == 1);
+	assert_int_equal(c.services[0].prepared.shares[0].weight, 4);
+	lb_catalog_free(&c);
+	strstr(text, "\"prepared\"")[strlen("\"prepared\":{\"number\":3,\"version\":7,\"slots_of\":[{\"backend\":")] = '3';
+	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), -EINVAL);
+	assert_non_null(strstr(error, "the prepared generation has a backend 3 that isn't listed"));
+	free(text);
+	assert_int_equal(lb_catalog_parse(&c, good, error, sizeof error), 0);
+	assert_false(c.services[0].has_prepared);
+	lb_catalog_free(&c);
+}
+
+/* Three backends; what the catalog says of them, what fails here, and who is dead then. */
+static void test_who_is_dead(void **state)
+{
+	static const struct {
+		const char *what;
+		uint16_t weight[3]; /* in the active generation */
+		bool down[3];
+		uint64_t failing[3]; /* ids; 0 ends the list */
+		bool dead[3];
+	} rows[] = {
+		{"all live", {1, 1, 1}, {0, 0, 0}, {0}, {0, 0, 0}},
+		{"one is down, and has no weight any more", {1, 0, 1}, {0, 1, 0}, {0}, {0, 1, 0}},
+		{"[generations] all are down: those of the last table stay", {0, 0, 1}, {1, 1, 1}, {0}, {1, 1, 0}},
+		{"nobody hears that one fails: it is skipped", {1, 1, 1}, {0, 0, 0}, {2}, {0, 1, 0}},
+		{"one is down and another fails", {1, 0, 1}, {0, 1, 0}, {3}, {0, 1, 1}},
+		{"all fail: what the catalog says stays", {1, 0, 1}, {0, 1, 0}, {1, 3}, {0, 1, 0}},
+		{"all with weight fail: what the catalog says stays", {1, 0, 1}, {0, 0, 0}, {1, 3}, {0, 0, 0}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct catalog_backend backends[3] = {{.id = 1}, {.id = 2}, {.id = 3}};
+		struct catalog_share shares[3];
+		struct catalog_place failing[4] = {{6, 2}}; /* another service's */
+		struct catalog_service s = {.id = 7, .told = 5, .backends = backends, .backend_count = 3, .generation_count = 1,
+					    .generations = {{shares, 3}}};
+		struct lb_catalog c = {.services = &s, .service_count = 1};
+		bool changed = false;
+		uint32_t count = 1;
+
+		for (unsigned b = 0; b < 3; b++) {
+			shares[b] = (struct catalog_share){b + 1, rows[i].weight[b]};
+			backends[b].down = rows[i].down[b];
+		}
+		while (count <= 3 && rows[i].failing[count - 1])
+			failing[count] = (struct catalog_place){7, rows[i].failing[count - 1]}, count++;
+		lb_catalog_skip(&c, failing, count);
+		for (unsigned b = 0; b < 3; b++) {
+			if (backends[b].dead != rows[i].dead[b])
+				fail_msg("%s: backend %u is %s", rows[i].what, b + 1, backends[b].dead ? "dead" : "alive");
+			changed |= rows[i].dead[b];
+		}
+		assert_int_equal(s.digest != s.told, changed); /* or the data plane would not look at it again */
+	}
+}
+
 /* The good one with a piece of it replaced. */
 static char *changed(const char *from, const char *to)
 {
@@ -139,6 +207,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_is_read),
+		cmocka_unit_test(test_a_prepared_generation),
+		cmocka_unit_test(test_who_is_dead),
 		cmocka_unit_test(test_a_mistake_refuses_the_whole),
 		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
 		cmocka_unit_test(test_what_this_data_plane_cannot_do_is_said),

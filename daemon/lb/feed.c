@@ -150,6 +150,17 @@ static void add_backend(struct feed *f, struct lb_service *s, const struct catal
 	f->tables->ids[s->backend_base + number] = c->id;
 }
 
+/* One store: packets see it alive or dead. Who is back is alive once its way is found. */
+static void mark_dead(struct lb_backend *b, bool dead)
+{
+	struct lb_backend marked = *b;
+
+	if (!(b->flags & LB_BACKEND_DEAD) == !dead)
+		return;
+	marked.flags = dead ? LB_BACKEND_DEAD : 0;
+	store_word(&b->family, &marked.family);
+}
+
 /* Gives the service's backends their numbers. */
 static int number_backends(struct feed *f, struct lb_service *s, const struct catalog_service *c)
 {
@@ -172,6 +183,8 @@ static int number_backends(struct feed *f, struct lb_service *s, const struct ca
 	for (uint32_t i = 0; r == 0 && i < c->backend_count; i++)
 		if (backend_number(f, s, c->backends[i].id) == NOBODY)
 			add_backend(f, s, &c->backends[i]);
+	for (uint32_t i = 0; r == 0 && i < c->backend_count; i++)
+		mark_dead(&f->tables->backends[s->backend_base + backend_number(f, s, c->backends[i].id)], c->backends[i].dead);
 	return r;
 }
 
@@ -188,7 +201,7 @@ static void find_way(struct feed *f, struct lb_backend *b, struct lb_config *con
 	struct lb_backend found = *b;
 	struct way w;
 
-	if (b->flags & LB_BACKEND_ALIVE && !f->ways_stale)
+	if (b->flags & LB_BACKEND_DEAD || (b->flags & LB_BACKEND_ALIVE && !f->ways_stale))
 		return;
 	if (routes_find(f->routes, &to, &w) < 0) {
 		f->unresolved += !(b->flags & LB_BACKEND_ALIVE);
@@ -252,8 +265,8 @@ static uint16_t numbers_find(const struct numbers *n, uint64_t id)
 	return found ? found->number : NOBODY;
 }
 
-/* The table of a generation; -EINVAL if nobody has weight. */
-static int fill_generation(const struct numbers *n, const struct catalog_service *c, const struct catalog_generation *g,
+/* The table of a generation, without those that are dead unless alive is NULL; -EINVAL if nobody has weight. */
+static int fill_generation(const struct numbers *n, const struct catalog_service *c, const struct catalog_generation *g, const bool *alive,
 			   struct generation *ret)
 {
 	struct maglev_backend *backends = mem_alloc(g->share_count * sizeof *backends);
@@ -262,12 +275,15 @@ static int fill_generation(const struct numbers *n, const struct catalog_service
 	uint16_t *table = mem_alloc(size * sizeof *table);
 	int r;
 
-	for (uint32_t i = 0; i < g->share_count; i++)
+	for (uint32_t i = 0; i < g->share_count; i++) {
+		uint16_t number = numbers_find(n, g->shares[i].backend), weight = g->shares[i].weight;
+
 		backends[i] = (struct maglev_backend){
 			.id = g->shares[i].backend,
-			.number = numbers_find(n, g->shares[i].backend),
-			.weight = c->even && g->shares[i].weight ? 1 : g->shares[i].weight,
+			.number = number,
+			.weight = alive && !alive[number] ? 0 : c->even && weight ? 1 : weight,
 		};
+	}
 	r = maglev_fill(backends, g->share_count, table, size);
 	free(backends);
 	if (r < 0)
@@ -317,13 +333,15 @@ static void fill_generations(const struct numbers *n, const struct catalog_servi
 	struct generation g;
 
 	for (uint32_t i = c->generation_count; i-- > 0;) {
-		if (fill_generation(n, c, &c->generations[i], &g) < 0)
+		if (fill_generation(n, c, &c->generations[i], ret->active.table ? NULL : ret->alive, &g) < 0)
 			continue;
 		if (!ret->active.table)
 			ret->active = g;
 		else
 			ret->earlier[ret->earlier_count++] = g;
 	}
+	if (c->has_prepared && fill_generation(n, c, &c->prepared, ret->alive, &g) == 0)
+		ret->prepared = g;
 }
 
 static void free_generation(struct generation *g)
@@ -341,7 +359,7 @@ static int place_slots(struct feed *f, struct lb_service *s, const struct catalo
 	int r = 0;
 
 	for (uint32_t i = 0; i < s->backend_count; i++)
-		alive[i] = f->tables->ids[s->backend_base + i] != 0;
+		alive[i] = f->tables->ids[s->backend_base + i] && !(f->tables->backends[s->backend_base + i].flags & LB_BACKEND_DEAD);
 	numbers_init(&n, f, s);
 	fill_generations(&n, c, &g);
 	free(n.list);
@@ -352,6 +370,7 @@ static int place_slots(struct feed *f, struct lb_service *s, const struct catalo
 		free(slots);
 	}
 	free_generation(&g.active);
+	free_generation(&g.prepared);
 	for (uint32_t i = 0; i < g.earlier_count; i++)
 		free_generation(&g.earlier[i]);
 	return r;
