@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/leases.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* Ticks come every few milliseconds; after so long without one we were stopped, and reports may wait in our sockets. */
+#define OWN_PAUSE_NS (500 * NS_PER_MS)
+
+void leases_fini(struct leases *l)
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		report_fini(&l->list[i].report);
+	l->count = 0;
+}
+
+/* The lease of a reporter; NULL, and *ret_at is where it would stand. */
+static struct lease *find(struct leases *l, const struct reporter *who, uint32_t *ret_at)
+{
+	uint32_t i = 0;
+	int order = 1;
+
+	while (i < l->count && (order = reporter_compare(&l->list[i].report.by, who)) < 0)
+		i++;
+	*ret_at = i;
+	return i < l->count && order == 0 ? &l->list[i] : NULL;
+}
+
+static struct lease *insert(struct leases *l, uint32_t at)
+{
+	assert(l->count < REPORTERS_MAX);
+	memmove(&l->list[at + 1], &l->list[at], (l->count++ - at) * sizeof l->list[0]);
+	l->list[at] = (struct lease){0};
+	return &l->list[at];
+}
+
+int leases_take(struct leases *l, struct report *r, uint64_t now_ns)
+{
+	uint32_t at;
+	struct lease *one = find(l, &r->by, &at);
+	bool fresh;
+
+	if (!one && l->count == REPORTERS_MAX)
+		return -ENOSPC;
+	if (!one)
+		one = insert(l, at);
+	fresh = !one->heard || !report_equal(&one->report, r);
+	report_fini(&one->report);
+	*one = (struct lease){.report = *r, .end_ns = now_ns + LEASE_NS, .heard = true};
+	*r = (struct report){0};
+	return fresh;
+}
+
+void leases_grace(struct leases *l, const struct services *s, uint64_t now_ns)
+{
+	uint32_t at;
+
+	for (uint32_t i = 0; i < s->reporter_count; i++)
+		if (!find(l, &s->reporters[i], &at) && l->count < REPORTERS_MAX)
+			insert(l, at)->report.by = s->reporters[i];
+	for (uint32_t i = 0; i < l->count; i++)
+		l->list[i].end_ns = now_ns + LEASE_NS;
+}
+
+bool leases_expire(struct leases *l, const struct services *s, uint64_t now_ns)
+{
+	uint32_t kept = 0, before = l->count;
+
+	if (l->looked_ns && now_ns > l->looked_ns + OWN_PAUSE_NS)
+		leases_grace(l, s, now_ns);
+	l->looked_ns = now_ns;
+	for (uint32_t i = 0; i < before; i++) {
+		if (l->list[i].end_ns > now_ns)
+			l->list[kept++] = l->list[i];
+		else
+			report_fini(&l->list[i].report);
+	}
+	l->count = kept;
+	return kept != before;
+}
+
+/* ---- conclusions ---- */
+
+/* What is being concluded, and its room. */
+struct conclusion {
+	const struct leases *l;
+	const struct services *s;
+	struct fact *facts;
+	uint32_t count;
+	uint32_t balancers; /* with a lease */
+};
+
+static void conclude(struct conclusion *c, struct fact f)
+{
+	if (c->count < FACTS_MAX)
+		c->facts[c->count++] = f;
+}
+
+static void who_is_there(struct conclusion *c)
+{
+	for (uint32_t i = 0; i < c->l->count; i++) {
+		const struct lease *one = &c->l->list[i];
+
+		c->balancers += one->report.by.side == SIDE_BALANCER;
+		if (!services_knows(c->s, &one->report.by))
+			conclude(c, (struct fact){.kind = FACT_JOINED, .who = one->report.by});
+	}
+	for (uint32_t i = 0; i < c->s->reporter_count; i++) {
+		uint32_t k = 0;
+
+		while (k < c->l->count && reporter_compare(&c->l->list[k].report.by, &c->s->reporters[i]) != 0)
+			k++;
+		if (k == c->l->count)
+			conclude(c, (struct fact){.kind = FACT_LEFT, .who = c->s->reporters[i]});
+	}
+}
+
+bool lease_behind(const struct lease *one, const struct service *s)
+{
+	return s->prepared.number && one->report.version < s->prepared_version; /* 0 of who wasn't heard */
+}
+
+/* The backends' sides are waited for as well: they must know whom a hand-over may go to. */
+static void what_all_have(struct conclusion *c)
+{
+	for (uint32_t i = 0; i < c->s->count; i++) {
+		const struct service *s = c->s->list[i];
+		uint32_t k = 0;
+
+		if (!s->prepared.number)
+			continue;
+		while (k < c->l->count && !lease_behind(&c->l->list[k], s))
+			k++;
+		if (!c->balancers || k == c->l->count)
+			conclude(c, (struct fact){.kind = FACT_ACTIVE, .service = s->id, .number = s->prepared.number});
+	}
+}
+
+/* How many say that it is down, and how many say that it isn't. */
+static void vote(const struct leases *l, uint32_t service, uint32_t backend, uint32_t *ret_down, uint32_t *ret_up)
+{
+	*ret_down = *ret_up = 0;
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct lease *one = &l->list[i];
+
+		if (one->report.by.side != SIDE_BALANCER || !one->heard)
+			continue;
+		if (report_says_down(&one->report, service, backend))
+			++*ret_down;
+		else
+			++*ret_up;
+	}
+}
+
+/* A death is concluded at the last balancer that names it, so once. */
+static bool named_later(const struct leases *l, uint32_t after, const struct report_place *place)
+{
+	for (uint32_t i = after + 1; i < l->count; i++)
+		if (l->list[i].report.by.side == SIDE_BALANCER && report_says_down(&l->list[i].report, place->service, place->backend))
+			return true;
+	return false;
+}
+
+static void who_died(struct conclusion *c)
+{
+	for (uint32_t i = 0; i < c->l->count; i++) {
+		const struct report *r = &c->l->list[i].report;
+
+		for (uint32_t k = 0; r->by.side == SIDE_BALANCER && k < r->down_count; k++) {
+			const struct report_place *place = &r->down[k];
+			const struct service *s = services_by_id(c->s, place->service);
+			const struct backend *b = s ? service_backend_by_id(s, place->backend) : NULL;
+			uint32_t down, up;
+
+			if (!b || b->down || named_later(c->l, i, place))
+				continue;
+			vote(c->l, place->service, place->backend, &down, &up);
+			if (2 * down > c->balancers)
+				conclude(c, (struct fact){.kind = FACT_DOWN, .service = place->service, .number = place->backend});
+		}
+	}
+}
+
+static void who_is_back(struct conclusion *c)
+{
+	for (uint32_t i = 0; i < c->s->count; i++) {
+		const struct service *s = c->s->list[i];
+
+		for (uint32_t k = 0; k < s->backend_count; k++) {
+			uint32_t down, up;
+
+			if (!s->backends[k].down)
+				continue;
+			vote(c->l, s->id, s->backends[k].id, &down, &up);
+			if (2 * up > c->balancers)
+				conclude(c, (struct fact){.kind = FACT_UP, .service = s->id, .number = s->backends[k].id});
+		}
+	}
+}
+
+uint32_t leases_conclude(const struct leases *l, const struct services *s, struct fact *ret)
+{
+	struct conclusion c = {.l = l, .s = s, .facts = ret};
+
+	who_is_there(&c);
+	/* Deaths first: what they prepare anew has its own version. */
+	who_died(&c);
+	who_is_back(&c);
+	what_all_have(&c);
+	return c.count;
+}

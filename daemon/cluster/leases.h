@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The leases of those who balance: whoever reports keeps one for LEASE_NS more. They are no records (as etcd keeps its
+ * leases alive without the log): every node hears every report, and only the leader of the catalog judges them. What it
+ * concludes is a fact (fact.h) and becomes a record, so an idle catalog costs none:
+ *
+ *   joined   it reports, and the catalog doesn't know it
+ *   left     the catalog knows it, and its lease has ended
+ *   active   a prepared generation that everybody with a lease has in force; or there is no balancer ([two steps])
+ *   down     more than half of the balancers with a lease say so ([generations])
+ *   up       more than half of them have reported and don't say so; between the two nothing changes
+ *
+ * A node that begins to lead may have missed reports, and so may one that was stopped for a while: each lease gets a
+ * full term then, and who has not reported since counts as one that has nothing in force and no opinion.
+ */
+#ifndef HF_CLUSTER_LEASES_H
+#define HF_CLUSTER_LEASES_H
+
+#include "cluster/report.h"
+#include "cluster/services.h"
+#include "io/io.h"
+
+#define LEASE_NS (3 * NS_PER_S)
+
+struct lease {
+	struct report report;
+	uint64_t end_ns;
+	bool heard; /* else nothing but by is known */
+};
+
+struct leases {
+	struct lease list[REPORTERS_MAX]; /* by reporter_compare() */
+	uint32_t count;
+	uint64_t looked_ns; /* when leases_expire() ran last */
+};
+
+void leases_fini(struct leases *l);
+/*
+ * A report came; what r holds is the lease's then, and r is empty. 1 if it says something new, 0 if not; -ENOSPC: as
+ * many as there may be have one.
+ */
+int leases_take(struct leases *l, struct report *r, uint64_t now_ns);
+/* Everybody that the catalog knows, and everybody heard, has a full term from now on. */
+void leases_grace(struct leases *l, const struct services *s, uint64_t now_ns);
+/* Ends those whose time is over; true if there were any. To be called often: a long pause counts as our own, and ends none. */
+bool leases_expire(struct leases *l, const struct services *s, uint64_t now_ns);
+/* What the leader concludes that the catalog doesn't know yet: at most FACTS_MAX, the rest when these are applied. */
+uint32_t leases_conclude(const struct leases *l, const struct services *s, struct fact *ret);
+/* Whether a prepared generation of this service waits for it. */
+bool lease_behind(const struct lease *one, const struct service *s);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/leases.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+
+#define MS NS_PER_MS
+#define VERSION 50 /* of the services that have something prepared */
+
+static struct reporter named(const char *id, enum reporter_side side)
+{
+	struct reporter r = {.node = 1, .side = side};
+
+	(void)snprintf(r.id, sizeof r.id, "%s", id);
+	return r;
+}
+
+static int say(struct leases *l, const char *id, enum reporter_side side, uint64_t version, const char *down, uint64_t now_ns)
+{
+	struct report r = {.by = named(id, side), .version = version, .down = mem_zalloc(8 * sizeof *r.down)};
+	int fresh;
+
+	for (const char *c = down; *c; c++)
+		r.down[r.down_count++] = (struct report_place){1, (uint32_t)(*c - '0')};
+	fresh = leases_take(l, &r, now_ns);
+	report_fini(&r);
+	return fresh;
+}
+
+/* One service, id 1, with backends 1, 2, 3; generation 9 is prepared if `prepared`. down: who is known to be. */
+static struct services *catalog(const char *reporters, bool prepared, const char *down)
+{
+	struct services *s = services_new();
+	struct service *one = mem_zalloc(sizeof *one);
+
+	one->id = 1;
+	one->backends = mem_zalloc(3 * sizeof *one->backends);
+	one->backend_count = 3;
+	for (uint32_t i = 0; i < 3; i++)
+		one->backends[i] = (struct backend){.id = i + 1, .weight = 1, .down = strchr(down, '1' + (int)i) != NULL};
+	if (prepared) {
+		one->prepared.number = 9;
+		one->prepared_version = VERSION;
+	}
+	s->list[s->count++] = one;
+	for (const char *c = reporters; *c; c++)
+		s->reporters[s->reporter_count++] = named((char[]){*c, 0}, *c == 'k' ? SIDE_BACKEND : SIDE_BALANCER);
+	return s;
+}
+
+static const char *facts_text(const struct fact *facts, uint32_t count, char said[256])
+{
+	static const char *const kinds[] = {[FACT_JOINED] = "joined", [FACT_LEFT] = "left", [FACT_ACTIVE] = "active", [FACT_DOWN] = "down", [FACT_UP] = "up"};
+
+	said[0] = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		char *end = said + strlen(said);
+		size_t room = 256 - (size_t)(end - said);
+
+		if (facts[i].kind <= FACT_LEFT)
+			(void)snprintf(end, room, "%s%s %s", i ? ", " : "", kinds[facts[i].kind], facts[i].who.id);
+		else
+			(void)snprintf(end, room, "%s%s %u.%u", i ? ", " : "", kinds[facts[i].kind], facts[i].service, facts[i].number);
+	}
+	return said;
+}
+
+static const char *concluded(const struct leases *l, const struct services *s, char said[256])
+{
+	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
+
+	facts_text(facts, leases_conclude(l, s, facts), said);
+	free(facts);
+	return said;
+}
+
+/* Balancers a, b, c, d and the backend's side k; NULL: no lease; "?": a lease, and nothing heard. Else the version's distance and who is down. */
+struct row {
+	const char *what;
+	const char *known; /* to the catalog */
+	bool prepared;
+	const char *down;
+	const char *leases[5]; /* of a, b, c, d, k: '=' has VERSION, '<' an older one; then those it sees down */
+	const char *want;
+};
+
+static const struct row rows[] = {
+	{"nothing new: no record", "ab", false, "", {"=", "="}, ""},
+	{"who reports joins", "", false, "", {"=", "="}, "joined a, joined b"},
+	{"whose lease ended has left", "abk", false, "", {"="}, "left b, left k"},
+	{"[two steps] all have it", "ab", true, "", {"=", "="}, "active 1.9"},
+	{"[two steps] one hasn't", "ab", true, "", {"=", "<"}, ""},
+	{"[two steps] the one that hasn't has left", "ab", true, "", {"="}, "left b, active 1.9"},
+	{"[two steps] one has a lease, but nobody knows what it has", "ab", true, "", {"=", "?"}, ""},
+	{"[two steps] a new one is waited for, too", "a", true, "", {"=", "<"}, "joined b"},
+	{"[two steps] a backend's side hasn't", "ak", true, "", {"=", [4] = "<"}, ""},
+	{"[two steps] no balancer is left: backends alone are not waited for", "k", true, "", {[4] = "<"}, "active 1.9"},
+	{"[two steps] nobody at all", "", true, "", {NULL}, "active 1.9"},
+	{"one of one sees it down", "a", false, "", {"=2"}, "down 1.2"},
+	{"one of two does: no majority", "ab", false, "", {"=2", "="}, ""},
+	{"both do, and it is said once", "ab", false, "", {"=2", "=2"}, "down 1.2"},
+	{"two of three", "abc", false, "", {"=2", "=", "=2"}, "down 1.2"},
+	{"one of three each", "abc", false, "", {"=1", "=2", "=3"}, ""},
+	{"two of four: no majority", "abcd", false, "", {"=2", "=2", "=", "="}, ""},
+	{"who wasn't heard counts among those there are", "abcd", false, "", {"=2", "=2", "?", "?"}, ""},
+	{"a backend's side has no vote", "ak", false, "", {"=", [4] = "=2"}, ""},
+	{"known to be down", "ab", false, "2", {"=2", "=2"}, ""},
+	{"a service or backend that isn't there", "a", false, "", {"=7"}, ""},
+	{"one of two sees it again: it stays down", "ab", false, "2", {"=2", "="}, ""},
+	{"both do", "ab", false, "2", {"=", "="}, "up 1.2"},
+	{"two of four: it stays down", "abcd", false, "2", {"=2", "=2", "=", "="}, ""},
+	{"who wasn't heard doesn't say that it is up", "abc", false, "2", {"=", "?", "?"}, ""},
+	{"nobody balances: it stays down", "k", false, "2", {[4] = "="}, ""},
+	{"all at once", "ab", true, "3", {"=12", "=2"}, "down 1.2, up 1.3, active 1.9"},
+};
+
+static void test_conclusions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		static const char ids[] = "abcdk";
+		struct services *s = catalog(rows[i].known, rows[i].prepared, rows[i].down);
+		struct leases *l = mem_zalloc(sizeof *l);
+		char said[256];
+
+		for (unsigned k = 5; k-- > 0;) {
+			const char *lease = rows[i].leases[k];
+
+			if (lease && *lease != '?')
+				(void)say(l, (char[]){ids[k], 0}, ids[k] == 'k' ? SIDE_BACKEND : SIDE_BALANCER, *lease == '=' ? VERSION : VERSION - 1, lease + 1, 0);
+		}
+		for (unsigned k = 0; k < 5; k++) {
+			struct services *those = rows[i].leases[k] && rows[i].leases[k][0] == '?' ? catalog((char[]){ids[k], 0}, false, "") : NULL;
+
+			if (those)
+				leases_grace(l, those, 0);
+			services_free(those);
+		}
+		if (strcmp(concluded(l, s, said), rows[i].want))
+			fail_msg("%s: \"%s\", wanted \"%s\"", rows[i].what, said, rows[i].want);
+		leases_fini(l);
+		free(l);
+		services_free(s);
+	}
+}
+
+/* One prepared generation, two balancers: what moments do to it. */
+static void test_terms(void **state)
+{
+	struct services *s = catalog("ab", true, "");
+	struct leases *l = mem_zalloc(sizeof *l);
+	char said[256];
+	uint64_t now = 1000 * MS;
+
+	(void)state;
+	assert_int_equal(say(l, "a", SIDE_BALANCER, VERSION, "", now), 1);
+	assert_int_equal(say(l, "a", SIDE_BALANCER, VERSION, "", now), 0); /* keeping a lease is no news */
+	assert_int_equal(say(l, "b", SIDE_BALANCER, VERSION - 1, "", now), 1);
+	assert_int_equal(say(l, "b", SIDE_BALANCER, VERSION - 1, "2", now), 1);
+	for (; now < 1000 * MS + LEASE_NS; now += 100 * MS) { /* b is silent, and is waited for as long as its lease lasts */
+		assert_false(leases_expire(l, s, now));
+		assert_string_equal(concluded(l, s, said), "");
+		assert_int_equal(say(l, "a", SIDE_BALANCER, VERSION, "", now), 0);
+	}
+	assert_true(leases_expire(l, s, now));
+	assert_string_equal(concluded(l, s, said), "left b, active 1.9");
+	assert_int_equal(say(l, "b", SIDE_BALANCER, VERSION - 1, "", now), 1);
+	assert_string_equal(concluded(l, s, said), "");
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+/* [lease-clock] Whoever was stopped itself must not believe that the others were silent. */
+static void test_own_pause(void **state)
+{
+	struct services *s = catalog("ab", true, "");
+	struct leases *l = mem_zalloc(sizeof *l);
+	char said[256];
+
+	(void)state;
+	assert_int_equal(say(l, "a", SIDE_BALANCER, VERSION, "", 0), 1);
+	assert_int_equal(say(l, "b", SIDE_BALANCER, VERSION - 1, "", 0), 1);
+	assert_false(leases_expire(l, s, 10 * MS));
+	assert_false(leases_expire(l, s, 10 * MS + 2 * LEASE_NS));
+	assert_string_equal(concluded(l, s, said), "");
+	for (uint64_t now = 10 * MS + 2 * LEASE_NS; now < 10 * MS + 3 * LEASE_NS; now += 100 * MS)
+		assert_false(leases_expire(l, s, now));
+	assert_true(leases_expire(l, s, 10 * MS + 3 * LEASE_NS));
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+/* A new leader waits for those that the catalog knows, until it has heard of them or a term is over. */
+static void test_grace(void **state)
+{
+	struct services *s = catalog("ab", true, "");
+	struct leases *l = mem_zalloc(sizeof *l);
+	char said[256];
+
+	(void)state;
+	leases_grace(l, s, 0);
+	assert_string_equal(concluded(l, s, said), "");
+	assert_int_equal(say(l, "a", SIDE_BALANCER, VERSION, "", 100 * MS), 1);
+	assert_string_equal(concluded(l, s, said), "");
+	assert_int_equal(say(l, "b", SIDE_BALANCER, VERSION, "", 200 * MS), 1);
+	assert_string_equal(concluded(l, s, said), "active 1.9");
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+static void test_limit(void **state)
+{
+	struct leases *l = mem_zalloc(sizeof *l);
+	char id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < REPORTERS_MAX; i++) {
+		(void)snprintf(id, sizeof id, "n%u", i);
+		assert_int_equal(say(l, id, SIDE_BALANCER, 1, "12", 0), 1);
+	}
+	assert_int_equal(say(l, "more", SIDE_BALANCER, 1, "12", 0), -ENOSPC);
+	assert_int_equal(say(l, "n7", SIDE_BALANCER, 2, "12", 0), 1);
+	for (unsigned i = 1; i < l->count; i++)
+		assert_true(reporter_compare(&l->list[i - 1].report.by, &l->list[i].report.by) < 0);
+	leases_fini(l);
+	free(l);
+}
+
+static void test_form(void **state)
+{
+	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}};
+	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .down_count = 3, .down = down}, back;
+	struct bytes form = {0};
+	struct cursor in;
+
+	(void)state;
+	report_put(&form, &r);
+	in = cursor_of(form.data, form.size);
+	report_get(&in, &back);
+	assert_true(!in.bad && !cursor_left(&in) && report_equal(&r, &back));
+	assert_true(report_says_down(&back, 1, 5) && !report_says_down(&back, 2, 5));
+	report_fini(&back);
+	for (size_t size = 0; size < form.size; size++) {
+		in = cursor_of(form.data, size);
+		report_get(&in, &back);
+		assert_true(in.bad);
+		report_fini(&back);
+	}
+	form.data[form.size - 8] = 1; /* 1.1 behind 1.5: not in order */
+	in = cursor_of(form.data, form.size);
+	report_get(&in, &back);
+	assert_true(in.bad);
+	report_fini(&back);
+	bytes_free(&form);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_terms), cmocka_unit_test(test_own_pause),
+		cmocka_unit_test(test_grace),       cmocka_unit_test(test_limit), cmocka_unit_test(test_form),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one holdfast-lbd says of itself each second, and at once when it changed. No record: the node that it talks to
+ * hands it to all nodes (reports.h), and the leader of the catalog draws its conclusions (leases.h).
+ *
+ * Between nodes: who (fact.h), version (8), failed (1), how many are down (4), then for each: service (4), backend (4).
+ */
+#ifndef HF_CLUSTER_REPORT_H
+#define HF_CLUSTER_REPORT_H
+
+#include "cluster/fact.h"
+
+#define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
+
+/* A backend of a service, by their ids. */
+struct report_place {
+	uint32_t service, backend;
+};
+
+struct report {
+	struct reporter by;
+	uint64_t version;  /* of the services, that its data plane has in force */
+	bool failed;       /* not all of that fitted: the rest is as it was */
+	uint32_t down_count;
+	struct report_place *down; /* that fail its own checks; ascending, each once */
+};
+
+void report_fini(struct report *r);
+bool report_equal(const struct report *a, const struct report *b);
+bool report_says_down(const struct report *r, uint32_t service, uint32_t backend);
+void report_put(struct bytes *out, const struct report *r);
+/* The cursor is bad if it is none; report_fini() all the same. */
+void report_get(struct cursor *in, struct report *ret);
+
+#endif
