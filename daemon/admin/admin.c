@@ -17,6 +17,7 @@ static void admin_free(struct admin *a)
 	io_timer_stop(admin_io(a), &a->idle);
 	services_unwatch(a);
 	list_del(&a->proposal.node);
+	list_del(&a->call.node);
 	list_del(&a->node);
 	json_decref(a->status);
 	bytes_free(&a->in);
@@ -32,7 +33,7 @@ void admin_free_all(struct node *n)
 
 void admin_gone(struct admin *a)
 {
-	if (!a->closing || a->recv.active || a->sending || a->gathering || a->proposing)
+	if (!a->closing || a->recv.active || a->sending || a->gathering || a->proposing || a->reporting)
 		return;
 	io_close(admin_io(a), a->socket);
 	admin_free(a);
@@ -141,7 +142,7 @@ static void page_begin(struct admin *a, enum admin_page page)
 
 static void admin_serve(struct admin *a, const struct http_request *q, const uint8_t *body)
 {
-	if (services_serve(a, q, body))
+	if (services_serve(a, q, body) || reports_serve(a, q, body))
 		return;
 	if (strcmp(q->method, "GET"))
 		admin_text(a, 405, "only GET is served there\n");
@@ -154,7 +155,7 @@ static void admin_serve(struct admin *a, const struct http_request *q, const uin
 	else if (!strcmp(q->path, "/v1/status"))
 		page_begin(a, PAGE_STATUS);
 	else
-		admin_text(a, 404, "not found: there are /healthz, /readyz, /metrics, /v1/status, /v1/services and /v1/lb\n");
+		admin_text(a, 404, "not found: there are /healthz, /readyz, /metrics, /v1/status, /v1/services, /v1/lb and /v1/lb/leases\n");
 }
 
 /* ---- the connection ---- */
@@ -164,7 +165,7 @@ static void admin_process(struct admin *a)
 	struct http_request q;
 	int used;
 
-	if (a->sending || a->gathering || a->proposing || a->watching || a->closing || !a->in.size)
+	if (a->sending || a->gathering || a->proposing || a->reporting || a->watching || a->closing || !a->in.size)
 		return;
 	used = http_parse(a->in.data, a->in.size, &q);
 	if (used == 0)
@@ -188,7 +189,7 @@ static void admin_received(struct io_recv *recv, const uint8_t *data, int size)
 	if (size <= 0) {
 		if (a->closing)
 			admin_gone(a);
-		else if (a->sending || a->gathering || a->proposing)
+		else if (a->sending || a->gathering || a->proposing || a->reporting)
 			a->keep_alive = false; /* what it asked is still answered */
 		else
 			admin_close(a);
@@ -225,6 +226,7 @@ void admin_new(struct node *n, int socket)
 	a->recv.received = admin_received;
 	a->idle.fire = admin_idle;
 	list_init(&a->proposal.node);
+	list_init(&a->call.node);
 	list_add_tail(&n->admins, &a->node);
 	io_timer_start(n->ios[0], &a->idle, io_boottime_ns(n->ios[0]) + ADMIN_IDLE_NS);
 	io_recv_start(n->ios[0], &a->recv, socket);

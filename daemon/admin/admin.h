@@ -6,6 +6,8 @@
  *   GET    /healthz /readyz /metrics /v1/status
  *   GET    /v1/services                 all services (service_json.h), as far as this node has applied
  *   GET    /v1/lb?after=VERSION         the same, once the version is above VERSION, or after 25 s
+ *   POST   /v1/lb/report                what a balancer has in force and sees (report_json.h): 200 once the leader heard it, 503 nobody did
+ *   GET    /v1/lb/leases                who balances, as far as this node has heard
  *   POST   /v1/services                 adds the service that the body describes (service_request.h)
  *   PATCH  /v1/services/NAME            changes the settings in the body
  *   DELETE /v1/services/NAME            removes it with its backends; no body

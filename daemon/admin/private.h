@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cluster/proposals.h"
+#include "cluster/reports.h"
 #include "node.h"
 #include "proto/http.h"
 
@@ -28,6 +29,9 @@ struct admin {
 	/* A change of the services that waits for its outcome. */
 	bool proposing;
 	struct proposal proposal;
+	/* A balancer's report that waits until the leader has heard it. */
+	bool reporting;
+	struct report_call call;
 	/* A balancer that waits until the services' version is above this one. */
 	bool watching;
 	uint64_t after;
@@ -42,6 +46,14 @@ static inline struct io *admin_io(const struct admin *a)
 void admin_reply(struct admin *a, int status, const char *type, const void *body, size_t size);
 /* The connection may go now, if it is to and nothing is under way on it any more. */
 void admin_gone(struct admin *a);
+
+/* An object with "error" for a body. */
+void admin_error(struct admin *a, int status, const char *text);
+
+/* ---- report_routes.c ---- */
+
+/* True if the path is one of its own; it is answered then, or will be. */
+bool reports_serve(struct admin *a, const struct http_request *q, const uint8_t *body);
 
 /* ---- service_routes.c ---- */
 

@@ -32,7 +32,7 @@ static void reply_json(struct admin *a, int status, json_t *body)
 	json_decref(body);
 }
 
-static void reply_error(struct admin *a, int status, const char *text)
+void admin_error(struct admin *a, int status, const char *text)
 {
 	reply_json(a, status, json_pack("{s:s}", "error", text));
 }
@@ -86,7 +86,7 @@ static void watch(struct admin *a, const char *query)
 	uint64_t after;
 
 	if (strncmp(query, "after=", strlen("after=")) || !*number || strlen(number) > 19 || strspn(number, "0123456789") != strlen(number)) {
-		reply_error(a, 400, "ask for /v1/lb?after=VERSION, with the version that is known, or 0");
+		admin_error(a, 400, "ask for /v1/lb?after=VERSION, with the version that is known, or 0");
 		return;
 	}
 	after = strtoull(number, NULL, 10);
@@ -95,7 +95,7 @@ static void watch(struct admin *a, const char *query)
 	if (a->owner->catalog.ready && services_of(a)->version > after) {
 		reply_services(a);
 	} else if (watchers >= WATCHERS_MAX) {
-		reply_error(a, 503, "too many balancers wait for changes at this node: ask another one");
+		admin_error(a, 503, "too many balancers wait for changes at this node: ask another one");
 	} else {
 		a->watching = true;
 		a->after = after;
@@ -119,10 +119,10 @@ static void change_finished(struct proposal *p)
 	}
 	switch (p->result) {
 	case PROPOSAL_UNDONE:
-		reply_error(a, 503, "nothing was changed: the catalog has no leader that could take it now; try again");
+		admin_error(a, 503, "nothing was changed: the catalog has no leader that could take it now; try again");
 		return;
 	case PROPOSAL_UNKNOWN:
-		reply_error(a, 504, "nobody knows whether it was changed: the leader of the catalog was lost meanwhile; look with `holdfast service list` before trying again");
+		admin_error(a, 504, "nobody knows whether it was changed: the leader of the catalog was lost meanwhile; look with `holdfast service list` before trying again");
 		return;
 	case PROPOSAL_DECIDED:
 		break;
@@ -133,7 +133,7 @@ static void change_finished(struct proposal *p)
 	}
 	status = service_refusal_text(services_of(a), &p->change, p->refusal, &text);
 	bytes_put_u8(&text, 0);
-	reply_error(a, status, (const char *)text.data);
+	admin_error(a, status, (const char *)text.data);
 	bytes_free(&text);
 }
 
@@ -142,7 +142,7 @@ static void propose(struct admin *a)
 	struct group *g = lane_group(a->owner->lanes[0], 0);
 
 	if (!g) {
-		reply_error(a, 503, "nothing was changed: this node is starting and doesn't know the catalog yet; try again");
+		admin_error(a, 503, "nothing was changed: this node is starting and doesn't know the catalog yet; try again");
 		return;
 	}
 	if (a->proposal.change.kind == SERVICE_ADD)
@@ -170,7 +170,7 @@ static bool read_body(struct admin *a, const uint8_t *body, size_t size)
 	json_decref(json);
 	if (!ok) {
 		bytes_put_u8(&why, 0);
-		reply_error(a, 400, (const char *)why.data);
+		admin_error(a, 400, (const char *)why.data);
 	}
 	bytes_free(&why);
 	return ok;
@@ -197,12 +197,12 @@ static void change(struct admin *a, const struct http_request *q, const uint8_t 
 	*c = (struct service_change){0};
 	(void)snprintf(c->name, sizeof c->name, "%.*s", (int)size, name);
 	if ((slash && strcmp(slash, BACKENDS)) || (*name && (size > SERVICE_NAME_MAX || !service_name_ok(c->name)))) {
-		reply_error(a, 404, "there is nothing of that name: there are " ROOT ", " ROOT "/NAME and " ROOT "/NAME" BACKENDS);
+		admin_error(a, 404, "there is nothing of that name: there are " ROOT ", " ROOT "/NAME and " ROOT "/NAME" BACKENDS);
 		return;
 	}
 	c->kind = kind_of(q->method, slash != NULL, *name != 0);
 	if (!c->kind)
-		reply_error(a, 405, "POST " ROOT " adds a service, PATCH and DELETE " ROOT "/NAME change and remove it; all three are for .../NAME" BACKENDS);
+		admin_error(a, 405, "POST " ROOT " adds a service, PATCH and DELETE " ROOT "/NAME change and remove it; all three are for .../NAME" BACKENDS);
 	else if (read_body(a, body, q->body_size))
 		propose(a);
 }
@@ -222,6 +222,6 @@ bool services_serve(struct admin *a, const struct http_request *q, const uint8_t
 	else if (a->owner->catalog.ready)
 		reply_services(a);
 	else
-		reply_error(a, 503, "this node is starting and doesn't know the catalog yet: try again, or ask another node");
+		admin_error(a, 503, "this node is starting and doesn't know the catalog yet: try again, or ask another node");
 	return true;
 }

@@ -259,6 +259,7 @@ void group_peer_lost(struct group *g, uint8_t node)
 static void catalog_moved(struct group *g)
 {
 	proposals_settle(g);
+	reports_settle(g);
 	g->lane->catalog_changed(g->lane->arg);
 }
 
@@ -392,8 +393,10 @@ void group_tick(struct group *g, uint64_t now_ns)
 	reads_tick(g, now_ns);
 	ask_for_repair(g, now_ns);
 	snapshot_tick(g, now_ns);
-	if (g->catalog)
+	if (g->catalog) {
 		proposals_tick(g, now_ns);
+		reports_tick(g, now_ns);
+	}
 	if (g->store)
 		(void)keyspace_reclaim(store_keyspace(g->store), RECLAIM_STEP);
 	compare_tick(g, now_ns);
@@ -410,8 +413,10 @@ void group_tick(struct group *g, uint64_t now_ns)
 void group_turn(struct group *g)
 {
 	writes_turn(g);
-	if (g->catalog)
+	if (g->catalog) {
 		proposals_turn(g);
+		reports_turn(g);
+	}
 	group_apply(g);
 	reads_run(g);
 	reads_ask(g);
@@ -576,6 +581,7 @@ struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, stru
 	list_init(&g->batches);
 	list_init(&g->away);
 	proposals_init(g);
+	g->reports = catalog ? reports_new() : NULL;
 	raft_init(&g->raft, &options);
 	if (recovered) {
 		raft_log_fini(&g->raft.log);
@@ -618,6 +624,7 @@ void group_free(struct group *g)
 		request_finish(rq, REQUEST_UNKNOWN);
 	}
 	proposals_fini(g);
+	reports_free(g->reports);
 	snapshot_free(g);
 	bytes_free(&g->bundle);
 	free(g->held);

@@ -15,6 +15,7 @@
 #include "cluster/divergence.h"
 #include "cluster/lane.h"
 #include "cluster/proposals.h"
+#include "cluster/reports.h"
 #include "raft/raft.h"
 #include "store/store.h"
 
@@ -79,6 +80,7 @@ struct group {
 	struct store *store;     /* NULL: the catalog's group */
 	struct catalog *catalog; /* borrowed; group 0 only */
 	struct proposals proposals; /* group 0 only */
+	struct reports *reports; /* group 0 only */
 	uint64_t hash_seed;
 	raft_index applied;
 	uint64_t hard_sequence;  /* the batch that makes term and vote durable */

@@ -625,6 +625,12 @@ bool lane_receive(struct lane *lane, struct peer *p, enum wire_type type, struct
 	case WIRE_PROPOSE:
 		g = lane_group(lane, cursor_u32(body));
 		return !body->bad && (!g || (!g->store && group_change_forwarded(g, p->node, body)));
+	case WIRE_REPORT:
+		g = lane_group(lane, cursor_u32(body));
+		return !body->bad && (!g || (g->reports && group_report_told(g, p->node, body)));
+	case WIRE_REPORT_REPLY:
+		g = lane_group(lane, cursor_u32(body));
+		return !body->bad && (!g || (g->reports && group_report_answered(g, p->node, body)));
 	case WIRE_READ:
 		g = lane_group(lane, cursor_u32(body));
 		context = cursor_u64(body);

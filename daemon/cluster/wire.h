@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 4u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
 #define WIRE_FRAME_MAX (64u << 20)
@@ -42,6 +42,8 @@ enum wire_type {
 	WIRE_SNAPSHOT,      /* group (4), index (8), term (8), offset (8), a chunk; or no chunk: from where shall I send? */
 	WIRE_SNAPSHOT_REPLY, /* group (4), index (8), offset (8) of the chunk wanted next; all ones: it is in force here */
 	WIRE_PROPOSE,       /* group (4), a record of the sender's for the catalog (service_change.h) */
+	WIRE_REPORT,        /* group (4), context (8), a report (report.h) of one of the sender's balancers */
+	WIRE_REPORT_REPLY,  /* group (4), context (8), enum answer (1): the leader has it */
 };
 
 /* Who is speaking, and what its disk holds (DECISIONS [identity]). */

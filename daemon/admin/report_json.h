@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a holdfast-lbd says of itself, and what is known of all of them, as JSON:
+ *
+ *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"down":[[1,2],[1,5]]}
+ *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same}]}
+ *
+ * side is balancer or backend; down are pairs of service and backend id that fail its own checks, ascending, at most
+ * REPORT_DOWN_MAX. Of a lease that no report was heard of since this node leads there is "heard":false and no more than
+ * node, id and side.
+ */
+#ifndef HF_ADMIN_REPORT_JSON_H
+#define HF_ADMIN_REPORT_JSON_H
+
+#include <jansson.h>
+
+#include "cluster/leases.h"
+
+/* False, and why in error: it is none. The report is to be freed in either case. */
+bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error);
+void leases_json(const struct leases *l, struct bytes *out);
+
+#endif
