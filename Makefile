@@ -42,8 +42,8 @@ LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c da
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c maps.c plane.c) daemon/cli/fail.c daemon/base/hash.c daemon/base/mem.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(addprefix daemon/lb/,catalog.c control.c feed.c follow.c maglev.c region.c route.c slots.c wanted.c) \
-	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(addprefix daemon/lb/,catalog.c control.c feed.c follow.c maglev.c region.c report.c route.c slots.c \
+	wanted.c) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/cluster/service.c

@@ -121,6 +121,11 @@ int http_poll(const char *address, const char *path, unsigned silence_s, char **
 	return call(address, "GET", path, NULL, silence_s, ret_body);
 }
 
+int http_post(const char *address, const char *path, const char *body, unsigned silence_s, char **ret_body)
+{
+	return call(address, "POST", path, body, silence_s, ret_body);
+}
+
 json_t *http_get_json(const char *address, const char *path)
 {
 	char *body = NULL;

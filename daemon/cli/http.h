@@ -11,6 +11,8 @@ int http_call(const char *address, const char *method, const char *path, const c
 int http_get(const char *address, const char *path, char **ret_body);
 /* The same from a server that may be silent for so long before it answers: a long poll. */
 int http_poll(const char *address, const char *path, unsigned silence_s, char **ret_body);
+/* POST a body to a server that counts as gone after so long a silence. As http_get(). */
+int http_post(const char *address, const char *path, const char *body, unsigned silence_s, char **ret_body);
 /* As http_get(), parsed; NULL if that fails. */
 json_t *http_get_json(const char *address, const char *path);
 

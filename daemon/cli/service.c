@@ -286,7 +286,21 @@ static void print_prefixes(const json_t *s, const char *key, const char *empty)
 	printf("%s\n", i ? "" : empty);
 }
 
-static void print_service(const json_t *s)
+/* Which of those that report haven't got the version of the prepared generation. */
+static void print_prepared(struct command *c, const json_t *prepared)
+{
+	json_t *known = http_get_json(cli_node_address(&c->node), "/v1/lb/leases"), *one;
+	size_t i;
+
+	printf("%-10s %lld, waits for", "prepared", number(prepared, "number"));
+	json_array_foreach(json_object_get(known, "leases"), i, one)
+		if (number(one, "version") < number(prepared, "version"))
+			printf(" n%lld:%s", number(one, "node"), text(one, "id"));
+	printf("\n");
+	json_decref(known);
+}
+
+static void print_service(struct command *c, const json_t *s)
 {
 	const json_t *generations = json_object_get(s, "generations");
 	json_t *b;
@@ -302,10 +316,12 @@ static void print_service(const json_t *s)
 	print_prefixes(s, "deny", " nobody");
 	printf("%-10s %s\n%-10s %lld, the last %zu are kept\n", "check", text(s, "check"), "generation",
 	       number(json_array_get(generations, json_array_size(generations) - 1), "number"), json_array_size(generations));
+	if (json_object_get(s, "prepared"))
+		print_prepared(c, json_object_get(s, "prepared"));
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)
-		printf("%6lld %-40s %6lld %6lld%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),
-		       json_is_true(json_object_get(b, "draining")) ? "  draining" : "");
+		printf("%6lld %-40s %6lld %6lld%s%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),
+		       json_is_true(json_object_get(b, "draining")) ? "  draining" : "", json_is_true(json_object_get(b, "down")) ? "  down" : "");
 }
 
 static int list(struct command *c)
@@ -336,7 +352,7 @@ static int show(struct command *c)
 		if (c->as_json)
 			print_json(s);
 		else
-			print_service(s);
+			print_service(c, s);
 		r = 0;
 	}
 	json_decref(all);

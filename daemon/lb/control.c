@@ -23,7 +23,7 @@ int control_init(struct control *c)
 {
 	sigset_t signals;
 
-	*c = (struct control){0};
+	*c = (struct control){.heard = true};
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
@@ -32,15 +32,30 @@ int control_init(struct control *c)
 	return c->signals < 0 ? -errno : 0;
 }
 
-int control_start(struct control *c, const char *socket, struct routes *routes, control_apply *apply, void *arg)
+int control_start(struct control *c, const struct control_side *side)
 {
 	char address[160];
+	int r;
 
-	c->routes = routes;
-	c->apply = apply;
-	c->arg = arg;
-	(void)snprintf(address, sizeof address, "unix:%s", socket);
-	return follow_start(&c->follower, address);
+	c->side = *side;
+	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
+	r = report_start(&c->reporter, address, side->interface, side->backend, &c->report);
+	return r < 0 ? r : follow_start(&c->follower, address);
+}
+
+static void report(struct control *c, bool failed)
+{
+	if (c->report.version == c->catalog.version && c->report.failed == failed)
+		return;
+	c->report.version = c->catalog.version;
+	c->report.failed = failed;
+	report_tell(c->reporter, &c->report);
+}
+
+static void apply(struct control *c, bool routes_changed)
+{
+	lb_catalog_skip(&c->catalog, c->report.down, c->heard ? 0 : c->report.down_count);
+	report(c, c->side.apply(c->side.arg, &c->catalog, routes_changed) < 0);
 }
 
 static void take_catalog(struct control *c)
@@ -52,22 +67,33 @@ static void take_catalog(struct control *c)
 	lb_catalog_free(&c->catalog);
 	c->catalog = latest;
 	c->has_catalog = true;
-	c->apply(c->arg, &c->catalog, false);
+	apply(c, false);
 	log_info("lbd: in force version=%llu services=%u", (unsigned long long)latest.version, latest.service_count);
 }
 
 void control_run(struct control *c)
 {
-	struct pollfd events[] = {{c->signals, POLLIN, 0}, {follow_fd(c->follower), POLLIN, 0}, {c->routes->listen, POLLIN, 0}};
+	struct pollfd events[] = {
+		{c->signals, POLLIN, 0},
+		{follow_fd(c->follower), POLLIN, 0},
+		{c->side.routes->listen, POLLIN, 0},
+		{report_fd(c->reporter), POLLIN, 0},
+	};
 
 	for (;;) {
-		if (poll(events, 3, -1) < 0 && errno != EINTR)
+		bool ways_changed, judged;
+
+		if (poll(events, sizeof events / sizeof *events, -1) < 0 && errno != EINTR)
 			return;
 		if (events[0].revents)
 			return;
 		if (events[1].revents)
 			take_catalog(c);
-		if (events[2].revents && routes_changed(c->routes) && c->has_catalog)
-			c->apply(c->arg, &c->catalog, true);
+		ways_changed = events[2].revents && routes_changed(c->side.routes);
+		judged = events[3].revents;
+		if (judged)
+			c->heard = report_heard(c->reporter);
+		if ((ways_changed || judged) && c->has_catalog)
+			apply(c, ways_changed);
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd. The start-up ladder: options, privileges, the program loaded onto its pinned maps, routes, the program on the interface,
- * the catalog's follower; then it waits for the catalog, the routes and signals. What it leaves behind when it ends, however it ends,
- * goes on forwarding (law 7).
+ * the catalog's follower and the reporter; then it waits for the catalog, the routes and signals. What it leaves behind when it ends,
+ * however it ends, goes on forwarding (law 7).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -142,7 +142,7 @@ static int attach(struct lbd *d)
 	return 0;
 }
 
-static void apply(void *arg, const struct lb_catalog *c, bool routes_changed)
+static int apply(void *arg, const struct lb_catalog *c, bool routes_changed)
 {
 	struct lbd *d = arg;
 	uint32_t unresolved;
@@ -155,10 +155,19 @@ static void apply(void *arg, const struct lb_catalog *c, bool routes_changed)
 	/* Filled maps take the place of another ABI's. */
 	if (r == 0 && d->plane.stale)
 		(void)attach(d);
+	return r;
 }
 
 static int start(struct lbd *d)
 {
+	const struct control_side side = {
+		.socket = d->socket,
+		.interface = d->interface,
+		.backend = d->backend,
+		.routes = &d->routes,
+		.apply = apply,
+		.arg = d,
+	};
 	char error[256];
 	int r = privilege_reduce(error, sizeof error);
 
@@ -173,7 +182,7 @@ static int start(struct lbd *d)
 		r = open_maps(d);
 	if (r == 0 && !d->plane.stale)
 		r = attach(d);
-	return r < 0 ? r : control_start(&d->control, d->socket, &d->routes, apply, d);
+	return r < 0 ? r : control_start(&d->control, &side);
 }
 
 int main(int argc, char **argv)

@@ -124,7 +124,7 @@ class Net:
 
 
 class Node:
-    """A node's Unix socket, as far as a balancer sees it: GET /v1/lb?after=N, answered when the version is above N."""
+    """A node's Unix socket, as far as a balancer sees it: GET /v1/lb?after=N, answered when the version is above N, and its reports."""
 
     def __init__(self, directory):
         self.path = os.path.join(directory, "node.sock")
@@ -132,6 +132,7 @@ class Node:
         self.raw = None
         self.changed = threading.Condition()
         self.asked = 0
+        self.reports = {}  # by id, the last one
         self.server = None
         self.start()
 
@@ -152,6 +153,14 @@ class Node:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self):
+                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with node.changed:
+                    node.reports[said["id"]] = said
+                    node.changed.notify_all()
+                self.send_response(200)
+                self.end_headers()
 
             def address_string(self):
                 return "unix"
@@ -186,20 +195,25 @@ class Node:
 
 
 class RealNode:
-    """A node of a cluster of one, on the balancer's host, and what the command line says to it."""
+    """A node on a balancer's host, and what the command line says to it. hosts: one for each node of its cluster, in order."""
 
-    def __init__(self, host, directory):
-        self.host, self.directory = host, directory
-        self.path = os.path.join(directory, "real.sock")
+    def __init__(self, host, directory, hosts=None):
+        self.host, self.hosts = host, hosts or [host]
+        self.number = self.hosts.index(host) + 1
+        self.path = os.path.join(directory, f"real{self.number}.sock")
+        self.data = os.path.join(directory, f"data{self.number}")
         self.start()
+        if not hosts:
+            self.ready()
 
     def start(self):
-        data = os.path.join(self.directory, "data")
-        os.makedirs(data, exist_ok=True)
-        peer = f"{self.host.address}:7400"
-        self.child = self.host.start(os.path.join(BIN, "holdfastd"), "--node", "1", "--members", f"1={peer}", "--peer", peer, "--insecure",
-                                     "--data", data, "--store", "127.0.0.1:6379", "--store-cluster", "127.0.0.1:7379",
-                                     "--admin", "127.0.0.1:7480", "--socket", self.path)
+        os.makedirs(self.data, exist_ok=True)
+        members = ",".join(f"{i + 1}={h.address}:7400" for i, h in enumerate(self.hosts))
+        self.child = self.host.start(os.path.join(BIN, "holdfastd"), "--node", str(self.number), "--members", members, "--peer",
+                                     f"{self.host.address}:7400", "--insecure", "--data", self.data, "--store", "127.0.0.1:6379",
+                                     "--store-cluster", "127.0.0.1:7379", "--admin", "127.0.0.1:7480", "--socket", self.path)
+
+    def ready(self):
         until("the node is ready", lambda: run("curl", "-sf", "--unix-socket", self.path, "http://node/readyz", check=False).returncode == 0)
 
     def kill(self):
@@ -209,8 +223,11 @@ class RealNode:
     def say(self, *argv):
         return run(os.path.join(BIN, "holdfast"), *argv, "--socket", self.path)
 
+    def get(self, path):
+        return json.loads(run("curl", "-sf", "--unix-socket", self.path, f"http://node{path}").stdout)
+
     def version(self):
-        return json.loads(run("curl", "-sf", "--unix-socket", self.path, "http://node/v1/services").stdout)["version"]
+        return self.get("/v1/services")["version"]
 
 
 class Daemon:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd-dpdk: holdfast-lbd with DPDK for a data plane. The start-up ladder: options, signals, DPDK's environment, the port and its
- * kernel's side, tables, workers, routes, the catalog's follower. The main core does what holdfast-lbd does, the others forward. What it
+ * kernel's side, tables, workers, routes, the catalog's follower and the reporter. The main core does what holdfast-lbd does, the others forward. What it
  * forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
  */
 #include <errno.h>
@@ -135,17 +135,26 @@ static int start_workers(struct lbd *d)
 	return 0;
 }
 
-static void apply(void *arg, const struct lb_catalog *c, bool routes_changed)
+static int apply(void *arg, const struct lb_catalog *c, bool routes_changed)
 {
 	struct lbd *d = arg;
+	int r;
 
 	d->feed.ways_stale |= routes_changed;
-	(void)feed_apply(&d->feed, c);
+	r = feed_apply(&d->feed, c);
 	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)c->version, d->feed.unresolved);
+	return r;
 }
 
 static int start_control(struct lbd *d)
 {
+	const struct control_side side = {
+		.socket = d->socket,
+		.interface = d->interface,
+		.routes = &d->routes,
+		.apply = apply,
+		.arg = d,
+	};
 	int r = routes_open(&d->routes, if_nametoindex(d->interface));
 
 	if (r < 0) {
@@ -153,7 +162,7 @@ static int start_control(struct lbd *d)
 		return r;
 	}
 	feed_init(&d->feed, &d->memory.tables, &d->routes);
-	return control_start(&d->control, d->socket, &d->routes, apply, d);
+	return control_start(&d->control, &side);
 }
 
 static int start(struct lbd *d, const char *program, int argc, char **argv)

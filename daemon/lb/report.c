@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "cli/http.h"
+#include "log.h"
+
+#define PERIOD_MS 1000
+#define RETRY_MS 200 /* the leader may just be changing */
+#define LEASE_MS 3000
+#define SILENCE_S 2u /* a node answers after a second even if no leader heard it */
+#define HOST_MAX 47  /* with the interface it makes an id of 63 */
+
+struct reporter {
+	char address[160];
+	char id[HOST_MAX + 1 + IF_NAMESIZE];
+	bool backend;
+	int changed; /* eventfd */
+	uint64_t heard_ms; /* the thread's own: when a leader last answered */
+	pthread_t thread;
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t told;
+	struct lb_report report;
+	uint64_t number; /* of the report: grows when it changes */
+	bool heard;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* As text, to be freed, and its number. */
+static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
+{
+	struct bytes out = {0};
+
+	(void)pthread_mutex_lock(&r->lock);
+	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"down\":[", r->id, r->backend ? "backend" : "balancer",
+		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false");
+	for (uint32_t i = 0; i < r->report.down_count; i++)
+		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.down[i].service,
+			     (unsigned long long)r->report.down[i].backend);
+	*ret_number = r->number;
+	(void)pthread_mutex_unlock(&r->lock);
+	bytes_puts(&out, "]}");
+	bytes_put_u8(&out, 0);
+	return out;
+}
+
+static void note_heard(struct reporter *r, int status)
+{
+	const uint64_t one = 1;
+	bool heard, news;
+
+	if (status == 200)
+		r->heard_ms = now_ms();
+	heard = now_ms() < r->heard_ms + LEASE_MS;
+	(void)pthread_mutex_lock(&r->lock);
+	news = heard != r->heard;
+	r->heard = heard;
+	(void)pthread_mutex_unlock(&r->lock);
+	if (!news)
+		return;
+	if (heard)
+		log_notice("report: the cluster hears this balancer again");
+	else
+		log_warning("report: no leader hears this balancer: it skips what fails its own checks until one does status=%d", status);
+	(void)!write(r->changed, &one, sizeof one);
+}
+
+/* Until the next report is due, or there is another one. */
+static void await_next(struct reporter *r, uint64_t number, int wait_ms)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (wait_ms % 1000) * 1000000L;
+	until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_mutex_lock(&r->lock);
+	while (r->number == number && pthread_cond_timedwait(&r->told, &r->lock, &until) == 0)
+		;
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+static void *run(void *arg)
+{
+	struct reporter *r = arg;
+
+	for (;;) {
+		uint64_t number;
+		struct bytes report = take_report(r, &number);
+		char *answer = NULL;
+		int status = http_post(r->address, "/v1/lb/report", (const char *)report.data, SILENCE_S, &answer);
+
+		free(answer);
+		bytes_free(&report);
+		note_heard(r, status);
+		await_next(r, number, status == 200 ? PERIOD_MS : RETRY_MS);
+	}
+	return NULL;
+}
+
+static void name(struct reporter *r, const char *interface)
+{
+	char host[256] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	for (char *c = host; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
+			*c = '_';
+	(void)snprintf(r->id, sizeof r->id, "%.*s/%s", HOST_MAX, host, interface);
+}
+
+int report_start(struct reporter **ret, const char *address, const char *interface, bool backend, const struct lb_report *first)
+{
+	struct reporter *r = mem_zalloc(sizeof *r);
+	pthread_condattr_t clock;
+	int e;
+
+	(void)snprintf(r->address, sizeof r->address, "%s", address);
+	r->backend = backend;
+	r->heard = true;
+	r->heard_ms = now_ms();
+	name(r, interface);
+	r->changed = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (r->changed < 0) {
+		e = errno;
+		free(r);
+		return -e;
+	}
+	(void)pthread_condattr_init(&clock);
+	(void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&r->told, &clock);
+	(void)pthread_condattr_destroy(&clock);
+	(void)pthread_mutex_init(&r->lock, NULL);
+	report_tell(r, first);
+	e = pthread_create(&r->thread, NULL, run, r);
+	if (e) {
+		(void)close(r->changed);
+		free((void *)(uintptr_t)r->report.down);
+		free(r);
+		return -e;
+	}
+	*ret = r;
+	return 0;
+}
+
+void report_tell(struct reporter *r, const struct lb_report *report)
+{
+	uint32_t count = report->down_count < REPORT_DOWN_MAX ? report->down_count : REPORT_DOWN_MAX;
+	struct catalog_place *down = mem_alloc(count * sizeof *down + 1), *before;
+
+	if (count)
+		memcpy(down, report->down, count * sizeof *down);
+	(void)pthread_mutex_lock(&r->lock);
+	before = (void *)(uintptr_t)r->report.down;
+	r->report = *report;
+	r->report.down = down;
+	r->report.down_count = count;
+	r->number++;
+	(void)pthread_cond_signal(&r->told);
+	(void)pthread_mutex_unlock(&r->lock);
+	free(before);
+}
+
+bool report_heard(struct reporter *r)
+{
+	uint64_t count;
+	bool heard;
+
+	(void)!read(r->changed, &count, sizeof count);
+	(void)pthread_mutex_lock(&r->lock);
+	heard = r->heard;
+	(void)pthread_mutex_unlock(&r->lock);
+	return heard;
+}
+
+int report_fd(const struct reporter *r)
+{
+	return r->changed;
+}
