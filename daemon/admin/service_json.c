@@ -37,14 +37,7 @@ static void put_backend(struct bytes *out, const struct backend *b)
 	bytes_puts(out, b->down ? ",\"down\":true}" : "}");
 }
 
-/* Behind the number there may be more; then close_generation(). */
-static void open_generation(struct bytes *out, const struct generation *g)
-{
-	bytes_puts(out, "{\"number\":");
-	put_number(out, g->number);
-}
-
-static void close_generation(struct bytes *out, const struct generation *g)
+static void put_slots_of(struct bytes *out, const struct generation *g)
 {
 	bytes_puts(out, ",\"slots_of\":[");
 	for (uint32_t i = 0; i < g->count; i++) {
@@ -55,6 +48,32 @@ static void close_generation(struct bytes *out, const struct generation *g)
 		bytes_put_u8(out, '}');
 	}
 	bytes_puts(out, "]}");
+}
+
+static void put_shares(struct bytes *out, const struct generation *g)
+{
+	bytes_puts(out, ",\"shares\":\"");
+	for (uint32_t i = 0; i < g->count; i++) {
+		if (i)
+			bytes_put_u8(out, ' ');
+		put_number(out, g->shares[i].backend);
+		bytes_put_u8(out, ':');
+		put_number(out, g->shares[i].weight);
+	}
+	bytes_puts(out, "\"}");
+}
+
+/* version: of a prepared one, else 0. */
+static void put_generation(struct bytes *out, enum services_form form, const struct generation *g, uint64_t version)
+{
+	bytes_puts(out, "{\"number\":");
+	put_number(out, g->number);
+	if (version)
+		bytes_printf(out, ",\"version\":%llu", (unsigned long long)version);
+	if (form == FOR_BALANCERS)
+		put_shares(out, g);
+	else
+		put_slots_of(out, g);
 }
 
 static void put_prefixes(struct bytes *out, const char *key, const struct service_prefixes *p)
@@ -70,7 +89,7 @@ static void put_prefixes(struct bytes *out, const char *key, const struct servic
 }
 
 /* Names and paths have no character that JSON would escape (service.h). */
-static void put_service(struct bytes *out, const struct service *s)
+static void put_service(struct bytes *out, enum services_form form, const struct service *s)
 {
 	const struct service_settings *set = &s->settings;
 	char vip[IP_TEXT];
@@ -99,15 +118,12 @@ static void put_service(struct bytes *out, const struct service *s)
 	for (uint32_t i = 0; i < s->generation_count; i++) {
 		if (i)
 			bytes_put_u8(out, ',');
-		open_generation(out, &s->generations[i]);
-		close_generation(out, &s->generations[i]);
+		put_generation(out, form, &s->generations[i], 0);
 	}
 	bytes_puts(out, "]");
 	if (s->prepared.number) {
 		bytes_puts(out, ",\"prepared\":");
-		open_generation(out, &s->prepared);
-		bytes_printf(out, ",\"version\":%llu", (unsigned long long)s->prepared_version);
-		close_generation(out, &s->prepared);
+		put_generation(out, form, &s->prepared, s->prepared_version);
 	}
 	bytes_put_u8(out, '}');
 }
@@ -154,7 +170,7 @@ static void put_balancers(struct bytes *out, const struct config *config)
 	bytes_puts(out, "],");
 }
 
-void services_json(const struct services *s, uint64_t seed, const struct config *config, struct bytes *out)
+void services_json(const struct services *s, enum services_form form, uint64_t seed, const struct config *config, struct bytes *out)
 {
 	bytes_printf(out, "{\"version\":%llu,\"secret\":\"%016llx%016llx\",", (unsigned long long)s->version,
 		     (unsigned long long)hash64(&seed, sizeof seed, 1), (unsigned long long)hash64(&seed, sizeof seed, 2));
@@ -163,7 +179,7 @@ void services_json(const struct services *s, uint64_t seed, const struct config 
 	for (uint32_t i = 0; i < s->count; i++) {
 		if (i)
 			bytes_put_u8(out, ',');
-		put_service(out, s->list[i]);
+		put_service(out, form, s->list[i]);
 	}
 	bytes_puts(out, "]}\n");
 }

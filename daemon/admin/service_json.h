@@ -14,6 +14,9 @@
  * The first secret is the cluster's, for what all balancers must hash alike; balancers are the members' own addresses, whose
  * hosts run holdfast-lbd: a backend takes tunnels from no others.
  *
+ * Balancers get "shares":"1:1 2:5" in the place of "slots_of", backend and weight: with a thousand objects a generation, reading them
+ * would take most of the time from a change to the first packet by it.
+ *
  * Written as text at once: a tree of objects for a service of a thousand backends takes longer than its new tables may.
  */
 #ifndef HF_ADMIN_SERVICE_JSON_H
@@ -23,7 +26,9 @@
 
 struct config;
 
+enum services_form { FOR_PEOPLE, FOR_BALANCERS };
+
 /* seed: the cluster's own, of which the secret is made. */
-void services_json(const struct services *s, uint64_t seed, const struct config *config, struct bytes *out);
+void services_json(const struct services *s, enum services_form form, uint64_t seed, const struct config *config, struct bytes *out);
 
 #endif

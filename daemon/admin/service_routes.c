@@ -37,11 +37,11 @@ void admin_error(struct admin *a, int status, const char *text)
 	reply_json(a, status, json_pack("{s:s}", "error", text));
 }
 
-static void reply_services(struct admin *a)
+static void reply_services(struct admin *a, enum services_form form)
 {
 	struct bytes out = {0};
 
-	services_json(services_of(a), a->owner->catalog.hash_seed, a->owner->config, &out);
+	services_json(services_of(a), form, a->owner->catalog.hash_seed, a->owner->config, &out);
 	admin_reply(a, 200, "application/json", out.data, out.size);
 	bytes_free(&out);
 }
@@ -57,7 +57,7 @@ void services_unwatch(struct admin *a)
 static void watch_end(struct admin *a)
 {
 	services_unwatch(a);
-	reply_services(a);
+	reply_services(a, FOR_BALANCERS);
 }
 
 static void watch_late(struct io_timer *t)
@@ -93,7 +93,7 @@ static void watch(struct admin *a, const char *query)
 	list_for_each(pos, &a->owner->admins)
 		watchers += list_entry(pos, struct admin, node)->watching;
 	if (a->owner->catalog.ready && services_of(a)->version > after) {
-		reply_services(a);
+		reply_services(a, FOR_BALANCERS);
 	} else if (watchers >= WATCHERS_MAX) {
 		admin_error(a, 503, "too many balancers wait for changes at this node: ask another one");
 	} else {
@@ -220,7 +220,7 @@ bool services_serve(struct admin *a, const struct http_request *q, const uint8_t
 	if (!get || q->path[strlen(ROOT)])
 		change(a, q, body);
 	else if (a->owner->catalog.ready)
-		reply_services(a);
+		reply_services(a, FOR_PEOPLE);
 	else
 		admin_error(a, 503, "this node is starting and doesn't know the catalog yet: try again, or ask another node");
 	return true;

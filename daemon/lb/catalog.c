@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -176,17 +177,41 @@ static void read_backends(struct reader *r, const json_t *o, struct catalog_serv
 	}
 }
 
+/* "1:1 2:5": a backend's id and its weight. NULL if text doesn't begin so, else what is behind. */
+static const char *read_share(const char *text, struct catalog_share *ret)
+{
+	unsigned long long id, weight;
+	char *end;
+
+	if (*text < '1' || *text > '9')
+		return NULL;
+	id = strtoull(text, &end, 10);
+	if (id > INT64_MAX || *end != ':' || end[1] < '0' || end[1] > '9')
+		return NULL;
+	weight = strtoull(end + 1, &end, 10);
+	if (weight > UINT16_MAX || (*end && *end != ' '))
+		return NULL;
+	ret->backend = id;
+	ret->weight = (uint16_t)weight;
+	return end;
+}
+
 static void read_generation(struct reader *r, const json_t *o, struct catalog_generation *g)
 {
-	uint32_t count;
-	const json_t *list = read_array(r, o, "slots_of", CATALOG_BACKENDS_MAX, &count);
+	const char *text = read_text(r, o, "shares");
+	uint32_t room = *text ? 1 : 0;
 
-	g->shares = mem_zalloc(count * sizeof *g->shares);
-	for (uint32_t i = 0; i < count && !r->bad; i++) {
-		struct catalog_share *share = &g->shares[g->share_count++];
-
-		share->backend = read_number(r, json_array_get(list, i), "backend", 1, INT64_MAX);
-		share->weight = (uint16_t)read_number(r, json_array_get(list, i), "weight", 0, UINT16_MAX);
+	for (const char *c = text; *c; c++)
+		room += *c == ' ';
+	if (room > CATALOG_BACKENDS_MAX)
+		refuse(r, "\"shares\" are more than %u", CATALOG_BACKENDS_MAX);
+	g->shares = mem_zalloc(room * sizeof *g->shares + 1);
+	while (!r->bad && *text) {
+		text = read_share(text, &g->shares[g->share_count++]);
+		if (!text)
+			refuse(r, "\"shares\" are no pairs of backend and weight");
+		else if (*text)
+			text++;
 	}
 }
 
@@ -249,10 +274,52 @@ static void read_ways(struct reader *r, const json_t *o, struct catalog_service 
 		s->lacks = deliveries[word];
 }
 
+static void digest_address(struct bytes *out, const struct host_address *a)
+{
+	bytes_put(out, &a->addr, sizeof a->addr);
+	bytes_put_u8(out, a->family);
+}
+
+static void digest_generation(struct bytes *out, const struct catalog_generation *g)
+{
+	bytes_put_u32(out, g->share_count);
+	for (uint32_t i = 0; i < g->share_count; i++) {
+		bytes_put_u64(out, g->shares[i].backend);
+		bytes_put_u16(out, g->shares[i].weight);
+	}
+}
+
+/* Of all that was read. */
+static uint64_t digest(const struct catalog_service *s)
+{
+	struct bytes all = {0};
+	uint64_t sum;
+
+	bytes_puts(&all, s->name);
+	bytes_put(&all, &s->vip, sizeof s->vip);
+	bytes_put(&all, (uint8_t[]){s->scheduler, s->delivery, s->chain, s->affinity, s->even, s->lacks != NULL}, 6);
+	bytes_put_u32(&all, s->limit);
+	for (uint32_t i = 0; i < s->prefix_count; i++) {
+		digest_address(&all, &s->prefixes[i].at);
+		bytes_put(&all, (uint8_t[]){s->prefixes[i].bits, s->prefixes[i].deny}, 2);
+	}
+	bytes_put_u32(&all, s->backend_count);
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		bytes_put_u64(&all, s->backends[i].id);
+		digest_address(&all, &s->backends[i].at);
+	}
+	for (uint32_t i = 0; i < s->generation_count; i++)
+		digest_generation(&all, &s->generations[i]);
+	bytes_put_u8(&all, s->has_prepared);
+	digest_generation(&all, &s->prepared);
+	sum = hash64(all.data, all.size, 0);
+	bytes_free(&all);
+	return sum;
+}
+
 static void read_service(struct reader *r, const json_t *o, struct catalog_service *s)
 {
 	const char *name = read_text(r, o, "name");
-	char *all;
 
 	if (strlen(name) >= sizeof s->name)
 		refuse(r, "the name \"%s\" is too long", name);
@@ -269,9 +336,7 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	if (json_object_get(o, "removed"))
 		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX);
 	read_generations(r, o, s);
-	all = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
-	s->told = all ? hash64(all, strlen(all), 0) : 0;
-	free(all);
+	s->told = digest(s);
 	r->service = NULL;
 }
 

@@ -6,13 +6,13 @@
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
  *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[],
  *      "backends":[{"id":1, "address":"10.2.0.1"}],
- *      "generations":[{"number":1, "slots_of":[{"backend":1, "weight":1}]}],
- *      "prepared":{"number":2, "slots_of":[{"backend":1, "weight":2}]}}]}
+ *      "generations":[{"number":1, "shares":"1:1"}],
+ *      "prepared":{"number":2, "shares":"1:2"}}]}
  *
  * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret is the
  * cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand oldest
  * first, the last one is active ([generations]); "prepared", if it is there, is the one to come, whose owners are the second chance until it
- * is active ([two steps]). A backend with "down":true is dead by the judgement of most balancers; one that is and has weight in the active
+ * is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the judgement of most balancers; one that is and has weight in the active
  * generation all the same is taken for alive, because all are dead then and the last table stays. A limit is in new flows a second, 0 is none. Other members are for other readers. Anything
  * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
  */

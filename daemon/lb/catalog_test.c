@@ -17,8 +17,8 @@ static const char good[] =
 	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
 	"\"affinity\":true,\"limit\":0,\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
 	"\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\",\"port\":80,\"weight\":1,\"draining\":false},{\"id\":2,\"address\":\"fd02::2\"}],"
-	"\"generations\":[{\"number\":1,\"slots_of\":[{\"backend\":9,\"weight\":1}]},"
-	"{\"number\":2,\"slots_of\":[{\"backend\":1,\"weight\":3},{\"backend\":2,\"weight\":0}]}]}]}";
+	"\"generations\":[{\"number\":1,\"shares\":\"9:1\"},"
+	"{\"number\":2,\"shares\":\"1:3 2:0\"}]}]}";
 
 static void test_everything_is_read(void **state)
 {
@@ -57,13 +57,13 @@ static void test_a_prepared_generation(void **state)
 	char error[256] = "", *text = NULL;
 
 	(void)state;
-	assert_true(asprintf(&text, "%.*s,\"prepared\":{\"number\":3,\"version\":7,\"slots_of\":[{\"backend\":%d,\"weight\":4}]}}]}", (int)strlen(good) - 3, good, 2) > 0);
+	assert_true(asprintf(&text, "%.*s,\"prepared\":{\"number\":3,\"version\":7,\"shares\":\"%d:4\"}}]}", (int)strlen(good) - 3, good, 2) > 0);
 	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
 	assert_int_equal(c.services[0].generation_count, 2);
 	assert_true(c.services[0].has_prepared && c.services[0].prepared.share_count == 1);
 	assert_int_equal(c.services[0].prepared.shares[0].weight, 4);
 	lb_catalog_free(&c);
-	strstr(text, "\"prepared\"")[strlen("\"prepared\":{\"number\":3,\"version\":7,\"slots_of\":[{\"backend\":")] = '3';
+	strstr(text, "\"prepared\"")[strlen("\"prepared\":{\"number\":3,\"version\":7,\"shares\":\"")] = '3';
 	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), -EINVAL);
 	assert_non_null(strstr(error, "the prepared generation has a backend 3 that isn't listed"));
 	free(text);
@@ -160,9 +160,18 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"10.0.0.0/8", "fd00::/8", "family"},
 		{"\"address\":\"10.2.0.1\"", "\"address\":\"here\"", "here"},
 		{"\"id\":2", "\"id\":1", "two backends"},
-		{"\"backend\":1", "\"backend\":3", "backend 3"},
-		{"\"weight\":3", "\"weight\":65536", "weight"},
-		{"\"generations\":[", "\"generations\":[{},", "slots_of"},
+		{"1:3 2:0", "3:3 2:0", "backend 3"},
+		{"1:3 2:0", "1:65536 2:0", "no pairs"},
+		{"\"generations\":[", "\"generations\":[{},", "shares"},
+		{"1:3 2:0", "1:3  2:0", "no pairs"},
+		{"1:3 2:0", "1:3 2:", "no pairs"},
+		{"1:3 2:0", "1:3 2", "no pairs"},
+		{"1:3 2:0", "1:3 2:65536", "no pairs"},
+		{"1:3 2:0", "1:3 2:-1", "no pairs"},
+		{"1:3 2:0", "1:3 -2:1", "no pairs"},
+		{"1:3 2:0", "0:3 2:1", "no pairs"},
+		{"1:3 2:0", "1:3 9223372036854775808:1", "no pairs"},
+		{"1:3 2:0", "1:3 2:0;", "no pairs"},
 	};
 
 	(void)state;

@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "lb/maglev.h"
 #include "lb/region.h"
 #include "lb/wanted.h"
 #include "log.h"
@@ -266,13 +265,12 @@ static uint16_t numbers_find(const struct numbers *n, uint64_t id)
 }
 
 /* The table of a generation, without those that are dead unless alive is NULL; -EINVAL if nobody has weight. */
-static int fill_generation(const struct numbers *n, const struct catalog_service *c, const struct catalog_generation *g, const bool *alive,
-			   struct generation *ret)
+static int fill_generation(struct feed *f, const struct numbers *n, const struct catalog_service *c, const struct catalog_generation *g,
+			   const bool *alive, struct generation *ret)
 {
 	struct maglev_backend *backends = mem_alloc(g->share_count * sizeof *backends);
 	/* A pure function of the generation: what this balancer had before must not matter ([generations]). */
-	uint32_t size = maglev_size(g->share_count, 0);
-	uint16_t *table = mem_alloc(size * sizeof *table);
+	struct generation filled = {.size = maglev_size(g->share_count, 0)};
 	int r;
 
 	for (uint32_t i = 0; i < g->share_count; i++) {
@@ -284,12 +282,10 @@ static int fill_generation(const struct numbers *n, const struct catalog_service
 			.weight = alive && !alive[number] ? 0 : c->even && weight ? 1 : weight,
 		};
 	}
-	r = maglev_fill(backends, g->share_count, table, size);
+	r = maglev_cache_get(&f->maglevs, backends, g->share_count, filled.size, &filled.table);
 	free(backends);
-	if (r < 0)
-		free(table);
-	else
-		*ret = (struct generation){table, size};
+	if (r == 0)
+		*ret = filled;
 	return r;
 }
 
@@ -328,25 +324,20 @@ static int write_slots(struct feed *f, struct lb_service *s, const struct lb_slo
 }
 
 /* The generations that have weight: the last is active, the others are earlier ones, the latest first. */
-static void fill_generations(const struct numbers *n, const struct catalog_service *c, struct generations *ret)
+static void fill_generations(struct feed *f, const struct numbers *n, const struct catalog_service *c, struct generations *ret)
 {
 	struct generation g;
 
 	for (uint32_t i = c->generation_count; i-- > 0;) {
-		if (fill_generation(n, c, &c->generations[i], ret->active.table ? NULL : ret->alive, &g) < 0)
+		if (fill_generation(f, n, c, &c->generations[i], ret->active.table ? NULL : ret->alive, &g) < 0)
 			continue;
 		if (!ret->active.table)
 			ret->active = g;
 		else
 			ret->earlier[ret->earlier_count++] = g;
 	}
-	if (c->has_prepared && fill_generation(n, c, &c->prepared, ret->alive, &g) == 0)
+	if (c->has_prepared && fill_generation(f, n, c, &c->prepared, ret->alive, &g) == 0)
 		ret->prepared = g;
-}
-
-static void free_generation(struct generation *g)
-{
-	free((void *)(uintptr_t)g->table);
 }
 
 /* 1 if slots changed, 0 if they were right, or negative errno. */
@@ -361,7 +352,7 @@ static int place_slots(struct feed *f, struct lb_service *s, const struct catalo
 	for (uint32_t i = 0; i < s->backend_count; i++)
 		alive[i] = f->tables->ids[s->backend_base + i] && !(f->tables->backends[s->backend_base + i].flags & LB_BACKEND_DEAD);
 	numbers_init(&n, f, s);
-	fill_generations(&n, c, &g);
+	fill_generations(f, &n, c, &g);
 	free(n.list);
 	if (g.active.table) {
 		slots = mem_alloc(slots_count(&g) * sizeof *slots);
@@ -369,10 +360,6 @@ static int place_slots(struct feed *f, struct lb_service *s, const struct catalo
 		r = write_slots(f, s, slots, slots_count(&g));
 		free(slots);
 	}
-	free_generation(&g.active);
-	free_generation(&g.prepared);
-	for (uint32_t i = 0; i < g.earlier_count; i++)
-		free_generation(&g.earlier[i]);
 	return r;
 }
 

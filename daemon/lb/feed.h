@@ -13,12 +13,14 @@
 #define HF_LB_FEED_H
 
 #include "lb/catalog.h"
+#include "lb/maglev_cache.h"
 #include "lb/route.h"
 #include "lb/tables.h"
 
 struct feed {
 	struct tables *tables;
 	struct routes *routes;
+	struct maglev_cache maglevs;
 	bool ways_stale;     /* routes changed: all ways are looked for, not just those that aren't known */
 	uint32_t unresolved; /* backends whose next hop isn't known yet */
 };
