@@ -56,6 +56,7 @@ static void apply(struct control *c, bool routes_changed)
 {
 	lb_catalog_skip(&c->catalog, c->report.down, c->heard ? 0 : c->report.down_count);
 	report(c, c->side.apply(c->side.arg, &c->catalog, routes_changed) < 0);
+	c->side.settle(c->side.arg);
 }
 
 static void take_catalog(struct control *c)

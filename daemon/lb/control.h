@@ -16,6 +16,8 @@
  * not all of it is in force.
  */
 typedef int control_apply(void *arg, const struct lb_catalog *c, bool routes_changed);
+/* Finishes what that left: called once it was told that the catalog is in force, for it may take a while ([two steps]). */
+typedef void control_settle(void *arg);
 
 /* Whose control it is. What is pointed to must outlive it. */
 struct control_side {
@@ -24,7 +26,8 @@ struct control_side {
 	bool backend;          /* the backend's side instead of the balancer's */
 	struct routes *routes;
 	control_apply *apply;
-	void *arg; /* of apply */
+	control_settle *settle;
+	void *arg; /* of both */
 };
 
 struct control {

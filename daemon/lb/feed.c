@@ -433,6 +433,7 @@ struct plan {
 	uint32_t wildcards;
 	bool changed; /* something that packets may still read was replaced */
 	int error;    /* the first */
+	bool failed;  /* not all of it was written: nothing may be swept away */
 };
 
 static void want_prefixes(struct plan *p, uint32_t number, const struct catalog_service *c)
@@ -565,20 +566,33 @@ int feed_apply(struct feed *f, const struct lb_catalog *c)
 	struct plan *p = mem_zalloc(sizeof *p);
 	int r;
 
+	feed_settle(f);
 	wanted_init(&p->vips, sizeof(struct lb_vip), sizeof(uint32_t));
 	wanted_init(&p->prefixes, sizeof(struct lb_prefix), sizeof(uint32_t));
 	number_services(f, c, p);
 	r = write_plan(f, c, p);
-	if (r == 0)
-		r = sweep(f, p);
-	else
-		f->tables->plane->await_packets(f->tables);
 	if (r < 0)
 		log_error("feed: the tables don't take the catalog error=\"%s\"", strerror(-r));
+	p->failed = r < 0;
+	f->unsettled = p;
+	return r < 0 ? r : p->error;
+}
+
+void feed_settle(struct feed *f)
+{
+	struct plan *p = f->unsettled;
+	int r = 0;
+
+	if (!p)
+		return;
+	f->unsettled = NULL;
+	if (p->failed)
+		f->tables->plane->await_packets(f->tables);
 	else
-		r = p->error;
+		r = sweep(f, p);
+	if (r < 0)
+		log_error("feed: what is too much stays in the tables error=\"%s\", ignoring", strerror(-r));
 	wanted_free(&p->vips);
 	wanted_free(&p->prefixes);
 	free(p);
-	return r;
 }

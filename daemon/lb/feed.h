@@ -21,8 +21,9 @@ struct feed {
 	struct tables *tables;
 	struct routes *routes;
 	struct maglev_cache maglevs;
-	bool ways_stale;     /* routes changed: all ways are looked for, not just those that aren't known */
-	uint32_t unresolved; /* backends whose next hop isn't known yet */
+	struct plan *unsettled; /* in force, what it replaced still to be swept away */
+	bool ways_stale;        /* routes changed: all ways are looked for, not just those that aren't known */
+	uint32_t unresolved;    /* backends whose next hop isn't known yet */
 };
 
 /* Both must outlive it. What the tables hold stays in force, and is looked through at the first catalog. */
@@ -32,5 +33,10 @@ void feed_init(struct feed *f, struct tables *tables, struct routes *routes);
  * that failed, which was logged; the rest is in force.
  */
 int feed_apply(struct feed *f, const struct lb_catalog *c);
+/*
+ * Waits until no packet can be reading what the last feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the
+ * kernel takes some 8 ms for it, and that the change is in force is told before ([two steps]).
+ */
+void feed_settle(struct feed *f);
 
 #endif

@@ -158,6 +158,13 @@ static int apply(void *arg, const struct lb_catalog *c, bool routes_changed)
 	return r;
 }
 
+static void settle(void *arg)
+{
+	struct lbd *d = arg;
+
+	feed_settle(&d->feed); /* of a backend it has nothing */
+}
+
 static int start(struct lbd *d)
 {
 	const struct control_side side = {
@@ -166,6 +173,7 @@ static int start(struct lbd *d)
 		.backend = d->backend,
 		.routes = &d->routes,
 		.apply = apply,
+		.settle = settle,
 		.arg = d,
 	};
 	char error[256];

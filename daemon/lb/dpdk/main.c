@@ -146,6 +146,13 @@ static int apply(void *arg, const struct lb_catalog *c, bool routes_changed)
 	return r;
 }
 
+static void settle(void *arg)
+{
+	struct lbd *d = arg;
+
+	feed_settle(&d->feed);
+}
+
 static int start_control(struct lbd *d)
 {
 	const struct control_side side = {
@@ -153,6 +160,7 @@ static int start_control(struct lbd *d)
 		.interface = d->interface,
 		.routes = &d->routes,
 		.apply = apply,
+		.settle = settle,
 		.arg = d,
 	};
 	int r = routes_open(&d->routes, if_nametoindex(d->interface));
