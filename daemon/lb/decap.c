@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "base/mem.h"
 #include "lb/map.h"
 #include "log.h"
 
@@ -68,15 +70,11 @@ static bool find_ways(struct decapsulator *d, const struct catalog_service *s, s
 	return here;
 }
 
-static void want_service(struct decapsulator *d, struct plan *p, const struct catalog_service *s)
+static void want_backends(struct decapsulator *d, struct plan *p, const struct catalog_service *s, const struct way *w, const bool *found)
 {
 	struct lb_vip vip = {.addr = s->vip.addr, .family = s->vip.family};
 	const uint32_t here = 1;
-	struct way w[CATALOG_BACKENDS_MAX];
-	bool found[CATALOG_BACKENDS_MAX];
 
-	if (!find_ways(d, s, w, found))
-		return;
 	wanted_put(&p->vips, &vip, &here);
 	for (uint32_t i = 0; i < s->backend_count; i++) {
 		const struct host_address *at = &s->backends[i].at;
@@ -89,6 +87,18 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct ca
 		if (found[i] && !self)
 			wanted_put(&p->hops, &key, &hop);
 	}
+}
+
+/* Those that were removed are among its backends: more than a stack should hold. */
+static void want_service(struct decapsulator *d, struct plan *p, const struct catalog_service *s)
+{
+	struct way *w = mem_alloc(s->backend_count * sizeof *w);
+	bool *found = mem_alloc(s->backend_count * sizeof *found);
+
+	if (find_ways(d, s, w, found))
+		want_backends(d, p, s, w, found);
+	free(w);
+	free(found);
 }
 
 static int write_map(struct wanted *w, int map)
