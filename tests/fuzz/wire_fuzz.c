@@ -9,6 +9,7 @@
 
 #include "base/crc32c.h"
 #include "cluster/catalog.h"
+#include "cluster/leases.h"
 #include "cluster/services.h"
 #include "cluster/wire.h"
 #include "tests/fuzz/fuzz.h"
@@ -70,6 +71,42 @@ static void check_change(struct cursor body)
 	bytes_free(&again);
 }
 
+/* A balancer's report: the same again, and a table of leases takes it and draws conclusions that are a record. */
+static void check_report(struct cursor body)
+{
+	struct leases *l;
+	struct services *s;
+	struct fact *facts;
+	struct report r;
+	struct bytes again = {0};
+	struct cursor whole;
+
+	(void)cursor_u32(&body);
+	(void)cursor_u64(&body);
+	whole = body;
+	report_get(&body, &r);
+	if (body.bad || cursor_left(&body)) {
+		report_fini(&r);
+		return;
+	}
+	report_put(&again, &r);
+	assert(again.size == cursor_left(&whole) && !memcmp(again.data, whole.at, again.size));
+	l = calloc(1, sizeof *l);
+	facts = calloc(FACTS_MAX, sizeof *facts);
+	s = services_new();
+	assert(l && facts && leases_take(l, &r, 1) == 1);
+	again.size = 0;
+	facts_put(&again, facts, leases_conclude(l, s, facts));
+	whole = cursor_of(again.data + 9, again.size - 9);
+	assert(services_apply_facts(s, &whole, 1) == 0 && leases_conclude(l, s, facts) == 0);
+	services_free(s);
+	leases_fini(l);
+	report_fini(&r);
+	free(facts);
+	free(l);
+	bytes_free(&again);
+}
+
 static void check_payload(struct cursor in)
 {
 	struct cursor body;
@@ -89,6 +126,8 @@ static void check_payload(struct cursor in)
 			entry_unref(wire_get_entry(&copy));
 		} else if (type == WIRE_PROPOSE) {
 			check_change(copy);
+		} else if (type == WIRE_REPORT) {
+			check_report(copy);
 		} else {
 			check_raft(copy);
 		}
@@ -124,6 +163,8 @@ void fuzz_seeds(void)
 	struct wire_heartbeat beat = {.sent_ns = 1, .generation = 2, .durable = 3, .epoch = 4, .realtime_ms = 5};
 	struct raft_message m = {.type = RAFT_APPEND, .from = 1, .to = 2, .group = 1, .term = 2, .index = 1, .log_term = 1, .last = 3};
 	struct service_change change = {.kind = SERVICE_ADD, .name = "web", .key = {.vip = {4, {10, 1, 1, 1}}, .port = 80}};
+	struct report_place down[] = {{1, 2}, {3, 4}};
+	struct report report = {.by = {.node = 1, .id = "h/eth0"}, .version = 9, .down_count = 2, .down = down};
 	struct bytes out = {0};
 	struct raft_log log;
 	size_t mark;
@@ -157,6 +198,13 @@ void fuzz_seeds(void)
 	service_change_put(&out, &change, &(struct change_origin){.node = 1, .incarnation = 1, .number = 1});
 	wire_end(&out, mark);
 	fuzz_seed("service", out.data, out.size);
+	out.size = 0;
+	mark = wire_begin(&out, WIRE_REPORT);
+	bytes_put_u32(&out, 0);
+	bytes_put_u64(&out, 1);
+	report_put(&out, &report);
+	wire_end(&out, mark);
+	fuzz_seed("report", out.data, out.size);
 	raft_log_fini(&log);
 	bytes_free(&out);
 }
