@@ -14,6 +14,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+const char *const check_kinds[CHECK_KINDS] = {"none", "tcp", "http", "https", "redis", "kafka"};
+
 /* The first mistake is kept; after it every value reads as empty, so that a reader checks once, at its end. */
 struct reader {
 	char *error;
@@ -158,7 +160,7 @@ static void read_prefixes(struct reader *r, const json_t *o, struct catalog_serv
 }
 
 /* Those that are, and those that were and whose flows may still be under way. */
-static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s, const char *key, uint32_t max)
+static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s, const char *key, uint32_t max, bool removed)
 {
 	uint32_t count, before = s->backend_count;
 	const json_t *list = read_array(r, o, key, max, &count);
@@ -171,6 +173,8 @@ static void read_backends(struct reader *r, const json_t *o, struct catalog_serv
 		b->id = read_number(r, v, "id", 1, INT64_MAX);
 		b->at = take_address(r, "backend", read_text(r, v, "address"));
 		b->down = json_is_true(json_object_get(v, "down"));
+		b->port = json_object_get(v, "port") ? (uint16_t)read_number(r, v, "port", 0, UINT16_MAX) : 0;
+		b->removed = removed;
 		for (uint32_t n = 0; n < before + i; n++)
 			if (s->backends[n].id == b->id)
 				refuse(r, "two backends have the id %llu", (unsigned long long)b->id);
@@ -299,6 +303,8 @@ static uint64_t digest(const struct catalog_service *s)
 	bytes_put(&all, &s->vip, sizeof s->vip);
 	bytes_put(&all, (uint8_t[]){s->scheduler, s->delivery, s->chain, s->affinity, s->even, s->lacks != NULL}, 6);
 	bytes_put_u32(&all, s->limit);
+	bytes_put_u8(&all, s->check);
+	bytes_puts(&all, s->check_path);
 	for (uint32_t i = 0; i < s->prefix_count; i++) {
 		digest_address(&all, &s->prefixes[i].at);
 		bytes_put(&all, (uint8_t[]){s->prefixes[i].bits, s->prefixes[i].deny}, 2);
@@ -307,6 +313,8 @@ static uint64_t digest(const struct catalog_service *s)
 	for (uint32_t i = 0; i < s->backend_count; i++) {
 		bytes_put_u64(&all, s->backends[i].id);
 		digest_address(&all, &s->backends[i].at);
+		bytes_put_u16(&all, s->backends[i].port);
+		bytes_put_u8(&all, s->backends[i].removed);
 	}
 	for (uint32_t i = 0; i < s->generation_count; i++)
 		digest_generation(&all, &s->generations[i]);
@@ -315,6 +323,32 @@ static uint64_t digest(const struct catalog_service *s)
 	sum = hash64(all.data, all.size, 0);
 	bytes_free(&all);
 	return sum;
+}
+
+/* What becomes part of a request line has nothing in it that would end it. */
+static bool is_path(const char *path)
+{
+	const char *c = path;
+
+	while (*c > ' ' && *c < 0x7f)
+		c++;
+	return *path == '/' && !*c && strlen(path) < CATALOG_PATH_SIZE;
+}
+
+static void read_check(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	const char *text = read_text(r, o, "check"), *colon = strchr(text, ':'), *path = colon ? colon + 1 : "";
+	size_t size = colon ? (size_t)(colon - text) : strlen(text);
+	uint8_t kind = CHECK_NONE;
+
+	while (kind < CHECK_KINDS && (strlen(check_kinds[kind]) != size || strncmp(check_kinds[kind], text, size) != 0))
+		kind++;
+	if (kind == CHECK_KINDS || (kind == CHECK_HTTP || kind == CHECK_HTTPS ? !is_path(path) : colon != NULL)) {
+		refuse(r, "\"check\" is \"%s\", which this program doesn't know", text);
+		return;
+	}
+	s->check = s->vip.port ? kind : CHECK_NONE;
+	(void)snprintf(s->check_path, sizeof s->check_path, "%s", path);
 }
 
 static void read_service(struct reader *r, const json_t *o, struct catalog_service *s)
@@ -331,10 +365,11 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	s->chain = read_bool(r, o, "chain");
 	s->affinity = read_bool(r, o, "affinity");
 	s->limit = (uint32_t)read_number(r, o, "limit", 0, 1000000000);
+	read_check(r, o, s);
 	read_prefixes(r, o, s);
-	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX);
+	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX, false);
 	if (json_object_get(o, "removed"))
-		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX);
+		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX, true);
 	read_generations(r, o, s);
 	s->told = digest(s);
 	r->service = NULL;

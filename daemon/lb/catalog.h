@@ -4,16 +4,18 @@
  *
  *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
- *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[],
- *      "backends":[{"id":1, "address":"10.2.0.1"}],
+ *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[], "check":"http:/health",
+ *      "backends":[{"id":1, "address":"10.2.0.1", "port":8080}],
  *      "generations":[{"number":1, "shares":"1:1"}],
  *      "prepared":{"number":2, "shares":"1:2"}}]}
  *
- * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret is the
- * cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand oldest
- * first, the last one is active ([generations]); "prepared", if it is there, is the one to come, whose owners are the second chance until it
- * is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the judgement of most balancers; one that is and has weight in the active
- * generation all the same is taken for alive, because all are dead then and the last table stays. A limit is in new flows a second, 0 is none. Other members are for other readers. Anything
+ * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret
+ * is the cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand
+ * oldest first, the last one is active ([generations]); "prepared", if it is there, is the one to come, whose owners are the second chance
+ * until it is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the
+ * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
+ * then and the last table stays. A limit is in new flows a second, 0 is none. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
+ * A backend without a port, or with port 0, is checked at the service's. Other members are for other readers. Anything
  * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
  */
 #ifndef HF_LB_CATALOG_H
@@ -33,17 +35,25 @@
 #define CATALOG_BALANCERS_MAX 256u
 #define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)
 #define CATALOG_NAME_SIZE 64u
+#define CATALOG_PATH_SIZE 128u
 
 struct host_address {
 	struct lb_address addr;
 	uint8_t family;
 };
 
+/* How the health of a service's backends is found out. */
+enum check_kind { CHECK_NONE, CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_REDIS, CHECK_KAFKA, CHECK_KINDS };
+
+extern const char *const check_kinds[CHECK_KINDS];
+
 struct catalog_backend {
 	uint64_t id; /* in the service; never given to another one */
 	struct host_address at;
-	bool down;   /* the catalog says so */
-	bool dead;   /* gets no packets: see lb_catalog_skip() */
+	uint16_t port; /* 0: the service's */
+	bool removed;
+	bool down; /* the catalog says so */
+	bool dead; /* gets no packets: see lb_catalog_skip() */
 };
 
 struct catalog_share {
@@ -74,6 +84,8 @@ struct catalog_service {
 	bool chain, affinity;
 	bool even; /* weights don't count */
 	uint32_t limit;
+	uint8_t check;                      /* enum check_kind; CHECK_NONE if the service is of all ports */
+	char check_path[CATALOG_PATH_SIZE]; /* of CHECK_HTTP and CHECK_HTTPS: printable, without spaces; else empty */
 	struct catalog_prefix *prefixes;
 	uint32_t prefix_count;
 	struct catalog_backend *backends;

@@ -45,6 +45,8 @@ static void test_everything_is_read(void **state)
 	assert_true(!s->prefixes[0].deny && s->prefixes[1].deny);
 	assert_int_equal(s->backend_count, 2);
 	assert_int_equal(s->backends[1].at.family, LB_IP6);
+	assert_true(s->backends[0].port == 80 && s->backends[1].port == 0);
+	assert_int_equal(s->check, CHECK_TCP);
 	assert_int_equal(s->generation_count, 2); /* an earlier one may name who is gone */
 	assert_int_equal(s->generations[1].shares[0].weight, 3);
 	lb_catalog_free(&c);
@@ -154,6 +156,13 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"ipip", "pigeon", "pigeon"},
 		{"\"chain\":true", "\"chain\":1", "chain"},
 		{"\"limit\":0", "\"limit\":1000000001", "limit"},
+		{"\"check\":\"tcp\"", "\"check\":\"smtp\"", "smtp"},
+		{"\"check\":\"tcp\"", "\"check\":\"tcp:/x\"", "tcp:/x"},
+		{"\"check\":\"tcp\"", "\"check\":\"http\"", "http"},
+		{"\"check\":\"tcp\"", "\"check\":\"http:x\"", "http:x"},
+		{"\"check\":\"tcp\"", "\"check\":\"https:/x HTTP/1.0\\r\\n\"", "https:/x"},
+		{"\"check\":\"tcp\"", "\"limits\":0", "check"},
+		{"\"port\":80,\"weight\"", "\"port\":-1,\"weight\"", "port"},
 		{"10.0.0.0/8", "10.0.0.0/33", "10.0.0.0/33"},
 		{"10.0.0.0/8", "10.0.0.0/", "10.0.0.0/"},
 		{"10.0.0.0/8", "10.0.0.0/8x", "10.0.0.0/8x"},
@@ -212,6 +221,32 @@ static void test_what_this_data_plane_cannot_do_is_said(void **state)
 	free(text);
 }
 
+static void test_each_check_is_read(void **state)
+{
+	static const struct {
+		const char *text;
+		enum check_kind kind;
+		const char *path;
+	} rows[] = {
+		{"none", CHECK_NONE, ""},   {"tcp", CHECK_TCP, ""},     {"http:/health?full=1", CHECK_HTTP, "/health?full=1"},
+		{"redis", CHECK_REDIS, ""}, {"kafka", CHECK_KAFKA, ""}, {"https:/", CHECK_HTTPS, "/"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char to[64], error[256] = "", *text;
+		struct lb_catalog c;
+
+		(void)snprintf(to, sizeof to, "\"check\":\"%s\"", rows[i].text);
+		text = changed("\"check\":\"tcp\"", to);
+		assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
+		assert_int_equal(c.services[0].check, rows[i].kind);
+		assert_string_equal(c.services[0].check_path, rows[i].path);
+		lb_catalog_free(&c);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_a_prepared_generation),
 		cmocka_unit_test(test_who_is_dead),
 		cmocka_unit_test(test_a_mistake_refuses_the_whole),
+		cmocka_unit_test(test_each_check_is_read),
 		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
 		cmocka_unit_test(test_what_this_data_plane_cannot_do_is_said),
 	};
