@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/check.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/mem.h"
+
+#define MS_NS 1000000u
+#define INTERVAL_NS ((uint64_t)CHECK_INTERVAL_MS * MS_NS)
+
+static_assert(CHECK_TIMEOUT_MS < CHECK_INTERVAL_MS - CHECK_INTERVAL_MS / 10, "a probe ends before the next one is due");
+
+void checks_init(struct checks *c, uint64_t seed)
+{
+	*c = (struct checks){.random = seed};
+}
+
+static void forget(struct checks *c, struct check *k)
+{
+	if (k->probed) {
+		k->gone = true;
+		return;
+	}
+	timer_heap_stop(&c->due, &k->due);
+	free(k);
+}
+
+void checks_fini(struct checks *c)
+{
+	for (uint32_t i = 0; i < c->count; i++) {
+		assert(!c->list[i]->probed);
+		forget(c, c->list[i]);
+	}
+	free(c->list);
+	free(c->places);
+	timer_heap_free(&c->due);
+	*c = (struct checks){0};
+}
+
+/* ---- what is checked ---- */
+
+static int compare_targets(const struct check_target *a, const struct check_target *b)
+{
+	int r = memcmp(&a->at.addr, &b->at.addr, sizeof a->at.addr);
+
+	if (!r)
+		r = a->at.family - b->at.family;
+	if (!r)
+		r = a->port - b->port;
+	if (!r)
+		r = a->kind - b->kind;
+	return r ? r : strcmp(a->path, b->path);
+}
+
+/* A backend of a service, and what it takes to check it. */
+struct wish {
+	uint64_t service, backend;
+	struct check_target target;
+};
+
+static int by_target(const void *a, const void *b)
+{
+	const struct wish *x = a, *y = b;
+
+	return compare_targets(&x->target, &y->target);
+}
+
+static void wish_service(struct wish *wishes, uint32_t *count, const struct catalog_service *s)
+{
+	for (uint32_t i = 0; s->check != CHECK_NONE && i < s->backend_count; i++) {
+		const struct catalog_backend *b = &s->backends[i];
+		struct wish *w = &wishes[*count];
+
+		if (b->removed)
+			continue;
+		*w = (struct wish){.service = s->id, .backend = b->id};
+		w->target.at = b->at;
+		w->target.port = b->port ? b->port : ntohs(s->vip.port);
+		w->target.kind = s->check;
+		memcpy(w->target.path, s->check_path, sizeof w->target.path);
+		++*count;
+	}
+}
+
+/* By target, so that those that share one stand together. */
+static struct wish *wish_all(const struct lb_catalog *catalog, uint32_t *ret_count)
+{
+	struct wish *wishes;
+	uint32_t most = 1, count = 0;
+
+	for (uint32_t i = 0; i < catalog->service_count; i++)
+		most += catalog->services[i].backend_count;
+	wishes = mem_alloc(most * sizeof *wishes);
+	for (uint32_t i = 0; i < catalog->service_count; i++)
+		wish_service(wishes, &count, &catalog->services[i]);
+	qsort(wishes, count, sizeof *wishes, by_target);
+	*ret_count = count;
+	return wishes;
+}
+
+static struct check *new_check(struct checks *c, const struct check_target *target, uint64_t now_ns)
+{
+	struct check *k = mem_zalloc(sizeof *k);
+
+	k->target = *target;
+	timer_heap_start(&c->due, &k->due, now_ns + rand_below(&c->random, INTERVAL_NS));
+	return k;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct check_place *x = a, *y = b;
+
+	if (x->service != y->service)
+		return x->service < y->service ? -1 : 1;
+	return x->backend < y->backend ? -1 : x->backend > y->backend;
+}
+
+/* Both old and new ones stand by target: one walk through both. */
+void checks_follow(struct checks *c, const struct lb_catalog *catalog, uint64_t now_ns)
+{
+	uint32_t wish_count, count = 0, old = 0;
+	struct wish *wishes = wish_all(catalog, &wish_count);
+	struct check **list = mem_alloc((wish_count + 1) * sizeof *list);
+
+	c->places = mem_realloc(c->places, (wish_count + 1) * sizeof *c->places);
+	for (uint32_t i = 0; i < wish_count; i++) {
+		const struct wish *w = &wishes[i];
+
+		if (!count || compare_targets(&list[count - 1]->target, &w->target) != 0) {
+			while (old < c->count && compare_targets(&c->list[old]->target, &w->target) < 0)
+				forget(c, c->list[old++]);
+			if (old < c->count && compare_targets(&c->list[old]->target, &w->target) == 0)
+				list[count++] = c->list[old++];
+			else
+				list[count++] = new_check(c, &w->target, now_ns);
+		}
+		c->places[i] = (struct check_place){w->service, w->backend, list[count - 1]};
+	}
+	while (old < c->count)
+		forget(c, c->list[old++]);
+	free(c->list);
+	free(wishes);
+	c->list = list;
+	c->count = count;
+	c->place_count = wish_count;
+	qsort(c->places, c->place_count, sizeof *c->places, by_number);
+}
+
+/* ---- when ---- */
+
+uint64_t checks_next_ns(const struct checks *c)
+{
+	const struct io_timer *first = timer_heap_first(&c->due);
+
+	return first ? first->deadline_ns : UINT64_MAX;
+}
+
+struct check *checks_take(struct checks *c, uint64_t now_ns)
+{
+	struct io_timer *first = timer_heap_first(&c->due);
+	struct check *k;
+
+	if (!first || first->deadline_ns > now_ns)
+		return NULL;
+	k = container_of(first, struct check, due);
+	timer_heap_stop(&c->due, &k->due);
+	k->begun_ns = now_ns;
+	k->probed = true;
+	return k;
+}
+
+/* An interval after its last begin: one that timed out comes no later than one that answered at once. False: it is gone. */
+static bool arm(struct checks *c, struct check *k, uint64_t now_ns)
+{
+	uint64_t due_ns = k->begun_ns + INTERVAL_NS - INTERVAL_NS / 10 + rand_below(&c->random, INTERVAL_NS / 5);
+
+	assert(k->probed);
+	k->probed = false;
+	if (k->gone) {
+		free(k);
+		return false;
+	}
+	timer_heap_start(&c->due, &k->due, max_u64(due_ns, now_ns));
+	return true;
+}
+
+void check_undone(struct checks *c, struct check *k, uint64_t now_ns)
+{
+	(void)arm(c, k, now_ns);
+}
+
+/* ---- what the results say ---- */
+
+/* How many results in a row, all like this one, it takes to leave the state for good's. */
+static uint8_t needed(uint8_t state, bool good)
+{
+	if (!good)
+		return CHECK_FALL;
+	return state == CHECK_UNKNOWN ? 1 : CHECK_RISE;
+}
+
+static bool judge(struct check *k, bool good)
+{
+	uint8_t says = good ? CHECK_UP : CHECK_DOWN;
+
+	if (k->state == says) {
+		k->run = 0;
+		return false;
+	}
+	if (++k->run < needed(k->state, good))
+		return false;
+	k->state = says;
+	k->run = 0;
+	return true;
+}
+
+bool check_done(struct checks *c, struct check *k, bool good, uint64_t now_ns)
+{
+	return arm(c, k, now_ns) && judge(k, good);
+}
+
+void checks_list(const struct checks *c, struct check_list *ret)
+{
+	*ret = (struct check_list){.list = mem_alloc((c->place_count + 1) * sizeof *ret->list), .count = c->place_count};
+	for (uint32_t i = 0; i < c->place_count; i++)
+		ret->list[i] = (struct check_member){c->places[i].service, c->places[i].backend, c->places[i].check->state};
+}
+
+void check_down(const struct check_list *all, struct check_list *ret)
+{
+	*ret = (struct check_list){.list = mem_alloc((all->count + 1) * sizeof *ret->list)};
+	for (uint32_t i = 0; i < all->count; i++)
+		if (all->list[i].state == CHECK_DOWN)
+			ret->list[ret->count++] = all->list[i];
+}
+
+enum check_state check_list_find(const struct check_list *l, uint64_t service, uint64_t backend)
+{
+	uint32_t from = 0, to = l->count;
+
+	while (from < to) {
+		uint32_t middle = from + (to - from) / 2;
+		const struct check_member *m = &l->list[middle];
+
+		if (m->service == service && m->backend == backend)
+			return m->state;
+		if (m->service < service || (m->service == service && m->backend < backend))
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return CHECK_UP;
+}
+
+void check_list_free(struct check_list *l)
+{
+	free(l->list);
+	*l = (struct check_list){0};
+}

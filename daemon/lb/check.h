@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health checks: what is due when, and what the results make of a backend. No sockets and no clock: callers say what time it is, on a
+ * clock that doesn't go back.
+ *
+ *              FALL bad results in a row                RISE good ones in a row
+ *   UNKNOWN ------------------------------> DOWN <------------------------------> UP
+ *      |                                          FALL bad ones in a row           ^
+ *      +------------------------------- one good result ---------------------------+
+ *
+ * UNKNOWN is taken for neither: whoever starts anew keeps to what was known before.
+ *
+ * A backend that is in several services with the same check and port is probed once. A backend is due once an interval, give or take a tenth by
+ * chance, and for the first time at a moment drawn from the whole interval, so that thousands never come at once.
+ */
+#ifndef HF_LB_CHECK_H
+#define HF_LB_CHECK_H
+
+#include "io/timer.h"
+#include "lb/catalog.h"
+
+/* The catalog has no settings for these. */
+#define CHECK_INTERVAL_MS 2000u
+#define CHECK_TIMEOUT_MS 1000u
+#define CHECK_FALL 3u
+#define CHECK_RISE 2u
+
+enum check_state { CHECK_UNKNOWN, CHECK_UP, CHECK_DOWN };
+
+/* What is probed. */
+struct check_target {
+	struct host_address at;
+	uint16_t port;
+	uint8_t kind; /* enum check_kind, never CHECK_NONE */
+	char path[CATALOG_PATH_SIZE];
+};
+
+struct check {
+	struct check_target target;
+	struct io_timer due; /* armed while it isn't being probed */
+	uint64_t begun_ns;   /* of the latest probe */
+	uint8_t state;       /* enum check_state */
+	uint8_t run;         /* results in a row that speak against the state */
+	bool probed;         /* now: it is the prober's until check_done() or check_undone() */
+	bool gone;           /* from the catalog, while it was being probed */
+};
+
+/* A backend of a service, as the catalog numbers them. */
+struct check_member {
+	uint64_t service, backend;
+	uint8_t state; /* enum check_state */
+};
+
+/* By service, then by backend. */
+struct check_list {
+	struct check_member *list;
+	uint32_t count;
+};
+
+struct checks {
+	struct check **list; /* by target */
+	uint32_t count;
+	struct check_place { /* which backend of which service hangs on which target */
+		uint64_t service, backend;
+		struct check *check;
+	} *places; /* by service, then by backend */
+	uint32_t place_count;
+	struct timer_heap due;
+	uint64_t random;
+};
+
+void checks_init(struct checks *c, uint64_t seed);
+/* Nothing may be being probed. */
+void checks_fini(struct checks *c);
+/* Every backend that is in the catalog and has a check; what was known of those that stay is kept. */
+void checks_follow(struct checks *c, const struct lb_catalog *catalog, uint64_t now_ns);
+
+/* When the next one is due; UINT64_MAX: none. */
+uint64_t checks_next_ns(const struct checks *c);
+/* The one that is due longest, to be probed; NULL: none is. */
+struct check *checks_take(struct checks *c, uint64_t now_ns);
+/* The result of its probe. Whether its state changed; k may be gone after this. */
+bool check_done(struct checks *c, struct check *k, bool good, uint64_t now_ns);
+/* There was no result, for reasons of this host's: it is due again an interval later. */
+void check_undone(struct checks *c, struct check *k, uint64_t now_ns);
+
+/* All backends with a check. *ret is the caller's, to be freed with check_list_free(). */
+void checks_list(const struct checks *c, struct check_list *ret);
+/* Those of them that are down: the same. */
+void check_down(const struct check_list *all, struct check_list *ret);
+/* A backend's state; CHECK_UP if it has no check. */
+enum check_state check_list_find(const struct check_list *l, uint64_t service, uint64_t backend);
+void check_list_free(struct check_list *l);
+
+#endif
