@@ -155,7 +155,7 @@ host-tests: $(if $(BPF_TOOLS),$(OUT)/tests/host/init build/bpf/tests/host/refuse
 $(OUT)/daemon/lb/main.o: build/bpf/bpf/lb_xdp.skel.h build/bpf/bpf/decap.skel.h
 $(OUT)/holdfast-lbd: $(call obj,$(LBD_SRC))
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lpthread
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lssl -lcrypto -lpthread
 
 $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
@@ -181,7 +181,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
-	clang libbpf-dev bpftool dpdk-dev
+	libssl-dev clang libbpf-dev bpftool dpdk-dev
 DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux iproute2 ethtool iputils-ping
 DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck
