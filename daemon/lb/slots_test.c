@@ -77,11 +77,117 @@ static void test_a_larger_table_splits_its_slots(void **state)
 	}
 }
 
+/* Two slots, so that the stand-in of the first can only be the other's owner, 3. */
+static void test_who_stands_in_for_a_skipped_backend(void **state)
+{
+	static const struct {
+		const char *what;
+		uint16_t active, earlier[3]; /* of slot 0 */
+		bool datagrams;
+		enum slot_skip skip; /* of backend 1 */
+		struct lb_slot slot;
+	} cases[] = {
+		{"[generations] skipped: new flows go to the stand-in, others stay", 1, {N}, false, SLOT_SKIPPED, {3, 1, 1, LB_SLOT_MOVED}},
+		{"skipped, datagrams: nobody can tell which are new", 1, {N}, true, SLOT_SKIPPED, {3, 3, 1, LB_SLOT_MOVED}},
+		{"skipped, and there was another owner before", 1, {0, N}, false, SLOT_SKIPPED, {3, 0, 1, LB_SLOT_MOVED}},
+		{"skipped, and an earlier owner only", 0, {1, N}, false, SLOT_SKIPPED, {0, 1, 1, LB_SLOT_MOVED}},
+		{"lately: its flows, and the stand-in's by table or hop", 1, {N}, false, SLOT_SKIPPED_LATELY, {1, 1, 3, LB_SLOT_MOVED}},
+		{"lately, and there was another owner before", 1, {0, N}, false, SLOT_SKIPPED_LATELY, {1, 0, 0, LB_SLOT_MOVED}},
+		{"another one is skipped", 0, {N}, false, SLOT_SKIPPED, {0, 0, 0, 0}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint16_t active[2] = {cases[i].active, 3}, earlier[2] = {cases[i].earlier[0], 3};
+		bool alive[N] = {true, true, true, true};
+		uint8_t skipped[N] = {[1] = (uint8_t)cases[i].skip};
+		struct generations g = {.active = {active, 2}, .alive = alive, .skipped = skipped, .datagrams = cases[i].datagrams};
+		struct lb_slot slots[2];
+
+		if (earlier[0] != N)
+			g.earlier[g.earlier_count++] = (struct generation){earlier, 2};
+		(void)slots_compute(&g, slots);
+		if (memcmp(&slots[0], &cases[i].slot, sizeof slots[0]))
+			fail_msg("%s: %u %u %u %u, wanted %u %u %u %u", cases[i].what, slots[0].current, slots[0].previous,
+				 slots[0].between, slots[0].flags, cases[i].slot.current, cases[i].slot.previous, cases[i].slot.between,
+				 cases[i].slot.flags);
+	}
+}
+
+#define OWNERS 10u
+#define SLOTS 1024u
+
+static void compute_skipped(const uint16_t *table, uint32_t size, uint32_t count, const uint8_t *skipped, struct lb_slot *ret)
+{
+	static const uint16_t larger[2 * SLOTS]; /* an earlier generation may be the larger one */
+	bool alive[OWNERS] = {false};
+	struct generations g = {
+		.active = {table, size}, .earlier = {{larger, count}}, .earlier_count = count > size, .alive = alive, .skipped = skipped};
+
+	(void)slots_compute(&g, ret);
+}
+
+static void test_stand_ins_share_and_stay(void **state)
+{
+	static struct lb_slot one[SLOTS], two[SLOTS], after[SLOTS], split[2 * SLOTS];
+	uint8_t first[OWNERS] = {[4] = SLOT_SKIPPED}, both[OWNERS] = {[4] = SLOT_SKIPPED, [7] = SLOT_SKIPPED},
+		lately[OWNERS] = {[4] = SLOT_SKIPPED_LATELY};
+	uint32_t share[OWNERS] = {0}, changed = 0;
+	uint16_t table[SLOTS];
+
+	(void)state;
+	for (uint32_t i = 0; i < SLOTS; i++)
+		table[i] = (uint16_t)(i % OWNERS);
+	compute_skipped(table, SLOTS, SLOTS, first, one);
+	compute_skipped(table, SLOTS, SLOTS, both, two);
+	compute_skipped(table, SLOTS, SLOTS, lately, after);
+	compute_skipped(table, SLOTS, 2 * SLOTS, first, split);
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		if (table[i] != 4) {
+			assert_int_equal(one[i].current, table[i]); /* nobody else's slots change */
+			continue;
+		}
+		share[one[i].current]++;
+		changed += two[i].current != one[i].current;
+		if (one[i].current != 7)
+			assert_int_equal(two[i].current, one[i].current); /* another death changes nothing here */
+		assert_int_equal(after[i].between, one[i].current);       /* the hop to a stand-in's flows */
+		assert_int_equal(split[2 * i].current, one[i].current);
+		assert_int_equal(split[2 * i + 1].current, one[i].current);
+	}
+	assert_int_equal(changed, share[7]);
+	for (uint32_t i = 0; i < OWNERS; i++)
+		assert_in_range(share[i], i == 4 ? 0 : 4, i == 4 ? 0 : 24); /* of 102, about 11 each */
+}
+
+static void test_the_last_one_stands_in_for_all(void **state)
+{
+	static struct lb_slot slots[SLOTS];
+	uint8_t skipped[OWNERS];
+	uint16_t table[SLOTS];
+
+	(void)state;
+	for (uint32_t i = 0; i < SLOTS; i++)
+		table[i] = (uint16_t)(i == 500 ? 9 : i % 9);
+	memset(skipped, SLOT_SKIPPED, sizeof skipped);
+	skipped[9] = SLOT_NOT_SKIPPED;
+	compute_skipped(table, SLOTS, SLOTS, skipped, slots);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		assert_int_equal(slots[i].current, 9);
+	skipped[9] = SLOT_SKIPPED; /* all of them: the table as it is */
+	compute_skipped(table, SLOTS, SLOTS, skipped, slots);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		assert_true(slots[i].current == table[i] && !slots[i].flags);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_history),
 		cmocka_unit_test(test_a_larger_table_splits_its_slots),
+		cmocka_unit_test(test_who_stands_in_for_a_skipped_backend),
+		cmocka_unit_test(test_stand_ins_share_and_stay),
+		cmocka_unit_test(test_the_last_one_stands_in_for_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
