@@ -36,14 +36,14 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
 # holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC is what computes, the rest needs libbpf.
-LB_SRC := $(addprefix daemon/lb/,catalog.c check.c exchange.c maglev.c maglev_cache.c region.c slots.c)
+LB_SRC := $(addprefix daemon/lb/,catalog.c check.c exchange.c maglev.c maglev_cache.c region.c skip.c slots.c)
 LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
 	daemon/log.c io/timer.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(addprefix daemon/lb/,catalog.c control.c feed.c follow.c maglev.c maglev_cache.c region.c report.c \
-	route.c slots.c wanted.c) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c probe.c prober.c report.c route.c wanted.c) \
+	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/cluster/service.c
@@ -164,7 +164,7 @@ $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 $(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c bench/lb_dpdk.c): CFLAGS_ALL += $(DPDK_CFLAGS)
 $(OUT)/holdfast-lbd-dpdk: $(call obj,$(LBD_DPDK_SRC))
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lpthread
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lssl -lcrypto -lpthread
 
 dpdk-absent:
 	@echo "  holdfast-lbd-dpdk is skipped: pkg-config finds no libdpdk (make deps)"
@@ -182,7 +182,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	libssl-dev clang libbpf-dev bpftool dpdk-dev
-DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl procps util-linux iproute2 ethtool iputils-ping
+DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping
 DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format

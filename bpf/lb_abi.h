@@ -148,7 +148,10 @@ struct lb_backend {
 	struct lb_mac mac; /* next hop on the interface that the packet came in by */
 	__u32 mtu;         /* largest IP packet, outer header and all, that reaches it */
 	__be16 port;       /* with NAT, where it listens; 0: where the packet was sent to */
-	__u8 unused[34];
+	__u8 skipped;      /* the daemon's alone, with the next: it takes no new flows here (daemon/lb/skip.h) */
+	__u8 unused1;
+	__u32 skipped_ticks; /* since when it is, or was last; 0: never, or so long ago that it doesn't matter */
+	__u8 unused2[28];
 };
 static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 

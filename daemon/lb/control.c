@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 
 #include "log.h"
 
 #define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
+#define TICK_MS 60000 /* between looks at what expires by time */
 
 const char *control_socket_default(void)
 {
@@ -35,8 +37,12 @@ int control_init(struct control *c)
 int control_start(struct control *c, const struct control_side *side)
 {
 	char address[160];
-	int r;
+	int r = side->backend ? 0 : prober_start(&c->prober);
 
+	if (r < 0) {
+		log_error("lbd: can't start health checks error=\"%s\"", strerror(-r));
+		return r;
+	}
 	c->side = *side;
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
 	r = report_start(&c->reporter, address, side->interface, side->backend, &c->report);
@@ -55,8 +61,15 @@ static void report(struct control *c, bool failed)
 static void apply(struct control *c, bool routes_changed)
 {
 	lb_catalog_skip(&c->catalog, c->report.down, c->heard ? 0 : c->report.down_count);
-	report(c, c->side.apply(c->side.arg, &c->catalog, routes_changed) < 0);
+	/* Nobody commits records of what balancers found yet: each goes by its own checks. */
+	report(c, c->side.apply(c->side.arg, &c->catalog, &c->checked, routes_changed) < 0);
 	c->side.settle(c->side.arg);
+}
+
+static void take_checks(struct control *c)
+{
+	check_list_free(&c->checked);
+	prober_take(c->prober, &c->checked);
 }
 
 static void take_catalog(struct control *c)
@@ -68,33 +81,45 @@ static void take_catalog(struct control *c)
 	lb_catalog_free(&c->catalog);
 	c->catalog = latest;
 	c->has_catalog = true;
+	if (c->prober) {
+		prober_follow(c->prober, &c->catalog);
+		take_checks(c);
+	}
 	apply(c, false);
 	log_info("lbd: in force version=%llu services=%u", (unsigned long long)latest.version, latest.service_count);
 }
 
 void control_run(struct control *c)
 {
+	/* poll() takes no notice of a descriptor of -1. */
 	struct pollfd events[] = {
 		{c->signals, POLLIN, 0},
 		{follow_fd(c->follower), POLLIN, 0},
 		{c->side.routes->listen, POLLIN, 0},
 		{report_fd(c->reporter), POLLIN, 0},
+		{c->prober ? prober_fd(c->prober) : -1, POLLIN, 0},
 	};
 
 	for (;;) {
-		bool ways_changed, judged;
+		int n = poll(events, sizeof events / sizeof *events, TICK_MS);
+		bool ways_changed, due = n == 0;
 
-		if (poll(events, sizeof events / sizeof *events, -1) < 0 && errno != EINTR)
-			return;
-		if (events[0].revents)
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || events[0].revents)
 			return;
 		if (events[1].revents)
 			take_catalog(c);
 		ways_changed = events[2].revents && routes_changed(c->side.routes);
-		judged = events[3].revents;
-		if (judged)
+		if (events[3].revents) {
 			c->heard = report_heard(c->reporter);
-		if ((ways_changed || judged) && c->has_catalog)
+			due = true;
+		}
+		if (events[4].revents) {
+			take_checks(c);
+			due = true;
+		}
+		if ((due || ways_changed) && c->has_catalog)
 			apply(c, ways_changed);
 	}
 }

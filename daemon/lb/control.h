@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a balancing daemon does while its data plane forwards, whichever that is: it waits for the catalog, the routes and signals, has
- * the data plane brought to what they say, and reports to its node what is in force.
+ * What a balancing daemon does while its data plane forwards, whichever that is: it checks the backends' health, waits for the results, the
+ * catalog, the routes and signals, has the data plane brought to what they say, and reports to its node what is in force.
  */
 #ifndef HF_LB_CONTROL_H
 #define HF_LB_CONTROL_H
 
 #include "lb/catalog.h"
 #include "lb/follow.h"
+#include "lb/prober.h"
 #include "lb/report.h"
 #include "lb/route.h"
 
 /*
- * Brings the data plane to a catalog, which is the caller's; routes_changed: every way to a backend is out of date. 0, or negative errno if
- * not all of it is in force.
+ * Brings the data plane to a catalog and to what the own checks say, as feed_apply() has it; both are the caller's. routes_changed: every way
+ * to a backend is out of date. 0, or negative errno if not all of it is in force.
  */
-typedef int control_apply(void *arg, const struct lb_catalog *c, bool routes_changed);
+typedef int control_apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed);
 /* Finishes what that left: called once it was told that the catalog is in force, for it may take a while ([two steps]). */
 typedef void control_settle(void *arg);
 
@@ -35,6 +36,8 @@ struct control {
 	struct follower *follower;
 	struct reporter *reporter;
 	bool heard;                /* as report_heard() said last */
+	struct prober *prober;     /* of a balancer; else NULL */
+	struct check_list checked; /* what it found last */
 	struct lb_report report;   /* as it was told last; at first, that nothing is in force */
 	struct lb_catalog catalog; /* in force */
 	bool has_catalog;

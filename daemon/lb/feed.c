@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "lb/region.h"
+#include "lb/skip.h"
 #include "lb/wanted.h"
 #include "log.h"
 
@@ -343,14 +344,17 @@ static void fill_generations(struct feed *f, const struct numbers *n, const stru
 /* 1 if slots changed, 0 if they were right, or negative errno. */
 static int place_slots(struct feed *f, struct lb_service *s, const struct catalog_service *c)
 {
+	uint8_t skipped[NUMBERS_MAX + 1] = {SLOT_NOT_SKIPPED};
 	bool alive[NUMBERS_MAX + 1] = {false};
-	struct generations g = {.alive = alive};
+	struct generations g = {.alive = alive, .datagrams = c->vip.proto == IPPROTO_UDP};
 	struct numbers n;
 	struct lb_slot *slots;
 	int r = 0;
 
 	for (uint32_t i = 0; i < s->backend_count; i++)
 		alive[i] = f->tables->ids[s->backend_base + i] && !(f->tables->backends[s->backend_base + i].flags & LB_BACKEND_DEAD);
+	if (skip_read(&f->tables->backends[s->backend_base], &f->tables->ids[s->backend_base], s->backend_count, skipped))
+		g.skipped = skipped;
 	numbers_init(&n, f, s);
 	fill_generations(f, &n, c, &g);
 	free(n.list);
@@ -388,19 +392,30 @@ static struct lb_limit limit(uint32_t rate)
 	return l;
 }
 
-static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c)
+/* Whether other backends are skipped than before. */
+static bool skip_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c, const struct check_list *own)
+{
+	return skip_update(&f->tables->backends[s->backend_base], &f->tables->ids[s->backend_base], s->backend_count, c, own, now_ticks(),
+			   c->vip.proto == IPPROTO_UDP ? TICKS(UDP_IDLE_S) : TICKS(FLOW_IDLE_S));
+}
+
+static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c, const struct check_list *own)
 {
 	struct lb_service *s = &f->tables->services[number];
 	struct lb_name *name = &f->tables->names[number];
 	int r;
 
+	if (name->digest != c->digest) {
+		name->digest = 0;
+		(void)snprintf(name->name, sizeof name->name, "%s", c->name);
+		r = number_backends(f, s, c);
+		if (r < 0)
+			return r;
+	}
+	if (skip_backends(f, s, c, own))
+		name->digest = 0;
 	if (name->digest == c->digest)
 		return 0;
-	name->digest = 0;
-	(void)snprintf(name->name, sizeof name->name, "%s", c->name);
-	r = number_backends(f, s, c);
-	if (r < 0)
-		return r;
 	f->tables->rules[number] = (struct lb_rules){.service = limit(c->limit)};
 	s->scheduler = c->scheduler;
 	s->delivery = c->delivery;
@@ -431,6 +446,7 @@ struct plan {
 	bool used[TABLES_SERVICES];       /* by number */
 	struct wanted vips, prefixes;
 	uint32_t wildcards;
+	const struct check_list *own;
 	bool changed; /* something that packets may still read was replaced */
 	int error;    /* the first */
 	bool failed;  /* not all of it was written: nothing may be swept away */
@@ -483,7 +499,7 @@ static void place_services(struct feed *f, const struct lb_catalog *c, struct pl
 
 		if (p->number[i] == f->tables->service_count)
 			continue;
-		r = place_service(f, p->number[i], &c->services[i]);
+		r = place_service(f, p->number[i], &c->services[i], p->own);
 		p->changed |= r > 0;
 		if (r < 0) {
 			log_error("feed: a service doesn't fit into the tables service=%s error=\"%s\"", c->services[i].name, strerror(-r));
@@ -561,12 +577,13 @@ static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p
 	return r;
 }
 
-int feed_apply(struct feed *f, const struct lb_catalog *c)
+int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own)
 {
 	struct plan *p = mem_zalloc(sizeof *p);
 	int r;
 
 	feed_settle(f);
+	p->own = own;
 	wanted_init(&p->vips, sizeof(struct lb_vip), sizeof(uint32_t));
 	wanted_init(&p->prefixes, sizeof(struct lb_prefix), sizeof(uint32_t));
 	number_services(f, c, p);

@@ -12,7 +12,7 @@
 #ifndef HF_LB_FEED_H
 #define HF_LB_FEED_H
 
-#include "lb/catalog.h"
+#include "lb/check.h"
 #include "lb/maglev_cache.h"
 #include "lb/route.h"
 #include "lb/tables.h"
@@ -29,10 +29,12 @@ struct feed {
 /* Both must outlive it. What the tables hold stays in force, and is looked through at the first catalog. */
 void feed_init(struct feed *f, struct tables *tables, struct routes *routes);
 /*
- * Brings the tables to what the catalog says and the routes allow. Only what changed is written. 0, or negative errno of the first thing
- * that failed, which was logged; the rest is in force.
+ * Brings the tables to what the catalog says and the routes allow. Only what changed is written. own: what this balancer's checks say, to go
+ * by where no record of a backend's death can be had; NULL: records can be had, and only they count (lb/skip.h). Some things expire by
+ * time: it is to be called now and then, a minute apart say. 0, or negative errno of the first thing that failed, which was logged; the
+ * rest is in force.
  */
-int feed_apply(struct feed *f, const struct lb_catalog *c);
+int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own);
 /*
  * Waits until no packet can be reading what the last feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the
  * kernel takes some 8 ms for it, and that the change is in force is told before ([two steps]).

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd. The start-up ladder: options, privileges, the program loaded onto its pinned maps, routes, the program on the interface,
- * the catalog's follower and the reporter; then it waits for the catalog, the routes and signals. What it leaves behind when it ends,
- * however it ends, goes on forwarding (law 7).
+ * the catalog's follower, the health checks and the reporter; then it waits for what they bring, the routes and signals. What it leaves
+ * behind when it ends, however it ends, goes on forwarding (law 7).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -142,14 +142,14 @@ static int attach(struct lbd *d)
 	return 0;
 }
 
-static int apply(void *arg, const struct lb_catalog *c, bool routes_changed)
+static int apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed)
 {
 	struct lbd *d = arg;
 	uint32_t unresolved;
 	int r;
 
 	d->feed.ways_stale |= routes_changed;
-	r = d->backend ? decap_apply(&d->decap, c) : feed_apply(&d->feed, c);
+	r = d->backend ? decap_apply(&d->decap, c) : feed_apply(&d->feed, c, own);
 	unresolved = d->backend ? d->decap.unresolved : d->feed.unresolved;
 	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)c->version, unresolved);
 	/* Filled maps take the place of another ABI's. */

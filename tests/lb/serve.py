@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """serve.py NAME PORT: a backend. On each connection: a line "name" is answered with NAME, "give N" with N bytes,
-"take N" is followed by N bytes and answered with "taken"."""
-import socket, socketserver, sys
+"take N" is followed by N bytes and answered with "taken". After "deaf" no new connection is accepted, but refused, until "hear" on one that
+there is; both are answered with the name."""
+import socket, socketserver, sys, threading
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -15,6 +16,11 @@ class Connection(socketserver.StreamRequestHandler):
                 self.rfile.read(int(size))
                 self.wfile.write(b"taken\n")
             else:
+                if verb == "deaf":
+                    self.server.shutdown()
+                    self.server.server_close()
+                elif verb == "hear":
+                    listen()
                 self.wfile.write(f"{sys.argv[1]}\n".encode())
 
 
@@ -28,4 +34,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         pass  # the client went away
 
 
-Server(("::", int(sys.argv[2])), Connection).serve_forever()
+def listen():
+    server = Server(("::", int(sys.argv[2])), Connection)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+listen()
+threading.Event().wait()

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd-dpdk: holdfast-lbd with DPDK for a data plane. The start-up ladder: options, signals, DPDK's environment, the port and its
- * kernel's side, tables, workers, routes, the catalog's follower and the reporter. The main core does what holdfast-lbd does, the others forward. What it
- * forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
+ * kernel's side, tables, workers, routes, the catalog's follower, the health checks and the reporter. The main core does what holdfast-lbd
+ * does, the others forward. What it forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -135,13 +135,13 @@ static int start_workers(struct lbd *d)
 	return 0;
 }
 
-static int apply(void *arg, const struct lb_catalog *c, bool routes_changed)
+static int apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed)
 {
 	struct lbd *d = arg;
 	int r;
 
 	d->feed.ways_stale |= routes_changed;
-	r = feed_apply(&d->feed, c);
+	r = feed_apply(&d->feed, c, own);
 	log_debug("lbd: applied version=%llu unresolved=%u", (unsigned long long)c->version, d->feed.unresolved);
 	return r;
 }
