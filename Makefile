@@ -39,7 +39,7 @@ DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c d
 LB_SRC := $(addprefix daemon/lb/,catalog.c check.c exchange.c maglev.c maglev_cache.c region.c skip.c slots.c)
 LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
 	daemon/log.c io/timer.c
-LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c
+LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
 LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c probe.c prober.c report.c route.c wanted.c) \

@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 
 #include "cli/cli.h"
+#include "lb/counts.h"
 #include "lb/tables_at.h"
 
 #define HEADROOM 128
@@ -239,11 +240,6 @@ static const char *const choices[] = {
 	[LB_BY_PREVIOUS] = "its slot moved, and this was the owner when the flow may have begun",
 	[LB_BY_CONNECTION_ID] = "its connection ID",
 };
-static const char *const reasons[] = {
-#define REASON_TEXT(name, text) [LB_REASON_##name] = text,
-	LB_REASONS(REASON_TEXT)
-#undef REASON_TEXT
-};
 
 static json_t *backend_text(uint32_t backend)
 {
@@ -318,7 +314,7 @@ static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
 	}
 	(void)json_object_set_new(o, "verdict", json_string(verdicts[verdict]));
 	(void)json_object_set_new(o, "reason",
-				  json_string(s || d.reason ? reasons[d.reason] : "no service has this address, protocol and port"));
+				  json_string(s || d.reason ? count_reasons[d.reason] : "no service has this address, protocol and port"));
 	return o;
 }
 

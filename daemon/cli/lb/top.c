@@ -1,43 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/lb/lb.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
-#include "base/mem.h"
-
-static const char *const reasons[] = {
-#define REASON_TEXT(name, text) [LB_REASON_##name] = text,
-	LB_REASONS(REASON_TEXT)
-#undef REASON_TEXT
-};
-
-/* The sum over the cores of an element that is words. */
-static int read_sum(int map, uint32_t index, __u64 *ret, size_t words)
-{
-	int cores = libbpf_num_possible_cpus();
-	__u64 *all = mem_zalloc((size_t)cores * words * sizeof *all);
-	int r = bpf_map_lookup_elem(map, &index, all) < 0 ? -errno : 0;
-
-	memset(ret, 0, words * sizeof *ret);
-	for (size_t i = 0; r == 0 && i < (size_t)cores * words; i++)
-		ret[i % words] += all[i];
-	free(all);
-	return r;
-}
+#include "lb/counts.h"
 
 /* {"packets":, "bytes":, "flows":} and what is in more, which it takes over. */
 static json_t *counts(int map, uint32_t index, json_t *more)
 {
-	struct lb_count c = {0};
+	struct lb_count c = counts_read(map, index);
 
-	(void)read_sum(map, index, (__u64 *)&c, sizeof c / sizeof(__u64));
 	(void)json_object_set_new(more, "packets", json_integer((json_int_t)c.packets));
 	(void)json_object_set_new(more, "bytes", json_integer((json_int_t)c.bytes));
 	(void)json_object_set_new(more, "flows", json_integer((json_int_t)c.flows));
@@ -76,11 +51,10 @@ static json_t *services(const struct maps *m)
 static json_t *drops(const struct maps *m)
 {
 	json_t *all = json_object();
-	struct lb_drops d = {0};
+	struct lb_drops d = counts_drops(m->drop_counts);
 
-	(void)read_sum(m->drop_counts, 0, d.count, LB_REASON_SLOTS);
 	for (uint32_t i = LB_REASON_NONE + 1; i < LB_REASON_COUNT; i++)
-		(void)json_object_set_new(all, reasons[i], json_integer((json_int_t)d.count[i]));
+		(void)json_object_set_new(all, count_reasons[i], json_integer((json_int_t)d.count[i]));
 	return all;
 }
 
