@@ -42,7 +42,7 @@ LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c da
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c probe.c prober.c report.c route.c wanted.c) \
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c probe.c prober.c report.c route.c scrape.c wanted.c) \
 	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
@@ -155,7 +155,7 @@ host-tests: $(if $(BPF_TOOLS),$(OUT)/tests/host/init build/bpf/tests/host/refuse
 $(OUT)/daemon/lb/main.o: build/bpf/bpf/lb_xdp.skel.h build/bpf/bpf/decap.skel.h
 $(OUT)/holdfast-lbd: $(call obj,$(LBD_SRC))
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lssl -lcrypto -lpthread
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lssl -lcrypto -lmicrohttpd -lpthread
 
 $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
@@ -164,7 +164,7 @@ $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 $(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c bench/lb_dpdk.c): CFLAGS_ALL += $(DPDK_CFLAGS)
 $(OUT)/holdfast-lbd-dpdk: $(call obj,$(LBD_DPDK_SRC))
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lssl -lcrypto -lpthread
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lssl -lcrypto -lmicrohttpd -lpthread
 
 dpdk-absent:
 	@echo "  holdfast-lbd-dpdk is skipped: pkg-config finds no libdpdk (make deps)"
@@ -181,7 +181,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
-	libssl-dev clang libbpf-dev bpftool dpdk-dev
+	libssl-dev libmicrohttpd-dev clang libbpf-dev bpftool dpdk-dev
 DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping
 DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck

@@ -240,7 +240,7 @@ void check_down(const struct check_list *all, struct check_list *ret)
 			ret->list[ret->count++] = all->list[i];
 }
 
-enum check_state check_list_find(const struct check_list *l, uint64_t service, uint64_t backend)
+const struct check_member *check_list_find(const struct check_list *l, uint64_t service, uint64_t backend)
 {
 	uint32_t from = 0, to = l->count;
 
@@ -249,13 +249,13 @@ enum check_state check_list_find(const struct check_list *l, uint64_t service, u
 		const struct check_member *m = &l->list[middle];
 
 		if (m->service == service && m->backend == backend)
-			return m->state;
+			return m;
 		if (m->service < service || (m->service == service && m->backend < backend))
 			from = middle + 1;
 		else
 			to = middle;
 	}
-	return CHECK_UP;
+	return NULL;
 }
 
 void check_list_free(struct check_list *l)

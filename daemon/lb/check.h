@@ -88,8 +88,8 @@ void check_undone(struct checks *c, struct check *k, uint64_t now_ns);
 void checks_list(const struct checks *c, struct check_list *ret);
 /* Those of them that are down: the same. */
 void check_down(const struct check_list *all, struct check_list *ret);
-/* A backend's state; CHECK_UP if it has no check. */
-enum check_state check_list_find(const struct check_list *l, uint64_t service, uint64_t backend);
+/* NULL: it has no check. */
+const struct check_member *check_list_find(const struct check_list *l, uint64_t service, uint64_t backend);
 void check_list_free(struct check_list *l);
 
 #endif

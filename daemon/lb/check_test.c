@@ -175,10 +175,10 @@ static void test_one_target_of_many_services_is_probed_once(void **state)
 	assert_int_equal(down.count, 2);
 	assert_true(down.list[0].service == 5 && down.list[0].backend == 2);
 	assert_true(down.list[1].service == 9 && down.list[1].backend == 2);
-	assert_int_equal(check_list_find(&all, 9, 2), CHECK_DOWN);
-	assert_int_equal(check_list_find(&all, 9, 1), CHECK_UP);
-	assert_int_equal(check_list_find(&all, 6, 2), CHECK_UP);
-	assert_int_equal(check_list_find(&all, 7, 2), CHECK_UP); /* no check, no objection */
+	assert_int_equal(check_list_find(&all, 9, 2)->state, CHECK_DOWN);
+	assert_int_equal(check_list_find(&all, 9, 1)->state, CHECK_UP);
+	assert_int_equal(check_list_find(&all, 6, 2)->state, CHECK_UP);
+	assert_null(check_list_find(&all, 7, 2));
 	check_list_free(&all);
 	check_list_free(&down);
 	checks_fini(&c);

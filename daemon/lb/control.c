@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "log.h"
 
 #define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
-#define TICK_MS 60000 /* between looks at what expires by time */
+#define TICK_S 60 /* between looks at what expires by time */
 
 const char *control_socket_default(void)
 {
@@ -30,22 +32,60 @@ int control_init(struct control *c)
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* of scrapers that go away */
 	c->signals = signalfd(-1, &signals, SFD_CLOEXEC);
 	return c->signals < 0 ? -errno : 0;
+}
+
+static int start_tick(struct control *c)
+{
+	const struct itimerspec every = {.it_interval.tv_sec = TICK_S, .it_value.tv_sec = TICK_S};
+
+	c->tick = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	return c->tick < 0 || timerfd_settime(c->tick, 0, &every, NULL) < 0 ? -errno : 0;
+}
+
+static bool has_ticked(const struct control *c)
+{
+	uint64_t count;
+
+	return read(c->tick, &count, sizeof count) == sizeof count;
+}
+
+static int serve_metrics(struct control *c)
+{
+	const struct control_side *s = &c->side;
+	char error[256];
+	int r = s->metrics ? scrape_start(&c->scrape, s->metrics, s->insecure, s->write_metrics, s->arg, error, sizeof error) : 0;
+
+	if (r < 0)
+		log_error("lbd: %s", error);
+	return r;
+}
+
+static int start_checks(struct control *c)
+{
+	int r = c->side.backend ? 0 : prober_start(&c->prober);
+
+	if (r < 0)
+		log_error("lbd: can't start health checks error=\"%s\"", strerror(-r));
+	return r;
 }
 
 int control_start(struct control *c, const struct control_side *side)
 {
 	char address[160];
-	int r = side->backend ? 0 : prober_start(&c->prober);
+	int r;
 
-	if (r < 0) {
-		log_error("lbd: can't start health checks error=\"%s\"", strerror(-r));
-		return r;
-	}
 	c->side = *side;
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
-	r = report_start(&c->reporter, address, side->interface, side->backend, &c->report);
+	r = start_tick(c);
+	if (r == 0)
+		r = start_checks(c);
+	if (r == 0)
+		r = serve_metrics(c);
+	if (r == 0)
+		r = report_start(&c->reporter, address, side->interface, side->backend, &c->report);
 	return r < 0 ? r : follow_start(&c->follower, address);
 }
 
@@ -94,32 +134,37 @@ void control_run(struct control *c)
 	/* poll() takes no notice of a descriptor of -1. */
 	struct pollfd events[] = {
 		{c->signals, POLLIN, 0},
+		{c->tick, POLLIN, 0},
 		{follow_fd(c->follower), POLLIN, 0},
 		{c->side.routes->listen, POLLIN, 0},
 		{report_fd(c->reporter), POLLIN, 0},
 		{c->prober ? prober_fd(c->prober) : -1, POLLIN, 0},
+		{c->scrape ? scrape_fd(c->scrape) : -1, POLLIN, 0},
 	};
 
 	for (;;) {
-		int n = poll(events, sizeof events / sizeof *events, TICK_MS);
-		bool ways_changed, due = n == 0;
+		int n = poll(events, sizeof events / sizeof *events, c->scrape ? scrape_wait_ms(c->scrape) : -1);
+		bool ways_changed, due;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 || events[0].revents)
 			return;
-		if (events[1].revents)
+		due = events[1].revents && has_ticked(c);
+		if (events[2].revents)
 			take_catalog(c);
-		ways_changed = events[2].revents && routes_changed(c->side.routes);
-		if (events[3].revents) {
+		ways_changed = events[3].revents && routes_changed(c->side.routes);
+		if (events[4].revents) {
 			c->heard = report_heard(c->reporter);
 			due = true;
 		}
-		if (events[4].revents) {
+		if (events[5].revents) {
 			take_checks(c);
 			due = true;
 		}
 		if ((due || ways_changed) && c->has_catalog)
 			apply(c, ways_changed);
+		if (n == 0 || events[6].revents)
+			scrape_run(c->scrape);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a balancing daemon does while its data plane forwards, whichever that is: it checks the backends' health, waits for the results, the
- * catalog, the routes and signals, has the data plane brought to what they say, and reports to its node what is in force.
+ * catalog, the routes and signals, has the data plane brought to what they say, reports to its node what is in force, and serves metrics.
  */
 #ifndef HF_LB_CONTROL_H
 #define HF_LB_CONTROL_H
@@ -11,10 +11,11 @@
 #include "lb/prober.h"
 #include "lb/report.h"
 #include "lb/route.h"
+#include "lb/scrape.h"
 
 /*
- * Brings the data plane to a catalog and to what the own checks say, as feed_apply() has it; both are the caller's. routes_changed: every way
- * to a backend is out of date. 0, or negative errno if not all of it is in force.
+ * Brings the data plane to a catalog and to what the own checks say, as feed_apply() has it; both are the caller's. routes_changed: every
+ * way to a backend is out of date. 0, or negative errno if not all of it is in force.
  */
 typedef int control_apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed);
 /* Finishes what that left: called once it was told that the catalog is in force, for it may take a while ([two steps]). */
@@ -28,7 +29,10 @@ struct control_side {
 	struct routes *routes;
 	control_apply *apply;
 	control_settle *settle;
-	void *arg; /* of both */
+	void *arg;                   /* of these, and of write_metrics */
+	const char *metrics;         /* the address to serve metrics at; NULL: nobody asks */
+	bool insecure;               /* it may be off loopback */
+	scrape_write *write_metrics; /* NULL if metrics is */
 };
 
 struct control {
@@ -38,10 +42,12 @@ struct control {
 	bool heard;                /* as report_heard() said last */
 	struct prober *prober;     /* of a balancer; else NULL */
 	struct check_list checked; /* what it found last */
+	struct scrape *scrape;     /* NULL: nobody asks for metrics */
 	struct lb_report report;   /* as it was told last; at first, that nothing is in force */
 	struct lb_catalog catalog; /* in force */
 	bool has_catalog;
 	int signals; /* SIGTERM and SIGINT */
+	int tick;    /* a timer, for what expires by time */
 };
 
 /* The node's socket for who isn't told another: $HOLDFAST_SOCKET, else where the installed node has it. */

@@ -34,7 +34,8 @@ int decap_open(struct decapsulator *d, const char *maps, struct routes *routes)
 	d->peers = open_map(maps, "decap_peers");
 	d->vips = open_map(maps, "decap_vips");
 	d->hops = open_map(maps, "decap_hops");
-	if (d->peers >= 0 && d->vips >= 0 && d->hops >= 0)
+	d->counts = open_map(maps, "decap_counts");
+	if (d->peers >= 0 && d->vips >= 0 && d->hops >= 0 && d->counts >= 0)
 		return 0;
 	decap_close(d);
 	return -ENOENT;
@@ -48,7 +49,9 @@ void decap_close(struct decapsulator *d)
 		(void)close(d->vips);
 	if (d->hops >= 0)
 		(void)close(d->hops);
-	d->peers = d->vips = d->hops = -1;
+	if (d->counts >= 0)
+		(void)close(d->counts);
+	d->peers = d->vips = d->hops = d->counts = -1;
 }
 
 static void want_peer(struct plan *p, const struct host_address *at, uint32_t flags)

@@ -10,7 +10,7 @@
 #include "lb/route.h"
 
 struct decapsulator {
-	int peers, vips, hops; /* descriptors of the maps */
+	int peers, vips, hops, counts; /* descriptors of the maps */
 	struct routes *routes;
 	uint32_t unresolved; /* other backends whose next hop isn't known yet */
 };

@@ -19,6 +19,7 @@
 #include "lb/control.h"
 #include "lb/decap.h"
 #include "lb/feed.h"
+#include "lb/metrics.h"
 #include "lb/plane.h"
 #include "lb/privilege.h"
 #include "lb/xdp.h"
@@ -27,8 +28,9 @@
 #define EXIT_USAGE 2
 
 struct lbd {
-	const char *socket, *interface;
-	bool backend; /* the backend's side instead of the balancer's */
+	const char *socket, *interface, *metrics;
+	bool insecure; /* metrics may be off loopback */
+	bool backend;  /* the backend's side instead of the balancer's */
 	struct plane plane;
 	struct routes routes;
 	struct maps maps; /* the balancer's */
@@ -37,10 +39,12 @@ struct lbd {
 	struct control control;
 };
 
-static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--backend]\n"
+static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--backend] [--metrics HOST:PORT [--insecure]]\n"
 			    "Balances the packets that come in by IF over the backends of the cluster's services.\n"
 			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
 			    "  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
+			    "  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
+			    "  --insecure      or elsewhere, without TLS\n"
 			    "What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
 
 __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -59,10 +63,8 @@ __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_le
 static int take_options(struct lbd *d, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},
-		{"interface", required_argument, NULL, 'i'},
-		{"backend", no_argument, NULL, 'b'},
-		{0},
+		{"socket", required_argument, NULL, 's'},  {"interface", required_argument, NULL, 'i'}, {"backend", no_argument, NULL, 'b'},
+		{"metrics", required_argument, NULL, 'm'}, {"insecure", no_argument, NULL, 'x'},        {0},
 	};
 	int c;
 
@@ -74,6 +76,10 @@ static int take_options(struct lbd *d, int argc, char **argv)
 			d->interface = optarg;
 		else if (c == 'b')
 			d->backend = true;
+		else if (c == 'm')
+			d->metrics = optarg;
+		else if (c == 'x')
+			d->insecure = true;
 		else
 			return EXIT_USAGE;
 	}
@@ -165,6 +171,23 @@ static void settle(void *arg)
 	feed_settle(&d->feed); /* of a backend it has nothing */
 }
 
+static void write_metrics(void *arg, struct bytes *out)
+{
+	const struct lbd *d = arg;
+	struct metrics_source m = {
+		.maps = d->backend ? NULL : &d->maps,
+		.decap_counts = d->decap.counts,
+		.has_catalog = d->control.has_catalog,
+		.version = d->control.catalog.version,
+		.unresolved = d->backend ? d->decap.unresolved : d->feed.unresolved,
+		.checked = &d->control.checked,
+	};
+
+	if (d->control.prober)
+		prober_count(d->control.prober, &m.probes);
+	metrics_write(&m, out);
+}
+
 static int start(struct lbd *d)
 {
 	const struct control_side side = {
@@ -175,6 +198,9 @@ static int start(struct lbd *d)
 		.apply = apply,
 		.settle = settle,
 		.arg = d,
+		.metrics = d->metrics,
+		.insecure = d->insecure,
+		.write_metrics = write_metrics,
 	};
 	char error[256];
 	int r = privilege_reduce(error, sizeof error);

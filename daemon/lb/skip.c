@@ -8,19 +8,12 @@
 #include "base/mem.h"
 #include "log.h"
 
-/* What a backend's own check makes of it. One that wasn't judged yet stays as it is. */
+/* What a backend's own check makes of it. One that wasn't judged yet stays as it is, one without a check is taken for good. */
 static bool is_wanted(const struct lb_backend *b, const struct check_list *own, uint64_t service, uint64_t backend)
 {
-	if (!own)
-		return false;
-	switch (check_list_find(own, service, backend)) {
-	case CHECK_DOWN:
-		return true;
-	case CHECK_UNKNOWN:
-		return b->skipped;
-	default:
-		return false;
-	}
+	const struct check_member *m = own ? check_list_find(own, service, backend) : NULL;
+
+	return m && (m->state == CHECK_DOWN || (m->state == CHECK_UNKNOWN && b->skipped));
 }
 
 static uint32_t place_of(const __u64 *ids, uint32_t count, uint64_t id)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a balancer, or a backend's decapsulator, tells about itself, in the OpenMetrics format: `holdfast_lb_`, base units. A series for
+ * each service and each backend of a service that the maps have, and so no more than the maps have room for.
+ */
+#ifndef HF_LB_METRICS_H
+#define HF_LB_METRICS_H
+
+#include "base/bytes.h"
+#include "lb/maps.h"
+#include "lb/prober.h"
+
+/* What is told of; all of it stays the caller's. */
+struct metrics_source {
+	const struct maps *maps; /* NULL: a backend's side, which has only its outcomes */
+	int decap_counts;        /* its map; used if maps is NULL */
+	bool has_catalog;
+	uint64_t version;    /* of the catalog in force */
+	uint32_t unresolved; /* backends without a next hop */
+	const struct check_list *checked;
+	struct prober_counts probes;
+};
+
+void metrics_write(const struct metrics_source *m, struct bytes *out);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/scrape.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* More than one scraper has connections, and a slow one holds none for long. */
+#define CONNECTIONS_MAX 16u
+#define SILENCE_S 10u
+#define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+struct scrape {
+	struct MHD_Daemon *daemon;
+	int epoll;
+	scrape_write *write;
+	void *arg;
+};
+
+static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned status, const char *text)
+{
+	struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result queued = MHD_queue_response(c, status, r);
+
+	MHD_destroy_response(r);
+	return queued;
+}
+
+static enum MHD_Result answer_metrics(struct scrape *s, struct MHD_Connection *c)
+{
+	struct MHD_Response *r;
+	struct bytes out = {0};
+	enum MHD_Result queued;
+
+	s->write(s->arg, &out);
+	r = MHD_create_response_from_buffer(out.size, out.data, MHD_RESPMEM_MUST_FREE);
+	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
+	queued = MHD_queue_response(c, MHD_HTTP_OK, r);
+	MHD_destroy_response(r);
+	return queued;
+}
+
+static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *path, const char *method, const char *version,
+			      const char *upload, size_t *upload_size, void **request)
+{
+	(void)version;
+	(void)upload;
+	(void)upload_size;
+	(void)request;
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is understood here\n");
+	if (strcmp(path, "/metrics") != 0)
+		return answer_text(c, MHD_HTTP_NOT_FOUND, "there is only /metrics here\n");
+	return answer_metrics(arg, c);
+}
+
+static bool on_loopback(const struct sockaddr *a)
+{
+	if (a->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
+	return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* "HOST:PORT" in its parts; a host of IPv6 stands in brackets. */
+static bool split(const char *address, char *host, size_t host_size, const char **ret_port)
+{
+	const char *colon = strrchr(address, ':'), *end = colon;
+
+	if (!colon || colon == address || !colon[1])
+		return false;
+	if (address[0] == '[' && end[-1] == ']') {
+		address++;
+		end--;
+	}
+	*ret_port = colon + 1;
+	return (size_t)snprintf(host, host_size, "%.*s", (int)(end - address), address) < host_size;
+}
+
+static int open_listener(const struct addrinfo *a)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r;
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, (int)CONNECTIONS_MAX) == 0)
+		return fd;
+	r = -errno;
+	(void)close(fd);
+	return r;
+}
+
+static int listen_on(const char *address, bool insecure, char *error, size_t error_size)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo *a;
+	const char *port;
+	char host[128];
+	int fd;
+
+	if (!split(address, host, sizeof host, &port) || getaddrinfo(host, port, &hints, &a)) {
+		(void)snprintf(error, error_size, "--metrics %s: no address and port: give it as 127.0.0.1:9100 or [::1]:9100", address);
+		return -EINVAL;
+	}
+	if (insecure || on_loopback(a->ai_addr)) {
+		fd = open_listener(a);
+		if (fd < 0)
+			(void)snprintf(error, error_size, "--metrics %s: can't listen there: %s", address, strerror(-fd));
+	} else {
+		(void)snprintf(error, error_size,
+			       "--metrics %s is not on loopback and there is no TLS: add --insecure if the network is trusted", address);
+		fd = -EPERM;
+	}
+	freeaddrinfo(a);
+	return fd;
+}
+
+int scrape_start(struct scrape **ret, const char *address, bool insecure, scrape_write *write, void *arg, char *error, size_t error_size)
+{
+	int fd = listen_on(address, insecure, error, error_size);
+	struct scrape *s;
+
+	if (fd < 0)
+		return fd;
+	s = mem_zalloc(sizeof *s);
+	s->write = write;
+	s->arg = arg;
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+				     CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_END);
+	if (!s->daemon) {
+		(void)snprintf(error, error_size, "--metrics %s: can't start serving there", address);
+		(void)close(fd);
+		free(s);
+		return -EIO;
+	}
+	s->epoll = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	*ret = s;
+	return 0;
+}
+
+int scrape_fd(const struct scrape *s)
+{
+	return s->epoll;
+}
+
+int scrape_wait_ms(const struct scrape *s)
+{
+	unsigned MHD_LONG_LONG ms;
+
+	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
+		return -1;
+	return (int)min_u64(ms, SILENCE_S * 1000u);
+}
+
+void scrape_run(struct scrape *s)
+{
+	(void)MHD_run(s->daemon);
+}
