@@ -16,6 +16,7 @@
 struct lb_options {
 	const char *interface; /* NULL: the only one there is */
 	const char *flow;      /* explain's */
+	bool once;             /* top: what was counted in all, also on a terminal */
 	bool json;
 };
 

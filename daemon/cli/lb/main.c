@@ -13,7 +13,8 @@
 static const char usage[] =
 	"usage: holdfast lb COMMAND [--interface IF] [--json]     on the balancer, as root; IF: the only one unless told\n"
 	"  explain 'tcp 10.0.0.9:4242 > 10.1.1.1:80'   what becomes of such packets, and why\n"
-	"  top                                         what was forwarded and dropped, by service, backend and reason\n";
+	"  top [--once]                                what is forwarded and dropped a second, by service, backend and reason; with --once, or\n"
+	"                                              off a terminal, what was in all\n";
 
 const char *lb_address_text(char *text, const struct lb_address *addr, unsigned family)
 {
@@ -67,6 +68,8 @@ static bool take_options(struct lb_options *o, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			o->json = true;
+		else if (!strcmp(argv[i], "--once"))
+			o->once = true;
 		else if (!strcmp(argv[i], "--interface") && i + 1 < argc)
 			o->interface = argv[++i];
 		else if (argv[i][0] != '-' && !o->flow)

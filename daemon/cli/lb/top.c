@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "cli/cli.h"
 #include "lb/counts.h"
 
 /* {"packets":, "bytes":, "flows":} and what is in more, which it takes over. */
@@ -28,10 +32,10 @@ static json_t *backends(const struct maps *m, const struct lb_service *s)
 		const struct lb_backend *b = &m->tables.backends[i];
 
 		if (m->tables.ids[i])
-			(void)json_array_append_new(
-				list, counts(m->backend_counts, i,
-					     json_pack("{s:I, s:s, s:b}", "id", (json_int_t)m->tables.ids[i], "address",
-						       lb_address_text(text, &b->addr, b->family), "alive", b->flags & LB_BACKEND_ALIVE)));
+			(void)json_array_append_new(list, counts(m->backend_counts, i,
+								 json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)m->tables.ids[i],
+									   "address", lb_address_text(text, &b->addr, b->family), "alive",
+									   b->flags & LB_BACKEND_ALIVE, "skipped", b->skipped)));
 	}
 	return list;
 }
@@ -42,9 +46,10 @@ static json_t *services(const struct maps *m)
 
 	for (uint32_t i = 0; i < m->tables.service_count; i++)
 		if (m->tables.names[i].id)
-			(void)json_array_append_new(list, counts(m->service_counts, i,
-								 json_pack("{s:I, s:s, s:o}", "id", (json_int_t)m->tables.names[i].id, "name",
-									   m->tables.names[i].name, "backends", backends(m, &m->tables.services[i]))));
+			(void)json_array_append_new(
+				list, counts(m->service_counts, i,
+					     json_pack("{s:I, s:s, s:o}", "id", (json_int_t)m->tables.names[i].id, "name",
+						       m->tables.names[i].name, "backends", backends(m, &m->tables.services[i]))));
 	return list;
 }
 
@@ -58,42 +63,151 @@ static json_t *drops(const struct maps *m)
 	return all;
 }
 
-static void print_row(const char *indent, const json_t *o, const char *name, const char *note)
+/* The object of this id, or NULL. */
+static const json_t *find(const json_t *list, const json_t *like)
+{
+	json_int_t id = json_integer_value(json_object_get(like, "id"));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+		if (json_integer_value(json_object_get(o, "id")) == id)
+			return o;
+	return NULL;
+}
+
+/* What is printed: all that was counted; or what was counted since before, a second. */
+struct page {
+	FILE *out;
+	bool rates;
+	double seconds; /* since before */
+};
+
+/* A counter that is new, or that went back, began at 0. */
+static json_int_t value(const struct page *p, const json_t *now, const json_t *before, const char *key)
+{
+	json_int_t is = json_integer_value(json_object_get(now, key)), was = json_integer_value(json_object_get(before, key));
+
+	return p->rates ? (json_int_t)((double)(is - (was <= is ? was : 0)) / p->seconds + 0.5) : is;
+}
+
+static void print_row(const struct page *p, const char *indent, const json_t *o, const json_t *before, const char *name, const char *note)
 {
 	static const char *const columns[] = {"packets", "bytes", "flows"};
 
-	printf("%s%-*s", indent, 40 - (int)strlen(indent), json_string_value(json_object_get(o, name)));
+	fprintf(p->out, "%s%-*s", indent, 40 - (int)strlen(indent), json_string_value(json_object_get(o, name)));
 	for (size_t i = 0; i < 3; i++)
-		printf(" %16lld", (long long)json_integer_value(json_object_get(o, columns[i])));
-	printf("%s\n", note);
+		fprintf(p->out, " %16lld", (long long)value(p, o, before, columns[i]));
+	fprintf(p->out, "%s\n", note);
 }
 
-static void print_all(const json_t *all)
+static const char *note_of(const json_t *backend)
 {
-	const char *reason;
-	json_t *s, *b, *count;
+	if (json_is_true(json_object_get(backend, "skipped")))
+		return "  down by this balancer's checks";
+	return json_is_true(json_object_get(backend, "alive")) ? "" : "  no next hop known";
+}
+
+static void print_services(const struct page *p, const json_t *all, const json_t *before)
+{
+	const char *unit = p->rates ? "/s" : "";
+	json_t *s, *b;
 	size_t i, n;
 
-	printf("%-40s %16s %16s %16s\n", "service", "packets", "bytes", "new flows");
-	json_array_foreach(json_object_get(all, "services"), i, s)
-	{
-		print_row("", s, "name", "");
+	fprintf(p->out, "%-40s %14s%2s %14s%2s %14s%2s\n", "service", "packets", unit, "bytes", unit, "new flows", unit);
+	json_array_foreach(json_object_get(all, "services"), i, s) {
+		const json_t *was = find(json_object_get(before, "services"), s);
+
+		print_row(p, "", s, was, "name", "");
 		json_array_foreach(json_object_get(s, "backends"), n, b)
-			print_row("  ", b, "address", json_is_true(json_object_get(b, "alive")) ? "" : "  no next hop known");
+			print_row(p, "  ", b, find(json_object_get(was, "backends"), b), "address", note_of(b));
 	}
-	json_object_foreach(json_object_get(all, "drops"), reason, count) if (json_integer_value(count))
-		printf("dropped: %-31s %16lld\n", reason, (long long)json_integer_value(count));
+}
+
+static void print_all(const struct page *p, const json_t *all, const json_t *before)
+{
+	const json_t *now = json_object_get(all, "drops"), *was = json_object_get(before, "drops");
+
+	print_services(p, all, before);
+	for (unsigned i = LB_REASON_NONE + 1; i < LB_REASON_COUNT; i++)
+		if (json_integer_value(json_object_get(now, count_reasons[i])))
+			fprintf(p->out, "dropped: %-31s %16lld\n", count_reasons[i], (long long)value(p, now, was, count_reasons[i]));
+}
+
+static json_t *read_all(const struct maps *m)
+{
+	return json_pack("{s:o, s:o}", "services", services(m), "drops", drops(m));
+}
+
+static double now_seconds(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* As many lines as the terminal has; if these don't suffice, the last one says so. */
+static void show(const char *text)
+{
+	struct winsize w = {0};
+	unsigned total = 0, shown = 0;
+	const char *end = text;
+
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
+	for (const char *c = text; *c; c++)
+		total += *c == '\n';
+	while (*end && (!w.ws_row || total < w.ws_row || shown + 1 < w.ws_row))
+		shown += *end++ == '\n';
+	printf("\033[H\033[J%.*s", (int)(end - text), text); /* from the upper left corner, on an empty screen */
+	if (shown < total)
+		printf("... and %u lines more: holdfast lb top --once shows all", total - shown);
+	(void)fflush(stdout);
+}
+
+/* Until interrupted, or without memory. */
+static void refresh(const struct maps *m)
+{
+	json_t *before = read_all(m);
+	double then = now_seconds();
+
+	for (;;) {
+		struct page p = {.rates = true};
+		char *text = NULL;
+		size_t size = 0;
+		json_t *all;
+
+		(void)sleep(1);
+		all = read_all(m);
+		p.seconds = now_seconds() - then;
+		then += p.seconds;
+		p.out = open_memstream(&text, &size);
+		if (!p.out)
+			return;
+		print_all(&p, all, before);
+		(void)fclose(p.out);
+		show(text);
+		free(text);
+		json_decref(before);
+		before = all;
+	}
 }
 
 int lb_top(const struct maps *m, const struct lb_options *o)
 {
-	json_t *all = json_pack("{s:o, s:o}", "services", services(m), "drops", drops(m));
+	const struct page once = {.out = stdout};
+	json_t *all;
 
+	if (!o->json && !o->once && isatty(STDOUT_FILENO)) {
+		refresh(m);
+		return cli_fail(1, "there is no memory for another page");
+	}
+	all = read_all(m);
 	if (o->json) {
 		(void)json_dumpf(all, stdout, JSON_INDENT(2));
 		printf("\n");
 	} else {
-		print_all(all);
+		print_all(&once, all, NULL);
 	}
 	json_decref(all);
 	return 0;
