@@ -150,13 +150,14 @@ $(OUT)/tests/host/init: $(call obj,tests/host/init.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf
 
-host-tests: $(if $(BPF_TOOLS),$(OUT)/tests/host/init build/bpf/tests/host/refused.bpf.o $(BPF_OBJ) bpf-tests)
+host-tests: $(if $(BPF_TOOLS),$(LB_PROGRAMS) $(OUT)/tests/host/init build/bpf/tests/host/refused.bpf.o $(BPF_OBJ) bpf-tests)
 
 $(OUT)/daemon/lb/main.o: build/bpf/bpf/lb_xdp.skel.h build/bpf/bpf/decap.skel.h
 $(OUT)/holdfast-lbd: $(call obj,$(LBD_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lssl -lcrypto -lmicrohttpd -lpthread
 
+$(OUT)/daemon/cli/lb/capture.o: build/bpf/bpf/capture.skel.h
 $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson
@@ -183,7 +184,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	libssl-dev libmicrohttpd-dev clang libbpf-dev bpftool dpdk-dev
 DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping
-DEPS_HOST := qemu-system-x86 cpio
+DEPS_HOST := qemu-system-x86 cpio tcpdump
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
 # A package is missing when dpkg doesn't list it as installed; only then is apt asked, as root or through sudo.

@@ -254,6 +254,25 @@ int plane_attach(struct plane *p)
 	return 0;
 }
 
+uint32_t plane_program_id(const char *interface)
+{
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof info;
+	char path[PLANE_PATH_MAX];
+	size_t n;
+	int fd;
+
+	pins_path(path, interface);
+	n = strlen(path);
+	(void)snprintf(path + n, sizeof path - n, "/link");
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	(void)bpf_obj_get_info_by_fd(fd, &info, &size);
+	(void)close(fd);
+	return info.prog_id;
+}
+
 void plane_close(struct plane *p)
 {
 	if (p->link >= 0)

@@ -13,6 +13,7 @@
 #define HF_LB_PLANE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bpf_object;
 
@@ -41,6 +42,8 @@ void plane_maps_path(char *path, const char *interface, const char *role);
 int plane_open(struct plane *p, const char *interface, const char *role, struct bpf_object *object, const char *program);
 /* Puts the program on the interface or swaps it in, and removes pins of other ABIs. Natively if the driver can, else generic is set. */
 int plane_attach(struct plane *p);
+/* The program that the pinned link of an interface holds; 0: there is none, or it can't be opened. */
+uint32_t plane_program_id(const char *interface);
 /* Leaves what is attached and pinned alone. */
 void plane_close(struct plane *p);
 

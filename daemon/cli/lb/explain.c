@@ -318,6 +318,28 @@ static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
 	return o;
 }
 
+/* A copy of the balancer's configuration; false: there is none yet. */
+static bool open_config(const struct maps *m)
+{
+	uint32_t zero = 0;
+
+	maps = m;
+	return bpf_map_lookup_elem(m->config, &zero, &config) == 0 && config.abi == LB_ABI;
+}
+
+bool lb_service_of(const struct maps *m, const void *frame, size_t size, uint32_t *ret_service)
+{
+	__u8 *data = (__u8 *)(uintptr_t)frame; /* nothing is written: only delivery changes a packet */
+	struct lb_packet p = {.frame = &p, .data = data, .end = data + size};
+	struct lb_decision d = {0};
+	struct lb_flow f = {0};
+
+	if (!open_config(m) || lb_recognise(&config, &p, &f, &d) != LB_SEND)
+		return false;
+	*ret_service = d.service;
+	return d.service < m->tables.service_count;
+}
+
 static void print(const json_t *list)
 {
 	const char *key;
@@ -339,13 +361,11 @@ int lb_explain(const struct maps *m, const struct lb_options *o)
 {
 	struct tuple t = {0};
 	json_t *list;
-	uint32_t zero = 0;
 
-	maps = m;
 	if (!take_tuple(o->flow, &t))
 		return cli_fail(EXIT_USAGE, "\"%s\" is no flow: 'tcp 10.0.0.9:4242 > 10.1.1.1:80', or udp, or [addresses] in brackets",
 				o->flow);
-	if (bpf_map_lookup_elem(m->config, &zero, &config) < 0 || config.abi != LB_ABI)
+	if (!open_config(m))
 		return cli_fail(1, "the balancer has no catalog yet: does its node answer?");
 	list = json_array();
 	if (t.proto == LB_PROTO_TCP) {

@@ -14,8 +14,9 @@
 #define LB_TEXT_MAX (INET6_ADDRSTRLEN + 8)
 
 struct lb_options {
-	const char *interface; /* NULL: the only one there is */
-	const char *flow;      /* explain's */
+	const char *interface;
+	const char *flow;                                      /* explain's */
+	const char *verdict, *reason, *service, *count, *out;  /* capture's; NULL: not told */
 	bool once;             /* top: what was counted in all, also on a terminal */
 	bool json;
 };
@@ -26,5 +27,9 @@ const char *lb_address_text(char *text, const struct lb_address *addr, unsigned 
 /* Each returns an exit status. */
 int lb_explain(const struct maps *m, const struct lb_options *o);
 int lb_top(const struct maps *m, const struct lb_options *o);
+int lb_capture(const struct maps *m, const struct lb_options *o);
+
+/* The number of the service that a frame is for, by the decision's own code; false: it is for none. */
+bool lb_service_of(const struct maps *m, const void *frame, size_t size, uint32_t *ret_service);
 
 #endif
