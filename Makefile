@@ -66,7 +66,8 @@ BPF_OBJ := $(if $(BPF_TOOLS),$(patsubst %.c,build/bpf/%.o,$(BPF_SRC)))
 # DPDK's headers are not to our warnings, and its drivers are plug-ins: who balances with XDP needs none of it.
 DPDK_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags libdpdk 2>/dev/null))
 DPDK_LIBS := -lrte_ethdev -lrte_rcu -lrte_mbuf -lrte_mempool -lrte_ring -lrte_net -lrte_eal
-DPDK_PROGRAMS := $(if $(DPDK_CFLAGS),$(OUT)/holdfast-lbd-dpdk)
+# gcc's ThreadSanitizer knows no fences, which the workers' shared tables need.
+DPDK_PROGRAMS := $(if $(DPDK_CFLAGS),$(if $(filter tsan,$(BUILD)),,$(OUT)/holdfast-lbd-dpdk))
 
 all: $(PROGRAMS) $(LB_PROGRAMS) $(DPDK_PROGRAMS) $(BPF_OBJ) $(if $(BPF_TOOLS),,bpf-absent) $(if $(DPDK_CFLAGS),,dpdk-absent) ## build every program that can be built here (default)
 
