@@ -228,7 +228,8 @@ static void refuse_unknown(struct reader *r, const struct catalog_service *s, co
 		while (n < s->backend_count && s->backends[n].id != g->shares[i].backend)
 			n++;
 		if (n == s->backend_count)
-			refuse(r, "the %s generation has a backend %llu that isn't listed", which, (unsigned long long)g->shares[i].backend);
+			refuse(r, "the %s generation has a backend %llu that isn't listed", which,
+			       (unsigned long long)g->shares[i].backend);
 	}
 }
 
@@ -278,6 +279,24 @@ static void read_ways(struct reader *r, const json_t *o, struct catalog_service 
 		s->lacks = deliveries[word];
 }
 
+static bool has_weight(const struct catalog_generation *g, uint64_t backend)
+{
+	for (uint32_t i = 0; i < g->share_count; i++)
+		if (g->shares[i].backend == backend)
+			return g->shares[i].weight > 0;
+	return false;
+}
+
+/* Dead is who is down and has no weight any more: where all are dead, the last table stays. */
+static void find_dead(struct catalog_service *s)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		struct catalog_backend *b = &s->backends[i];
+
+		b->dead = b->down && !(s->generation_count && has_weight(&s->generations[s->generation_count - 1], b->id));
+	}
+}
+
 static void digest_address(struct bytes *out, const struct host_address *a)
 {
 	bytes_put(out, &a->addr, sizeof a->addr);
@@ -314,7 +333,7 @@ static uint64_t digest(const struct catalog_service *s)
 		bytes_put_u64(&all, s->backends[i].id);
 		digest_address(&all, &s->backends[i].at);
 		bytes_put_u16(&all, s->backends[i].port);
-		bytes_put_u8(&all, s->backends[i].removed);
+		bytes_put(&all, (uint8_t[]){s->backends[i].removed, s->backends[i].dead}, 2);
 	}
 	for (uint32_t i = 0; i < s->generation_count; i++)
 		digest_generation(&all, &s->generations[i]);
@@ -371,7 +390,8 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	if (json_object_get(o, "removed"))
 		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX, true);
 	read_generations(r, o, s);
-	s->told = digest(s);
+	find_dead(s);
+	s->digest = digest(s);
 	r->service = NULL;
 }
 
@@ -428,53 +448,8 @@ int lb_catalog_parse(struct lb_catalog *ret, const char *text, char *error, size
 		lb_catalog_free(&c);
 		return -EINVAL;
 	}
-	lb_catalog_skip(&c, NULL, 0);
 	*ret = c;
 	return 0;
-}
-
-static bool has_weight(const struct catalog_generation *g, uint64_t backend)
-{
-	for (uint32_t i = 0; i < g->share_count; i++)
-		if (g->shares[i].backend == backend)
-			return g->shares[i].weight > 0;
-	return false;
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct catalog_place *x = a, *y = b;
-
-	if (x->service != y->service)
-		return x->service < y->service ? -1 : 1;
-	return x->backend < y->backend ? -1 : x->backend > y->backend;
-}
-
-/* Says who of a service is dead; whether, those that fail left out, somebody with weight is left. */
-static bool judge(struct catalog_service *s, const struct catalog_place *failing, uint32_t count)
-{
-	const struct catalog_generation none = {0}, *active = s->generation_count ? &s->generations[s->generation_count - 1] : &none;
-	bool left = false;
-
-	s->digest = s->told;
-	for (uint32_t i = 0; i < s->backend_count; i++) {
-		struct catalog_backend *b = &s->backends[i];
-		const struct catalog_place place = {s->id, b->id};
-		bool counts = (b->down || count) && has_weight(active, b->id);
-
-		b->dead = (b->down && !counts) || (count && bsearch(&place, failing, count, sizeof place, by_place));
-		left |= counts && !b->dead;
-		if (b->dead)
-			s->digest ^= hash64(&b->id, sizeof b->id, 1);
-	}
-	return left;
-}
-
-void lb_catalog_skip(struct lb_catalog *c, const struct catalog_place *failing, uint32_t count)
-{
-	for (uint32_t i = 0; i < c->service_count; i++)
-		if (!judge(&c->services[i], failing, count) && count)
-			(void)judge(&c->services[i], NULL, 0);
 }
 
 void lb_catalog_free(struct lb_catalog *c)

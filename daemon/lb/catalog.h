@@ -53,7 +53,7 @@ struct catalog_backend {
 	uint16_t port; /* 0: the service's */
 	bool removed;
 	bool down; /* the catalog says so */
-	bool dead; /* gets no packets: see lb_catalog_skip() */
+	bool dead; /* gets no packets: it is down and has no weight in the active generation */
 };
 
 struct catalog_share {
@@ -74,8 +74,7 @@ struct catalog_prefix {
 
 struct catalog_service {
 	uint64_t id;
-	uint64_t digest; /* of all that the catalog says of it, and of who is dead */
-	uint64_t told;   /* of the former alone */
+	uint64_t digest; /* of all that the catalog says of it */
 	char name[CATALOG_NAME_SIZE];
 	struct lb_vip vip; /* a port of 0 is all ports */
 	uint8_t scheduler; /* enum lb_scheduler */
@@ -113,12 +112,6 @@ void lb_catalog_free(struct lb_catalog *c);
 struct catalog_place {
 	uint64_t service, backend;
 };
-
-/*
- * Says anew who is dead: those that the catalog says are down, and besides, for a balancer whose reports nobody hears, those that
- * fail its own checks ([generations]); in order. A service that would have nobody left keeps what the catalog says.
- */
-void lb_catalog_skip(struct lb_catalog *c, const struct catalog_place *failing, uint32_t count);
 
 /* An address as text has it, v4 or v6; -EINVAL if it is none. */
 int host_address_parse(struct host_address *ret, const char *text);

@@ -59,7 +59,8 @@ static void test_a_prepared_generation(void **state)
 	char error[256] = "", *text = NULL;
 
 	(void)state;
-	assert_true(asprintf(&text, "%.*s,\"prepared\":{\"number\":3,\"version\":7,\"shares\":\"%d:4\"}}]}", (int)strlen(good) - 3, good, 2) > 0);
+	assert_true(asprintf(&text, "%.*s,\"prepared\":{\"number\":3,\"version\":7,\"shares\":\"%d:4\"}}]}", (int)strlen(good) - 3, good,
+			     2) > 0);
 	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
 	assert_int_equal(c.services[0].generation_count, 2);
 	assert_true(c.services[0].has_prepared && c.services[0].prepared.share_count == 1);
@@ -74,49 +75,52 @@ static void test_a_prepared_generation(void **state)
 	lb_catalog_free(&c);
 }
 
-/* Three backends; what the catalog says of them, what fails here, and who is dead then. */
+/* The good one, but with three backends of these weights in the active generation, of which some are down. */
+static char *with_backends(const uint16_t weight[3], const bool down[3])
+{
+	const char *backends = strstr(good, "\"backends\"");
+	char *text = NULL;
+
+	assert_true(asprintf(&text,
+			     "%.*s\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\"%s},{\"id\":2,\"address\":\"10.2.0.2\"%s},"
+			     "{\"id\":3,\"address\":\"10.2.0.3\"%s}],\"generations\":[{\"number\":1,\"shares\":\"1:%u 2:%u 3:%u\"}]}]}",
+			     (int)(backends - good), good, down[0] ? ",\"down\":true" : "", down[1] ? ",\"down\":true" : "",
+			     down[2] ? ",\"down\":true" : "", weight[0], weight[1], weight[2]) > 0);
+	return text;
+}
+
 static void test_who_is_dead(void **state)
 {
+	static const bool nobody[3] = {false};
 	static const struct {
 		const char *what;
 		uint16_t weight[3]; /* in the active generation */
-		bool down[3];
-		uint64_t failing[3]; /* ids; 0 ends the list */
-		bool dead[3];
+		bool down[3], dead[3];
 	} rows[] = {
-		{"all live", {1, 1, 1}, {0, 0, 0}, {0}, {0, 0, 0}},
-		{"one is down, and has no weight any more", {1, 0, 1}, {0, 1, 0}, {0}, {0, 1, 0}},
-		{"[generations] all are down: those of the last table stay", {0, 0, 1}, {1, 1, 1}, {0}, {1, 1, 0}},
-		{"nobody hears that one fails: it is skipped", {1, 1, 1}, {0, 0, 0}, {2}, {0, 1, 0}},
-		{"one is down and another fails", {1, 0, 1}, {0, 1, 0}, {3}, {0, 1, 1}},
-		{"all fail: what the catalog says stays", {1, 0, 1}, {0, 1, 0}, {1, 3}, {0, 1, 0}},
-		{"all with weight fail: what the catalog says stays", {1, 0, 1}, {0, 0, 0}, {1, 3}, {0, 0, 0}},
+		{"all live", {1, 1, 1}, {0, 0, 0}, {0, 0, 0}},
+		{"one is down, and has no weight any more", {1, 0, 1}, {0, 1, 0}, {0, 1, 0}},
+		{"one is drained, and lives", {1, 0, 1}, {0, 0, 0}, {0, 0, 0}},
+		{"[generations] all are down: those of the last table stay", {0, 0, 1}, {1, 1, 1}, {1, 1, 0}},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct catalog_backend backends[3] = {{.id = 1}, {.id = 2}, {.id = 3}};
-		struct catalog_share shares[3];
-		struct catalog_place failing[4] = {{6, 2}}; /* another service's */
-		struct catalog_service s = {.id = 7, .told = 5, .backends = backends, .backend_count = 3, .generation_count = 1,
-					    .generations = {{shares, 3}}};
-		struct lb_catalog c = {.services = &s, .service_count = 1};
-		bool changed = false;
-		uint32_t count = 1;
+		char *text = with_backends(rows[i].weight, rows[i].down), *living = with_backends(rows[i].weight, nobody), error[256] = "";
+		struct lb_catalog c, l;
+		bool any = false;
 
+		assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
+		assert_int_equal(lb_catalog_parse(&l, living, error, sizeof error), 0);
 		for (unsigned b = 0; b < 3; b++) {
-			shares[b] = (struct catalog_share){b + 1, rows[i].weight[b]};
-			backends[b].down = rows[i].down[b];
+			if (c.services[0].backends[b].dead != rows[i].dead[b])
+				fail_msg("%s: backend %u is %s", rows[i].what, b + 1, rows[i].dead[b] ? "alive" : "dead");
+			any |= rows[i].dead[b];
 		}
-		while (count <= 3 && rows[i].failing[count - 1])
-			failing[count] = (struct catalog_place){7, rows[i].failing[count - 1]}, count++;
-		lb_catalog_skip(&c, failing, count);
-		for (unsigned b = 0; b < 3; b++) {
-			if (backends[b].dead != rows[i].dead[b])
-				fail_msg("%s: backend %u is %s", rows[i].what, b + 1, backends[b].dead ? "dead" : "alive");
-			changed |= rows[i].dead[b];
-		}
-		assert_int_equal(s.digest != s.told, changed); /* or the data plane would not look at it again */
+		assert_int_equal(c.services[0].digest != l.services[0].digest, any); /* or the data plane would not look at it again */
+		lb_catalog_free(&c);
+		lb_catalog_free(&l);
+		free(text);
+		free(living);
 	}
 }
 

@@ -100,7 +100,6 @@ static void report(struct control *c, bool failed)
 
 static void apply(struct control *c, bool routes_changed)
 {
-	lb_catalog_skip(&c->catalog, c->report.down, c->heard ? 0 : c->report.down_count);
 	/* Nobody commits records of what balancers found yet: each goes by its own checks. */
 	report(c, c->side.apply(c->side.arg, &c->catalog, &c->checked, routes_changed) < 0);
 	c->side.settle(c->side.arg);
