@@ -60,6 +60,7 @@ static int compare_targets(const struct check_target *a, const struct check_targ
 /* A backend of a service, and what it takes to check it. */
 struct wish {
 	uint64_t service, backend;
+	bool said_down;
 	struct check_target target;
 };
 
@@ -78,7 +79,7 @@ static void wish_service(struct wish *wishes, uint32_t *count, const struct cata
 
 		if (b->removed)
 			continue;
-		*w = (struct wish){.service = s->id, .backend = b->id};
+		*w = (struct wish){.service = s->id, .backend = b->id, .said_down = b->down};
 		w->target.at = b->at;
 		w->target.port = b->port ? b->port : ntohs(s->vip.port);
 		w->target.kind = s->check;
@@ -140,7 +141,7 @@ void checks_follow(struct checks *c, const struct lb_catalog *catalog, uint64_t 
 			else
 				list[count++] = new_check(c, &w->target, now_ns);
 		}
-		c->places[i] = (struct check_place){w->service, w->backend, list[count - 1]};
+		c->places[i] = (struct check_place){w->service, w->backend, w->said_down, list[count - 1]};
 	}
 	while (old < c->count)
 		forget(c, c->list[old++]);
@@ -229,15 +230,23 @@ void checks_list(const struct checks *c, struct check_list *ret)
 {
 	*ret = (struct check_list){.list = mem_alloc((c->place_count + 1) * sizeof *ret->list), .count = c->place_count};
 	for (uint32_t i = 0; i < c->place_count; i++)
-		ret->list[i] = (struct check_member){c->places[i].service, c->places[i].backend, c->places[i].check->state};
+		ret->list[i] = (struct check_member){c->places[i].service, c->places[i].backend, c->places[i].check->state,
+						     c->places[i].said_down};
 }
 
-void check_down(const struct check_list *all, struct check_list *ret)
+uint32_t check_down(const struct check_list *all, struct catalog_place **ret)
 {
-	*ret = (struct check_list){.list = mem_alloc((all->count + 1) * sizeof *ret->list)};
-	for (uint32_t i = 0; i < all->count; i++)
-		if (all->list[i].state == CHECK_DOWN)
-			ret->list[ret->count++] = all->list[i];
+	struct catalog_place *down = mem_alloc((all->count + 1) * sizeof *down);
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		const struct check_member *m = &all->list[i];
+
+		if (m->state == CHECK_DOWN || (m->state == CHECK_UNKNOWN && m->said_down))
+			down[count++] = (struct catalog_place){m->service, m->backend};
+	}
+	*ret = down;
+	return count;
 }
 
 const struct check_member *check_list_find(const struct check_list *l, uint64_t service, uint64_t backend)

@@ -10,8 +10,8 @@
  *
  * UNKNOWN is taken for neither: whoever starts anew keeps to what was known before.
  *
- * A backend that is in several services with the same check and port is probed once. A backend is due once an interval, give or take a tenth by
- * chance, and for the first time at a moment drawn from the whole interval, so that thousands never come at once.
+ * A backend that is in several services with the same check and port is probed once. A backend is due once an interval, give or take a
+ * tenth by chance, and for the first time at a moment drawn from the whole interval, so that thousands never come at once.
  */
 #ifndef HF_LB_CHECK_H
 #define HF_LB_CHECK_H
@@ -48,7 +48,8 @@ struct check {
 /* A backend of a service, as the catalog numbers them. */
 struct check_member {
 	uint64_t service, backend;
-	uint8_t state; /* enum check_state */
+	uint8_t state;  /* enum check_state */
+	bool said_down; /* by the catalog */
 };
 
 /* By service, then by backend. */
@@ -62,6 +63,7 @@ struct checks {
 	uint32_t count;
 	struct check_place { /* which backend of which service hangs on which target */
 		uint64_t service, backend;
+		bool said_down;
 		struct check *check;
 	} *places; /* by service, then by backend */
 	uint32_t place_count;
@@ -86,8 +88,11 @@ void check_undone(struct checks *c, struct check *k, uint64_t now_ns);
 
 /* All backends with a check. *ret is the caller's, to be freed with check_list_free(). */
 void checks_list(const struct checks *c, struct check_list *ret);
-/* Those of them that are down: the same. */
-void check_down(const struct check_list *all, struct check_list *ret);
+/*
+ * How many of them a report names as down (lb/report.h), and which, in *ret, to be freed: those that are, and those of which nothing is
+ * known yet but that the catalog says so.
+ */
+uint32_t check_down(const struct check_list *all, struct catalog_place **ret);
 /* NULL: it has no check. */
 const struct check_member *check_list_find(const struct check_list *l, uint64_t service, uint64_t backend);
 void check_list_free(struct check_list *l);

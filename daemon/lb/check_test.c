@@ -75,7 +75,8 @@ static void test_results_in_a_row_change_the_state(void **state)
 			char is = "?ud"[c.list[0]->state];
 
 			if (is != rows[i].states[n] || changed != (is != was))
-				fail_msg("%s: %c after result %zu (changed %d), wanted %c", rows[i].what, is, n, changed, rows[i].states[n]);
+				fail_msg("%s: %c after result %zu (changed %d), wanted %c", rows[i].what, is, n, changed,
+					 rows[i].states[n]);
 			was = is;
 		}
 		checks_fini(&c);
@@ -155,7 +156,8 @@ static void test_thousands_never_come_at_once(void **state)
 static void test_one_target_of_many_services_is_probed_once(void **state)
 {
 	struct catalog_service s[4] = {service(9, 0, 2), service(5, 0, 2), service(6, 0, 2), service(7, 0, 2)};
-	struct check_list all, down;
+	struct catalog_place *down;
+	struct check_list all;
 	struct checks c;
 
 	(void)state;
@@ -170,18 +172,54 @@ static void test_one_target_of_many_services_is_probed_once(void **state)
 		(void)check_done(&c, k, k->target.at.addr.word[0] != htonl(0x0a000001) || k->target.kind == CHECK_REDIS, k->begun_ns);
 	}
 	checks_list(&c, &all);
-	check_down(&all, &down);
 	assert_int_equal(all.count, 6);
-	assert_int_equal(down.count, 2);
-	assert_true(down.list[0].service == 5 && down.list[0].backend == 2);
-	assert_true(down.list[1].service == 9 && down.list[1].backend == 2);
+	assert_int_equal(check_down(&all, &down), 2);
+	assert_true(down[0].service == 5 && down[0].backend == 2);
+	assert_true(down[1].service == 9 && down[1].backend == 2);
 	assert_int_equal(check_list_find(&all, 9, 2)->state, CHECK_DOWN);
 	assert_int_equal(check_list_find(&all, 9, 1)->state, CHECK_UP);
 	assert_int_equal(check_list_find(&all, 6, 2)->state, CHECK_UP);
 	assert_null(check_list_find(&all, 7, 2));
 	check_list_free(&all);
-	check_list_free(&down);
+	free(down);
 	checks_fini(&c);
+}
+
+/* Who starts anew repeats what the catalog says of a backend until its own checks know better. */
+static void test_what_is_not_known_is_what_the_catalog_says(void **state)
+{
+	static const struct {
+		const char *what, *results; /* '+' passed, '-' failed */
+		bool said_down, down;
+	} rows[] = {
+		{"not probed yet", "", false, false},
+		{"not probed yet, and dead by record", "", true, true},
+		{"up", "+", true, false},
+		{"down twice is not known yet", "--", false, false},
+		{"down", "---", false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct catalog_service s = service(1, 0, 1);
+		struct catalog_place *down;
+		struct check_list all;
+		struct checks c;
+		uint32_t count;
+
+		s.backends[0].down = rows[i].said_down;
+		checks_init(&c, 1);
+		follow(&c, &s, 1, 0);
+		for (size_t n = 0; rows[i].results[n]; n++)
+			(void)probe_once(&c, rows[i].results[n] == '+');
+		checks_list(&c, &all);
+		count = check_down(&all, &down);
+		if (count != rows[i].down)
+			fail_msg("%s: %u are down, wanted %u", rows[i].what, count, rows[i].down);
+		check_list_free(&all);
+		free(down);
+		checks_fini(&c);
+	}
 }
 
 static void test_the_port_is_the_backends_or_the_services(void **state)
@@ -236,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_held_up_is_due_at_once_and_once),
 		cmocka_unit_test(test_thousands_never_come_at_once),
 		cmocka_unit_test(test_one_target_of_many_services_is_probed_once),
+		cmocka_unit_test(test_what_is_not_known_is_what_the_catalog_says),
 		cmocka_unit_test(test_the_port_is_the_backends_or_the_services),
 		cmocka_unit_test(test_what_stays_keeps_its_state),
 	};

@@ -89,12 +89,25 @@ int control_start(struct control *c, const struct control_side *side)
 	return r < 0 ? r : follow_start(&c->follower, address);
 }
 
+static bool is_news(const struct lb_report *before, const struct lb_report *now)
+{
+	return before->version != now->version || before->failed != now->failed || before->down_count != now->down_count ||
+	       (now->down_count && memcmp(before->down, now->down, now->down_count * sizeof *now->down) != 0);
+}
+
 static void report(struct control *c, bool failed)
 {
-	if (c->report.version == c->catalog.version && c->report.failed == failed)
+	struct lb_report now = {.version = c->catalog.version, .failed = failed};
+	struct catalog_place *down;
+
+	now.down_count = check_down(&c->checked, &down);
+	now.down = down;
+	if (!is_news(&c->report, &now)) {
+		free(down);
 		return;
-	c->report.version = c->catalog.version;
-	c->report.failed = failed;
+	}
+	free((void *)(uintptr_t)c->report.down);
+	c->report = now;
 	report_tell(c->reporter, &c->report);
 }
 

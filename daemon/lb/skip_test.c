@@ -38,10 +38,11 @@ static bool update(struct world *w, const char *states, uint32_t now)
 	struct check_list own = {w->members, COUNT};
 
 	for (uint32_t i = 0; states && i < COUNT; i++)
-		w->members[i] = (struct check_member){1, 11 + i,
-						      states[i] == 'u'   ? CHECK_UP
-						      : states[i] == 'd' ? CHECK_DOWN
-									 : CHECK_UNKNOWN};
+		w->members[i] = (struct check_member){.service = 1,
+						      .backend = 11 + i,
+						      .state = states[i] == 'u'   ? CHECK_UP
+							       : states[i] == 'd' ? CHECK_DOWN
+										  : CHECK_UNKNOWN};
 	return skip_update(w->backends, w->ids, COUNT, &w->service, states ? &own : NULL, now, IDLE);
 }
 
