@@ -27,7 +27,7 @@ int control_init(struct control *c)
 {
 	sigset_t signals;
 
-	*c = (struct control){.heard = true};
+	*c = (struct control){0};
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
@@ -113,8 +113,7 @@ static void report(struct control *c, bool failed)
 
 static void apply(struct control *c, bool routes_changed)
 {
-	/* Nobody commits records of what balancers found yet: each goes by its own checks. */
-	report(c, c->side.apply(c->side.arg, &c->catalog, &c->checked, routes_changed) < 0);
+	report(c, c->side.apply(c->side.arg, &c->catalog, c->heard ? NULL : &c->checked, routes_changed) < 0);
 	c->side.settle(c->side.arg);
 }
 

@@ -23,18 +23,22 @@
 #define SILENCE_S 2u /* a node answers after a second even if no leader heard it */
 #define HOST_MAX 47  /* with the interface it makes an id of 63 */
 
+/* Whether a leader hears the reports. */
+enum hearing { HEARING_UNKNOWN, HEARD, UNHEARD };
+
 struct reporter {
 	char address[160];
 	char id[HOST_MAX + 1 + IF_NAMESIZE];
 	bool backend;
 	int changed; /* eventfd */
-	uint64_t heard_ms; /* the thread's own: when a leader last answered */
+	uint64_t heard_ms; /* the thread's own, with the next: when a leader last answered, at first when it was started */
+	uint64_t since_ms; /* since when it does; 0: it doesn't */
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t told;
 	struct lb_report report;
 	uint64_t number; /* of the report: grows when it changes */
-	bool heard;
+	enum hearing hearing;
 };
 
 static uint64_t now_ms(void)
@@ -63,24 +67,39 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	return out;
 }
 
-static void note_heard(struct reporter *r, int status)
+/*
+ * A lease after a leader heard us last it doesn't; before, it may be that only the leader changes. And a lease after a leader hears us anew it
+ * does: by then there are records of what failed meanwhile.
+ */
+static enum hearing judge(struct reporter *r, int status)
+{
+	uint64_t now = now_ms();
+
+	if (status == 200) {
+		r->heard_ms = now;
+		r->since_ms = r->since_ms ? r->since_ms : now;
+		return now >= r->since_ms + LEASE_MS ? HEARD : r->hearing;
+	}
+	if (now < r->heard_ms + LEASE_MS)
+		return r->hearing;
+	r->since_ms = 0;
+	return UNHEARD;
+}
+
+static void note_answer(struct reporter *r, int status)
 {
 	const uint64_t one = 1;
-	bool heard, news;
+	enum hearing hearing = judge(r, status), before = r->hearing;
 
-	if (status == 200)
-		r->heard_ms = now_ms();
-	heard = now_ms() < r->heard_ms + LEASE_MS;
 	(void)pthread_mutex_lock(&r->lock);
-	news = heard != r->heard;
-	r->heard = heard;
+	r->hearing = hearing;
 	(void)pthread_mutex_unlock(&r->lock);
-	if (!news)
+	if (hearing == before)
 		return;
-	if (heard)
-		log_notice("report: the cluster hears this balancer again");
-	else
+	if (hearing == UNHEARD)
 		log_warning("report: no leader hears this balancer: it skips what fails its own checks until one does status=%d", status);
+	else if (before == UNHEARD)
+		log_notice("report: the cluster hears this balancer again");
 	(void)!write(r->changed, &one, sizeof one);
 }
 
@@ -111,7 +130,7 @@ static void *run(void *arg)
 
 		free(answer);
 		bytes_free(&report);
-		note_heard(r, status);
+		note_answer(r, status);
 		await_next(r, number, status == 200 ? PERIOD_MS : RETRY_MS);
 	}
 	return NULL;
@@ -136,7 +155,6 @@ int report_start(struct reporter **ret, const char *address, const char *interfa
 
 	(void)snprintf(r->address, sizeof r->address, "%s", address);
 	r->backend = backend;
-	r->heard = true;
 	r->heard_ms = now_ms();
 	name(r, interface);
 	r->changed = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -187,7 +205,7 @@ bool report_heard(struct reporter *r)
 
 	(void)!read(r->changed, &count, sizeof count);
 	(void)pthread_mutex_lock(&r->lock);
-	heard = r->heard;
+	heard = r->hearing == HEARD;
 	(void)pthread_mutex_unlock(&r->lock);
 	return heard;
 }

@@ -30,8 +30,8 @@ int report_start(struct reporter **ret, const char *address, const char *interfa
 /* From now on this; it is copied. */
 void report_tell(struct reporter *r, const struct lb_report *report);
 /*
- * Whether a leader has heard a report within the last lease. If not, nobody judges by them: the caller skips what fails its own checks.
- * True at first: it takes a lease to know better.
+ * Whether a leader hears the reports, and so judges by them: for a lease already, and within the last one. If not, the caller skips what
+ * fails its own checks. Not so at first: who is started anew while it is cut off skips on what it skipped before.
  */
 bool report_heard(struct reporter *r);
 /* Readable when report_heard() says something else than before; report_heard() makes it unreadable. */

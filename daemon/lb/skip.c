@@ -39,7 +39,7 @@ static bool leaves_one(const bool *skipped, const __u64 *ids, uint32_t count, co
 	return false;
 }
 
-static void log_skip(const struct catalog_service *c, const struct lb_backend *b)
+static void log_skip(const struct catalog_service *c, const struct lb_backend *b, bool by_records)
 {
 	char address[INET6_ADDRSTRLEN] = "";
 
@@ -48,11 +48,13 @@ static void log_skip(const struct catalog_service *c, const struct lb_backend *b
 		log_warning("skip: no new flows by this balancer's own checks, for no record of the backend's death can be had "
 			    "service=%s backend=%s",
 			    c->name, address);
+	else if (by_records)
+		log_notice("skip: what the catalog says of the backend counts again service=%s backend=%s", c->name, address);
 	else
 		log_notice("skip: new flows again service=%s backend=%s", c->name, address);
 }
 
-static bool set(struct lb_backend *b, bool skipped, const struct catalog_service *c, uint32_t now_ticks, uint32_t idle_ticks)
+static bool set(struct lb_backend *b, bool skipped, uint32_t now_ticks, uint32_t idle_ticks)
 {
 	if (b->skipped == skipped) {
 		if (skipped || !b->skipped_ticks || now_ticks - b->skipped_ticks <= idle_ticks)
@@ -62,7 +64,6 @@ static bool set(struct lb_backend *b, bool skipped, const struct catalog_service
 	}
 	b->skipped = skipped;
 	b->skipped_ticks = now_ticks - !now_ticks; /* 0: never */
-	log_skip(c, b);
 	return true;
 }
 
@@ -78,9 +79,14 @@ bool skip_update(struct lb_backend *backends, const __u64 *ids, uint32_t count, 
 			skipped[i] = backends[i].skipped;
 	if (!leaves_one(skipped, ids, count, c))
 		memset(skipped, 0, count);
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
+		bool was = backends[i].skipped;
+
 		if (ids[i])
-			changed |= set(&backends[i], skipped[i], c, now_ticks, idle_ticks);
+			changed |= set(&backends[i], skipped[i], now_ticks, idle_ticks);
+		if (backends[i].skipped != was)
+			log_skip(c, &backends[i], !own);
+	}
 	free(skipped);
 	return changed;
 }

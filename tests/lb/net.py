@@ -133,6 +133,7 @@ class Node:
         self.changed = threading.Condition()
         self.asked = 0
         self.reports = {}  # by id, the last one
+        self.hears = True  # else no leader hears them
         self.server = None
         self.start()
 
@@ -159,7 +160,7 @@ class Node:
                 with node.changed:
                     node.reports[said["id"]] = said
                     node.changed.notify_all()
-                self.send_response(200)
+                self.send_response(200 if node.hears else 503)
                 self.end_headers()
 
             def address_string(self):
