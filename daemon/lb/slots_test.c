@@ -114,6 +114,39 @@ static void test_who_stands_in_for_a_skipped_backend(void **state)
 	}
 }
 
+/* Skipped before the record of its death came: where its stand-ins' flows are, the flow table is asked. */
+static void test_stand_ins_flows_outlive_a_death(void **state)
+{
+	static const uint16_t active[4] = {0, 0, 0, 0}, earlier[4] = {0, 1, 2, 3};
+	static const struct {
+		const char *what;
+		bool alive[N];
+		enum slot_skip skip; /* of backend 1 */
+		bool moved;          /* slot 1 */
+	} cases[] = {
+		{"dead, never skipped", {true, false, false, false}, SLOT_NOT_SKIPPED, false},
+		{"dead, and skipped until now", {true, false, false, false}, SLOT_SKIPPED, true},
+		{"dead, and skipped lately", {true, false, false, false}, SLOT_SKIPPED_LATELY, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const uint8_t skipped[N] = {[1] = (uint8_t)cases[i].skip};
+		const struct generations g = {
+			.active = {active, 4}, .earlier = {{earlier, 4}}, .earlier_count = 1, .alive = cases[i].alive, .skipped = skipped};
+		struct lb_slot slots[4];
+
+		(void)slots_compute(&g, slots);
+		for (uint32_t n = 0; n < 4; n++) {
+			const struct lb_slot wanted = {0, 0, 0, n == 1 && cases[i].moved ? LB_SLOT_MOVED : 0};
+
+			if (memcmp(&slots[n], &wanted, sizeof wanted))
+				fail_msg("%s: slot %u: %u %u %u %u", cases[i].what, n, slots[n].current, slots[n].previous,
+					 slots[n].between, slots[n].flags);
+		}
+	}
+}
+
 #define OWNERS 10u
 #define SLOTS 1024u
 
@@ -186,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_each_history),
 		cmocka_unit_test(test_a_larger_table_splits_its_slots),
 		cmocka_unit_test(test_who_stands_in_for_a_skipped_backend),
+		cmocka_unit_test(test_stand_ins_flows_outlive_a_death),
 		cmocka_unit_test(test_stand_ins_share_and_stay),
 		cmocka_unit_test(test_the_last_one_stands_in_for_all),
 	};
