@@ -142,6 +142,11 @@ static void page_begin(struct admin *a, enum admin_page page)
 
 static void admin_serve(struct admin *a, const struct http_request *q, const uint8_t *body)
 {
+	/* Whoever sits at this machine may look at any page; none may change the cluster through the browser. */
+	if (q->from_page && strcmp(q->method, "GET")) {
+		admin_text(a, 403, "nothing was changed: changes are not taken from web pages\n");
+		return;
+	}
 	if (services_serve(a, q, body) || reports_serve(a, q, body))
 		return;
 	if (strcmp(q->method, "GET"))

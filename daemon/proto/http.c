@@ -65,6 +65,8 @@ static int read_header(struct http_request *q, const char *line, const char *end
 
 	if (header_is(line, end, "Connection", "close"))
 		q->keep_alive = false;
+	if (header_value(line, end, "Origin"))
+		q->from_page = true;
 	if (header_value(line, end, "Transfer-Encoding"))
 		return -411;
 	return length ? read_length(q, length, end, had_length) : 0;
@@ -113,6 +115,8 @@ const char *http_reason(int status)
 		return "OK";
 	case 400:
 		return "Bad Request";
+	case 403:
+		return "Forbidden";
 	case 404:
 		return "Not Found";
 	case 405:

@@ -18,6 +18,7 @@ struct http_request {
 	char path[256];   /* without the query */
 	char query[256];  /* behind the ?, or empty */
 	bool keep_alive;
+	bool from_page;   /* a web page in a browser asks: it has an Origin (RFC 6454) */
 	uint32_t body_size;
 };
 

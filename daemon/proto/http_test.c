@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,9 +85,28 @@ static void test_limits(void **state)
 	assert_string_equal(http_reason(431), "Request Header Fields Too Large");
 }
 
+static void test_who_asks(void **state)
+{
+	static const struct {
+		const char *header;
+		bool from_page;
+	} cases[] = {{"origin: http://evil.example", true}, {"Origin: null", true}, {"X-Origin: http://a.example", false}, {"Host: a", false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct http_request q;
+		char text[100];
+		int size = snprintf(text, sizeof text, "POST /x HTTP/1.1\r\n%s\r\n\r\n", cases[i].header);
+
+		assert_int_equal(http_parse((const uint8_t *)text, (size_t)size, &q), size);
+		assert_int_equal(q.from_page, cases[i].from_page);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_limits)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_table),
+		cmocka_unit_test(test_who_asks), cmocka_unit_test(test_limits)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
