@@ -25,7 +25,7 @@ static void report_finished(struct report_call *c)
 	} else if (c->result < 0) {
 		admin_error(a, 503, "no leader of the catalog has heard it: nobody judges by what this balancer says");
 	} else {
-		bytes_printf(&out, "{\"lease_ms\":%u}\n", (unsigned)(LEASE_NS / NS_PER_MS));
+		bytes_printf(&out, "{\"lease_ms\":%u,\"lease_id\":%u}\n", (unsigned)(LEASE_NS / NS_PER_MS), c->lease_id);
 		admin_reply(a, 200, "application/json", out.data, out.size);
 		bytes_free(&out);
 	}

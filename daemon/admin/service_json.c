@@ -88,8 +88,18 @@ static void put_prefixes(struct bytes *out, const char *key, const struct servic
 	bytes_put_u8(out, ']');
 }
 
+static void put_owner(struct bytes *out, enum services_form form, const struct services *all, uint32_t lease_id)
+{
+	const struct reporter *owner = services_lease_holder(all, lease_id);
+
+	if (form == FOR_BALANCERS)
+		bytes_printf(out, ",\"owner\":%u", lease_id);
+	else if (owner)
+		bytes_printf(out, ",\"owner\":{\"node\":%u,\"id\":\"%s\"}", owner->node, owner->id);
+}
+
 /* Names and paths have no character that JSON would escape (service.h). */
-static void put_service(struct bytes *out, enum services_form form, const struct service *s)
+static void put_service(struct bytes *out, enum services_form form, const struct services *all, const struct service *s)
 {
 	const struct service_settings *set = &s->settings;
 	char vip[IP_TEXT];
@@ -125,6 +135,7 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 		bytes_puts(out, ",\"prepared\":");
 		put_generation(out, form, &s->prepared, s->prepared_version);
 	}
+	put_owner(out, form, all, s->owner);
 	bytes_put_u8(out, '}');
 }
 
@@ -179,7 +190,7 @@ void services_json(const struct services *s, enum services_form form, uint64_t s
 	for (uint32_t i = 0; i < s->count; i++) {
 		if (i)
 			bytes_put_u8(out, ',');
-		put_service(out, form, s->list[i]);
+		put_service(out, form, s, s->list[i]);
 	}
 	bytes_puts(out, "]}\n");
 }

@@ -6,7 +6,7 @@
  *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"allow":[],"deny":[],"check":"tcp",
  *     "secret":"16 hex digits","backends":[{"id":1,"address":"10.2.0.1","port":80,"weight":1,"draining":false}],
  *     "removed":[],"generations":[{"number":1,"slots_of":[{"backend":1,"weight":1}]}],
- *     "prepared":{"number":2,"version":N,"slots_of":[...]}}]}
+ *     "prepared":{"number":2,"version":N,"slots_of":[...]},"owner":{"node":1,"id":"host/eth0"}}]}
  *
  * The last of the generations is active. "prepared" is there while a change waits until all have it ([two steps]), and the version
  * is the first that tells of it; "down":true stands with a backend while it is dead.
@@ -14,6 +14,7 @@
  * The first secret is the cluster's, for what all balancers must hash alike; balancers are the members' own addresses, whose
  * hosts run holdfast-lbd: a backend takes tunnels from no others.
  *
+ * The owner answers for the VIP on its LAN (leases.h); balancers get the id of its lease, and 0 if there is none.
  * Balancers get "shares":"1:1 2:5" in the place of "slots_of", backend and weight: with a thousand objects a generation, reading them
  * would take most of the time from a change to the first packet by it.
  *

@@ -300,6 +300,15 @@ static void print_prepared(struct command *c, const json_t *prepared)
 	json_decref(known);
 }
 
+/* Who answers for the VIP on its LAN; with BGP all balancers do, and nobody owns it. */
+static void print_owner(const json_t *owner)
+{
+	if (owner)
+		printf("%-10s n%lld:%s\n", "owner", number(owner, "node"), text(owner, "id"));
+	else
+		printf("%-10s nobody\n", "owner");
+}
+
 static void print_service(struct command *c, const json_t *s)
 {
 	const json_t *generations = json_object_get(s, "generations");
@@ -308,6 +317,7 @@ static void print_service(struct command *c, const json_t *s)
 
 	printf("%-10s %s (id %lld)\n%-10s %s %s port %lld\n", "service", text(s, "name"), number(s, "id"), "vip", text(s, "vip"), text(s, "proto"),
 	       number(s, "port"));
+	print_owner(json_object_get(s, "owner"));
 	printf("%-10s %s\n%-10s %s, %s\n", "scheduler", text(s, "scheduler"), "deliver", text(s, "deliver"),
 	       json_is_true(json_object_get(s, "chain")) ? "chained" : "not chained");
 	printf("%-10s %s\n%-10s %lld new flows a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",

@@ -8,6 +8,8 @@
  *       FACT_JOINED, FACT_LEFT     who: node (1), side (1), id (size (1), text)
  *       FACT_ACTIVE                service (4), generation (4)
  *       FACT_DOWN, FACT_UP         service (4), backend (4)
+ *       FACT_OWNER                 service (4), lease id (4): who answers for the VIP of this service, and so of every
+ *                                  service with that VIP; 0: nobody
  *
  * A fact that no longer fits what is there changes nothing: the catalog may have moved on since it was found, and a
  * leader may say it again.
@@ -18,7 +20,7 @@
 #include "base/bytes.h"
 #include "raft/liveness.h"
 
-#define FACT_RECORD_VERSION 1u
+#define FACT_RECORD_VERSION 2u
 #define FACTS_MAX 1024u /* in a record */
 #define REPORTER_ID_MAX 63u
 #define REPORTERS_MAX 256u
@@ -32,12 +34,12 @@ struct reporter {
 	char id[REPORTER_ID_MAX + 1]; /* zero-filled; printable, without space, quote or backslash */
 };
 
-enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_KINDS };
+enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_OWNER, FACT_KINDS };
 
 struct fact {
 	enum fact_kind kind;
 	struct reporter who;      /* FACT_JOINED, FACT_LEFT */
-	uint32_t service, number; /* the others: of the generation, or the backend's id */
+	uint32_t service, number; /* the others: of the generation, or the id of backend or lease */
 };
 
 extern const char *const reporter_sides[REPORTER_SIDES];

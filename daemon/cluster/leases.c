@@ -201,6 +201,86 @@ static void who_is_back(struct conclusion *c)
 	}
 }
 
+/* ---- who owns which VIP ---- */
+
+/* What a lease is worth to those who look for an owner. */
+struct bidder {
+	uint32_t lease_id; /* 0: it can't own */
+	uint32_t services; /* that it owns */
+};
+
+static bool may_own(const struct lease *one)
+{
+	/* Of an owner that hasn't been heard by this leader, its lease says that it may still be answering. */
+	return one->report.by.side == SIDE_BALANCER && (!one->heard || one->report.announces);
+}
+
+static struct bidder *bidder_of(struct bidder *list, uint32_t count, uint32_t lease_id)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (lease_id && list[i].lease_id == lease_id)
+			return &list[i];
+	return NULL;
+}
+
+/* The first of those with the fewest services, of those that have been heard and have a catalog in force. NULL: there is none. */
+static struct bidder *choose(const struct leases *l, struct bidder *list)
+{
+	struct bidder *best = NULL;
+
+	for (uint32_t i = 0; i < l->count; i++)
+		if (list[i].lease_id && l->list[i].heard && l->list[i].report.version && (!best || list[i].services < best->services))
+			best = &list[i];
+	return best;
+}
+
+/* All services of a VIP have one owner, so the first of them stands for all. */
+static bool is_first_of_vip(const struct services *s, uint32_t at)
+{
+	for (uint32_t i = 0; i < at; i++)
+		if (ip_equal(&s->list[i]->key.vip, &s->list[at]->key.vip))
+			return false;
+	return true;
+}
+
+static uint32_t services_of_vip(const struct services *s, const struct ip *vip)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < s->count; i++)
+		count += ip_equal(&s->list[i]->key.vip, vip);
+	return count;
+}
+
+static void find_owner(struct conclusion *c, struct bidder *list, const struct service *s)
+{
+	struct bidder *next = choose(c->l, list);
+
+	if (next)
+		next->services += services_of_vip(c->s, &s->key.vip);
+	if (next || s->owner)
+		conclude(c, (struct fact){.kind = FACT_OWNER, .service = s->id, .number = next ? next->lease_id : 0});
+}
+
+static void who_owns(struct conclusion *c)
+{
+	struct bidder list[REPORTERS_MAX] = {0};
+	uint32_t count = c->l->count;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (may_own(&c->l->list[i]))
+			list[i].lease_id = services_lease_id(c->s, &c->l->list[i].report.by);
+	for (uint32_t i = 0; i < c->s->count; i++) {
+		struct bidder *owner = bidder_of(list, count, c->s->list[i]->owner);
+
+		if (owner)
+			owner->services++;
+	}
+	for (uint32_t i = 0; i < c->s->count; i++)
+		if (!bidder_of(list, count, c->s->list[i]->owner) && is_first_of_vip(c->s, i))
+			find_owner(c, list, c->s->list[i]);
+}
+
 uint32_t leases_conclude(const struct leases *l, const struct services *s, struct fact *ret)
 {
 	struct conclusion c = {.l = l, .s = s, .facts = ret};
@@ -210,5 +290,6 @@ uint32_t leases_conclude(const struct leases *l, const struct services *s, struc
 	who_died(&c);
 	who_is_back(&c);
 	what_all_have(&c);
+	who_owns(&c);
 	return c.count;
 }

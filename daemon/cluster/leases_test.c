@@ -50,14 +50,16 @@ static struct services *catalog(const char *reporters, bool prepared, const char
 		one->prepared_version = VERSION;
 	}
 	s->list[s->count++] = one;
-	for (const char *c = reporters; *c; c++)
+	for (const char *c = reporters; *c; c++) {
+		s->lease_ids[s->reporter_count] = ++s->lease_last;
 		s->reporters[s->reporter_count++] = named((char[]){*c, 0}, *c == 'k' ? SIDE_BACKEND : SIDE_BALANCER);
+	}
 	return s;
 }
 
 static const char *facts_text(const struct fact *facts, uint32_t count, char said[256])
 {
-	static const char *const kinds[] = {[FACT_JOINED] = "joined", [FACT_LEFT] = "left", [FACT_ACTIVE] = "active", [FACT_DOWN] = "down", [FACT_UP] = "up"};
+	static const char *const kinds[] = {[FACT_JOINED] = "joined", [FACT_LEFT] = "left", [FACT_ACTIVE] = "active", [FACT_DOWN] = "down", [FACT_UP] = "up", [FACT_OWNER] = "owner"};
 
 	said[0] = 0;
 	for (uint32_t i = 0; i < count; i++) {
@@ -218,6 +220,158 @@ static void test_grace(void **state)
 	services_free(s);
 }
 
+/* ---- owners of VIPs ---- */
+
+/* What happens among balancers a to d, and who owns the VIPs of services 1 to 5 then. */
+struct owning {
+	const char *what;
+	char act;         /* '+' reports that it announces, '0' the same without a catalog, '-' reports that it doesn't, 'x' its lease ends */
+	const char *whom;
+	const char *want; /* by service; '.': nobody */
+};
+
+static const struct owning owning[] = {
+	{"nobody is there", 0, "", "....."},
+	{"one that can't announce owns nothing", '-', "a", "....."},
+	{"one without a catalog in force neither", '0', "b", "....."},
+	{"one that can owns all", '+', "b", "bbbbb"},
+	{"one that comes later takes nothing away", '+', "c", "bbbbb"},
+	{"an owner's lease ends: the other one has all", 'x', "b", "ccccc"},
+	{"back again, it takes nothing away", '+', "b", "ccccc"},
+	{"what has to move is spread: both services of a VIP together", 'x', "c", "bbbbb"},
+	{"three more", '+', "acd", "bbbbb"},
+	{"they share", 'x', "b", "aacdc"},
+	{"only what was its own moves", 'x', "d", "aacac"},
+	{"an owner that says that it can't any more", '-', "a", "ccccc"},
+	{"the last one", '-', "c", "....."},
+	{"and again", '+', "c", "ccccc"},
+	{"all are gone", 'x', "abc", "....."},
+};
+
+/* Services 1 and 2 have one VIP, the others each its own. */
+static struct services *five_services(void)
+{
+	struct services *s = services_new();
+
+	for (uint32_t i = 0; i < 5; i++) {
+		struct service *one = mem_zalloc(sizeof *one);
+
+		one->id = i + 1;
+		one->name[0] = 's';
+		one->key = (struct service_key){.vip = {.version = 4, .bytes = {10, 1, 1, (uint8_t)(i < 2 ? 1 : i)}}, .port = (uint16_t)(80 + i)};
+		s->list[s->count++] = one;
+	}
+	s->id_last = 5;
+	return s;
+}
+
+/* As the leader does: concludes and applies until nothing is left to conclude. */
+static unsigned settle(const struct leases *l, struct services *s, uint64_t index)
+{
+	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
+	unsigned records = 0;
+	uint32_t count;
+
+	while ((count = leases_conclude(l, s, facts)) > 0) {
+		struct bytes record = {0};
+		struct cursor in;
+
+		facts_put(&record, facts, count);
+		in = cursor_of(record.data + 9, record.size - 9);
+		assert_int_equal(services_apply_facts(s, &in, index), 0);
+		bytes_free(&record);
+		assert_true(++records < 4);
+	}
+	free(facts);
+	return records;
+}
+
+static void own_act(struct leases *l, const struct owning *o, uint64_t now_ns)
+{
+	for (const char *who = o->whom; *who; who++) {
+		struct report r = {.by = named((char[]){*who, 0}, SIDE_BALANCER), .version = o->act != '0', .announces = o->act != '-'};
+
+		assert_true(leases_take(l, &r, o->act == 'x' ? now_ns - LEASE_NS : now_ns) >= 0);
+		report_fini(&r);
+	}
+}
+
+static const char *owners_text(const struct services *s, char said[16])
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct reporter *owner = services_lease_holder(s, s->list[i]->owner);
+
+		said[i] = owner ? owner->id[0] : s->list[i]->owner ? '?' : '.';
+		said[i + 1] = 0;
+	}
+	return said;
+}
+
+static void test_owners(void **state)
+{
+	struct services *s = five_services(), *copy;
+	struct leases *l = mem_zalloc(sizeof *l);
+	struct bytes saved = {0};
+	struct cursor in;
+	char said[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof owning / sizeof owning[0]; i++) {
+		uint64_t version = s->version;
+		char before[16];
+
+		(void)owners_text(s, before);
+		own_act(l, &owning[i], LEASE_NS);
+		(void)leases_expire(l, s, LEASE_NS);
+		(void)settle(l, s, 100 + i);
+		if (strcmp(owners_text(s, said), owning[i].want))
+			fail_msg("%s: the owners are %s, not %s", owning[i].what, said, owning[i].want);
+		if ((s->version != version) != (strcmp(before, said) != 0))
+			fail_msg("%s: balancers must be told of it, and of nothing else", owning[i].what);
+		saved.size = 0;
+		services_save(s, &saved);
+		in = cursor_of(saved.data, saved.size);
+		copy = services_restore(&in);
+		assert_non_null(copy);
+		assert_string_equal(owners_text(copy, said), owning[i].want);
+		services_free(copy);
+	}
+	bytes_free(&saved);
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+/* A balancer that was away for a lease comes back under another lease id: what it was told it owns it owns no more. */
+static void test_lease_ids(void **state)
+{
+	struct services *s = five_services();
+	struct leases *l = mem_zalloc(sizeof *l);
+	struct reporter a = named("a", SIDE_BALANCER), b = named("b", SIDE_BALANCER);
+	uint32_t before;
+
+	(void)state;
+	own_act(l, &(struct owning){.act = '+', .whom = "ab"}, 0);
+	assert_int_equal(settle(l, s, 1), 2);
+	before = services_lease_id(s, &a);
+	assert_true(before && services_lease_id(s, &b) && services_lease_id(s, &b) != before);
+	own_act(l, &(struct owning){.act = '+', .whom = "b"}, LEASE_NS / 2);
+	own_act(l, &(struct owning){.act = '+', .whom = "b"}, LEASE_NS);
+	assert_false(leases_expire(l, s, 1));
+	l->looked_ns = LEASE_NS;
+	assert_true(leases_expire(l, s, LEASE_NS));
+	assert_int_equal(settle(l, s, 2), 1); /* that it has left, and who owns now, are one record */
+	assert_int_equal(services_lease_id(s, &a), 0);
+	own_act(l, &(struct owning){.act = '+', .whom = "a"}, LEASE_NS);
+	(void)settle(l, s, 3);
+	assert_true(services_lease_id(s, &a) > before);
+	a.side = SIDE_BACKEND;
+	assert_int_equal(services_lease_id(s, &a), 0);
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
 static void test_limit(void **state)
 {
 	struct leases *l = mem_zalloc(sizeof *l);
@@ -239,7 +393,7 @@ static void test_limit(void **state)
 static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}};
-	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .down_count = 3, .down = down}, back;
+	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .down_count = 3, .down = down}, back;
 	struct bytes form = {0};
 	struct cursor in;
 
@@ -268,7 +422,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_terms), cmocka_unit_test(test_own_pause),
-		cmocka_unit_test(test_grace),       cmocka_unit_test(test_limit), cmocka_unit_test(test_form),
+		cmocka_unit_test(test_grace),       cmocka_unit_test(test_owners), cmocka_unit_test(test_lease_ids),
+		cmocka_unit_test(test_limit),       cmocka_unit_test(test_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

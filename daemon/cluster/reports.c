@@ -61,6 +61,15 @@ static int take(struct group *g, struct report *r)
 	return fresh < 0 ? fresh : 0;
 }
 
+/*
+ * While a conclusion is on its way into the log it may be that this lease has ended, and owns nothing any more, though a
+ * later report began it anew: no id is told before that is settled.
+ */
+static uint32_t settled_lease_id(const struct group *g, const struct reporter *who)
+{
+	return g->reports->concluded > g->applied ? 0 : services_lease_id(catalog_services(g->catalog), who);
+}
+
 /* ---- from here ---- */
 
 static void tell_peers(struct group *g, const struct report *r, uint64_t context)
@@ -82,6 +91,7 @@ static void tell_peers(struct group *g, const struct report *r, uint64_t context
 void group_report(struct group *g, struct report *r, struct report_call *c)
 {
 	struct reports *rs = g->reports;
+	struct reporter who = r->by; /* r is empty once it is taken */
 	int result;
 
 	c->context = ++rs->context;
@@ -89,14 +99,17 @@ void group_report(struct group *g, struct report *r, struct report_call *c)
 	list_add_tail(&rs->calls, &c->node);
 	tell_peers(g, r, c->context);
 	result = take(g, r);
-	if (judges(g))
-		finish(c, result);
+	if (!judges(g))
+		return;
+	c->lease_id = settled_lease_id(g, &who);
+	finish(c, result);
 }
 
 bool group_report_answered(struct group *g, uint8_t from, struct cursor *body)
 {
 	uint64_t context = cursor_u64(body);
 	uint8_t answer = cursor_u8(body);
+	uint32_t lease_id = cursor_u32(body);
 
 	if (body->bad || cursor_left(body) || answer >= ANSWERS)
 		return false;
@@ -104,6 +117,7 @@ bool group_report_answered(struct group *g, uint8_t from, struct cursor *body)
 		struct report_call *c = list_entry(pos, struct report_call, node);
 
 		if (c->context == context && group_leader(g) == from) {
+			c->lease_id = lease_id;
 			finish(c, answer == ANSWER_FULL ? -ENOSPC : 0);
 			break;
 		}
@@ -116,6 +130,7 @@ bool group_report_answered(struct group *g, uint8_t from, struct cursor *body)
 bool group_report_told(struct group *g, uint8_t from, struct cursor *body)
 {
 	uint64_t context = cursor_u64(body);
+	struct reporter who;
 	struct bytes *out;
 	struct report r;
 	size_t mark;
@@ -126,6 +141,7 @@ bool group_report_told(struct group *g, uint8_t from, struct cursor *body)
 		report_fini(&r);
 		return false;
 	}
+	who = r.by;
 	result = take(g, &r);
 	report_fini(&r);
 	out = judges(g) ? peer_out(g->lane->peers[from]) : NULL;
@@ -135,6 +151,7 @@ bool group_report_told(struct group *g, uint8_t from, struct cursor *body)
 	bytes_put_u32(out, g->id);
 	bytes_put_u64(out, context);
 	bytes_put_u8(out, result < 0 ? ANSWER_FULL : ANSWER_HEARD);
+	bytes_put_u32(out, settled_lease_id(g, &who));
 	wire_end(out, mark);
 	return true;
 }
@@ -151,6 +168,9 @@ static void log_fact(const struct fact *f)
 	case FACT_DOWN:
 	case FACT_UP:
 		log_notice("leases: most balancers say that a backend is %s service=%u backend=%u", f->kind == FACT_DOWN ? "down" : "up", f->service, f->number);
+		break;
+	case FACT_OWNER:
+		log_notice("leases: a VIP has another owner service=%u lease=%u", f->service, f->number);
 		break;
 	case FACT_ACTIVE:
 	case FACT_KINDS:

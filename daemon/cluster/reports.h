@@ -21,6 +21,11 @@ struct report_call {
 	struct list node;
 	uint64_t context, deadline_ns;
 	int result; /* 0; -ENOSPC: too many have a lease; -ETIMEDOUT: no leader heard it */
+	/*
+	 * By which the catalog names it as an owner, if result is 0. Who was told it since the report was sent may answer for what
+	 * that lease id owns, until LEASE_NS after it was sent, less its clock's drift. 0: it can't be told yet, what was told stays true.
+	 */
+	uint32_t lease_id;
 	void (*finished)(struct report_call *c);
 };
 

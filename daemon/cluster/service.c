@@ -474,6 +474,7 @@ void service_put(struct bytes *out, const struct service *s)
 	put_backends(out, s->backends, s->backend_count);
 	put_backends(out, s->gone, s->gone_count);
 	put_generations(out, s);
+	bytes_put_u32(out, s->owner);
 }
 
 struct service *service_get(struct cursor *in)
@@ -491,6 +492,7 @@ struct service *service_get(struct cursor *in)
 	s->backends = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX, &s->backend_count);
 	s->gone = get_backends(in, s->backend_last, SERVICE_BACKENDS_MAX * (SERVICE_GENERATIONS + 1), &s->gone_count);
 	get_generations(in, s);
+	s->owner = cursor_u32(in);
 	if (!in->bad)
 		return s;
 	service_free(s);

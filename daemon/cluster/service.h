@@ -96,6 +96,7 @@ struct service {
 	struct generation generations[SERVICE_GENERATIONS]; /* oldest first; the last one is active */
 	struct generation prepared; /* number 0: none */
 	uint64_t prepared_version;  /* of the services, from which on they tell of it */
+	uint32_t owner;             /* the lease id of the balancer that announces the VIP; 0: nobody. The same in all services of a VIP */
 };
 
 /* 1 to 63 of letters, digits, '.', '_' and '-'. */

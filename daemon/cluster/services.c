@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 2u
+#define SAVE_VERSION 3u
 
 struct services *services_new(void)
 {
@@ -55,6 +55,17 @@ const struct service *services_clash(const struct services *s, const struct serv
 		if (service_key_clashes(&s->list[i]->key, key))
 			return s->list[i];
 	return NULL;
+}
+
+static uint64_t content_sum(const struct service *s)
+{
+	struct bytes form = {0};
+	uint64_t sum;
+
+	service_put(&form, s);
+	sum = hash64(form.data, form.size, 0);
+	bytes_free(&form);
+	return sum;
 }
 
 /* ---- what may stand together ---- */
@@ -136,6 +147,15 @@ static bool weightless(const struct service *s)
 
 /* ---- changes of a service ---- */
 
+/* The VIP's, if another service has it. */
+static uint32_t owner_of_vip(const struct services *all, const struct ip *vip)
+{
+	for (uint32_t i = 0; i < all->count; i++)
+		if (ip_equal(&all->list[i]->key.vip, vip))
+			return all->list[i]->owner;
+	return 0;
+}
+
 static enum service_refusal service_add(struct services *all, const struct service_change *c)
 {
 	enum service_refusal r = check_settings(&c->key, &c->settings);
@@ -155,6 +175,7 @@ static enum service_refusal service_add(struct services *all, const struct servi
 	s->secret = c->secret;
 	s->key = c->key;
 	s->settings = c->settings;
+	s->owner = owner_of_vip(all, &c->key.vip);
 	all->list[all->count++] = s;
 	return SERVICE_CHANGED;
 }
@@ -234,12 +255,25 @@ static uint32_t reporter_place(const struct services *all, const struct reporter
 	return i;
 }
 
-bool services_knows(const struct services *s, const struct reporter *who)
+uint32_t services_lease_id(const struct services *s, const struct reporter *who)
 {
 	bool there;
 	uint32_t at = reporter_place(s, who, &there);
 
-	return there && s->reporters[at].side == who->side;
+	return there && s->reporters[at].side == who->side ? s->lease_ids[at] : 0;
+}
+
+bool services_knows(const struct services *s, const struct reporter *who)
+{
+	return services_lease_id(s, who) != 0;
+}
+
+const struct reporter *services_lease_holder(const struct services *s, uint32_t lease_id)
+{
+	for (uint32_t i = 0; lease_id && i < s->reporter_count; i++)
+		if (s->lease_ids[i] == lease_id)
+			return &s->reporters[i];
+	return NULL;
 }
 
 static bool balanced(const struct services *all)
@@ -250,25 +284,71 @@ static bool balanced(const struct services *all)
 	return false;
 }
 
-static void reporter_joined(struct services *all, const struct reporter *who)
+static bool set_owner(struct services *all, uint32_t i, uint32_t lease_id)
 {
-	bool there;
-	uint32_t at = reporter_place(all, who, &there);
-
-	if (!there && all->reporter_count == REPORTERS_MAX)
-		return;
-	if (!there)
-		memmove(&all->reporters[at + 1], &all->reporters[at], (all->reporter_count++ - at) * sizeof all->reporters[0]);
-	all->reporters[at] = *who;
+	if (all->list[i]->owner == lease_id)
+		return false;
+	all->list[i]->owner = lease_id;
+	all->sums[i] = content_sum(all->list[i]);
+	return true;
 }
 
-static void reporter_left(struct services *all, const struct reporter *who)
+/* All VIPs of a lease that has ended; whether there were any. */
+static bool disown(struct services *all, uint32_t lease_id)
 {
-	bool there;
-	uint32_t at = reporter_place(all, who, &there);
+	bool changed = false;
 
-	if (there)
-		memmove(&all->reporters[at], &all->reporters[at + 1], (--all->reporter_count - at) * sizeof all->reporters[0]);
+	for (uint32_t i = 0; i < all->count; i++)
+		if (all->list[i]->owner == lease_id)
+			changed |= set_owner(all, i, 0);
+	return changed;
+}
+
+/* Whoever owns is known: nobody waits for an owner whose lease has ended since that was found. */
+static bool own(struct services *all, const struct service *s, uint32_t lease_id)
+{
+	bool changed = false;
+
+	if (lease_id && !services_lease_holder(all, lease_id))
+		return false;
+	for (uint32_t i = 0; i < all->count; i++)
+		if (ip_equal(&all->list[i]->key.vip, &s->key.vip))
+			changed |= set_owner(all, i, lease_id);
+	return changed;
+}
+
+/* Each of these two says whether it changed what balancers are told: what they own. */
+static bool reporter_left(struct services *all, const struct reporter *who)
+{
+	bool there, owned;
+	uint32_t at = reporter_place(all, who, &there), behind;
+
+	if (!there)
+		return false;
+	owned = disown(all, all->lease_ids[at]);
+	behind = --all->reporter_count - at;
+	memmove(&all->reporters[at], &all->reporters[at + 1], behind * sizeof all->reporters[0]);
+	memmove(&all->lease_ids[at], &all->lease_ids[at + 1], behind * sizeof all->lease_ids[0]);
+	return owned;
+}
+
+static bool reporter_joined(struct services *all, const struct reporter *who)
+{
+	bool there, owned;
+	uint32_t at, behind;
+
+	if (services_knows(all, who))
+		return false;
+	owned = reporter_left(all, who); /* as the other side, if it was */
+	if (all->reporter_count == REPORTERS_MAX)
+		return owned;
+	at = reporter_place(all, who, &there);
+	behind = all->reporter_count++ - at;
+	memmove(&all->reporters[at + 1], &all->reporters[at], behind * sizeof all->reporters[0]);
+	memmove(&all->lease_ids[at + 1], &all->lease_ids[at], behind * sizeof all->lease_ids[0]);
+	all->reporters[at] = *who;
+	all->lease_ids[at] = ++all->lease_last;
+	return owned;
 }
 
 /* ---- changes of its backends ---- */
@@ -372,17 +452,6 @@ static enum service_refusal backend_change(struct services *all, struct service 
 
 /* ---- applying ---- */
 
-static uint64_t content_sum(const struct service *s)
-{
-	struct bytes form = {0};
-	uint64_t sum;
-
-	service_put(&form, s);
-	sum = hash64(form.data, form.size, 0);
-	bytes_free(&form);
-	return sum;
-}
-
 static enum service_refusal make_change(struct services *all, const struct service_change *c, uint64_t version)
 {
 	struct service *s = services_find(all, c->name);
@@ -426,13 +495,14 @@ int services_apply(struct services *s, struct cursor *in, uint64_t index)
 	return 0;
 }
 
-/* Whether it changed what balancers are told. */
 static bool service_found(struct services *all, const struct fact *f, uint64_t index)
 {
 	struct service *s = services_by_id(all, f->service);
-	struct backend *b = s && f->kind != FACT_ACTIVE ? service_backend_by_id(s, f->number) : NULL;
-	bool changed = false;
+	bool of_backend = f->kind == FACT_DOWN || f->kind == FACT_UP, changed = false;
+	struct backend *b = s && of_backend ? service_backend_by_id(s, f->number) : NULL;
 
+	if (s && f->kind == FACT_OWNER)
+		return own(all, s, f->number);
 	if (s && f->kind == FACT_ACTIVE && s->prepared.number == f->number && f->number) {
 		service_activate(s, index);
 		changed = true;
@@ -444,19 +514,24 @@ static bool service_found(struct services *all, const struct fact *f, uint64_t i
 	return changed;
 }
 
+/* Whether it changed what balancers are told. */
+static bool take_fact(struct services *all, const struct fact *f, uint64_t index)
+{
+	if (f->kind == FACT_JOINED)
+		return reporter_joined(all, &f->who);
+	if (f->kind == FACT_LEFT)
+		return reporter_left(all, &f->who);
+	return service_found(all, f, index);
+}
+
 int services_apply_facts(struct services *s, struct cursor *in, uint64_t index)
 {
 	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
 	int count = facts_get(in, facts);
 
-	for (int i = 0; i < count; i++) {
-		if (facts[i].kind == FACT_JOINED)
-			reporter_joined(s, &facts[i].who);
-		else if (facts[i].kind == FACT_LEFT)
-			reporter_left(s, &facts[i].who);
-		else if (service_found(s, &facts[i], index))
+	for (int i = 0; i < count; i++)
+		if (take_fact(s, &facts[i], index))
 			s->version = index;
-	}
 	free(facts);
 	return count < 0 ? count : 0;
 }
@@ -485,9 +560,12 @@ void services_save(const struct services *s, struct bytes *out)
 		bytes_put_u8(out, s->sessions[i].outcome);
 		bytes_put_u64(out, s->sessions[i].version);
 	}
+	bytes_put_u32(out, s->lease_last);
 	bytes_put_u32(out, s->reporter_count);
-	for (uint32_t i = 0; i < s->reporter_count; i++)
+	for (uint32_t i = 0; i < s->reporter_count; i++) {
 		reporter_put(out, &s->reporters[i]);
+		bytes_put_u32(out, s->lease_ids[i]);
+	}
 	bytes_put_u32(out, s->count);
 	for (uint32_t i = 0; i < s->count; i++)
 		service_put(out, s->list[i]);
@@ -495,15 +573,19 @@ void services_save(const struct services *s, struct bytes *out)
 
 static bool restore_reporters(struct services *s, struct cursor *in)
 {
-	uint32_t count = cursor_u32(in);
+	uint32_t count;
 
+	s->lease_last = cursor_u32(in);
+	count = cursor_u32(in);
 	if (count > REPORTERS_MAX)
 		return false;
 	while (!in->bad && s->reporter_count < count) {
-		struct reporter *one = &s->reporters[s->reporter_count++];
+		struct reporter *one = &s->reporters[s->reporter_count];
+		uint32_t *lease_id = &s->lease_ids[s->reporter_count++];
 
 		reporter_get(in, one);
-		if (s->reporter_count > 1 && reporter_compare(one - 1, one) >= 0)
+		*lease_id = cursor_u32(in);
+		if (!*lease_id || *lease_id > s->lease_last || (s->reporter_count > 1 && reporter_compare(one - 1, one) >= 0))
 			return false;
 	}
 	return !in->bad;
@@ -521,7 +603,7 @@ static bool restore_list(struct services *s, struct cursor *in)
 		s->sums[s->count] = content_sum(one);
 		s->list[s->count++] = one;
 		s->backend_total += one->backend_count;
-		if (one->id <= before || one->id > s->id_last)
+		if (one->id <= before || one->id > s->id_last || (one->owner && !services_lease_holder(s, one->owner)))
 			return false;
 		before = one->id;
 	}
@@ -552,14 +634,14 @@ struct services *services_restore(struct cursor *in)
 
 uint64_t services_checksum(const struct services *s)
 {
-	uint64_t sum = mix64(s->version) + mix64(s->id_last);
+	uint64_t sum = mix64(s->version) + mix64(s->id_last) + mix64(s->lease_last);
 
 	for (uint32_t i = 0; i < s->count; i++)
 		sum += s->sums[i];
 	for (unsigned i = 0; i < NODE_SLOTS; i++)
 		sum += hash64(&s->sessions[i].incarnation, 2 * sizeof(uint64_t), i + s->sessions[i].outcome);
 	for (uint32_t i = 0; i < s->reporter_count; i++)
-		sum += hash64(&s->reporters[i], sizeof s->reporters[i], REPORTER_SIDES);
+		sum += hash64(&s->reporters[i], sizeof s->reporters[i], REPORTER_SIDES + s->lease_ids[i]);
 	return sum;
 }
 

@@ -56,6 +56,8 @@ struct services {
 	uint64_t sums[SERVICES_MAX];  /* of each service's content */
 	uint32_t reporter_count;
 	struct reporter reporters[REPORTERS_MAX]; /* whom a prepared change waits for, in order */
+	uint32_t lease_ids[REPORTERS_MAX];        /* theirs: a new one each time that one joins, so that what was owned before is known as such */
+	uint32_t lease_last;                      /* the lease id given last */
 	struct change_session sessions[NODE_SLOTS];
 };
 
@@ -67,6 +69,10 @@ const struct service *services_clash(const struct services *s, const struct serv
 struct service *services_by_id(const struct services *s, uint32_t id);
 /* It is known to balance, or to be a backend's side. */
 bool services_knows(const struct services *s, const struct reporter *who);
+/* Its lease id; 0 if it isn't known, on this side. */
+uint32_t services_lease_id(const struct services *s, const struct reporter *who);
+/* Whose lease id that is; NULL: nobody's. */
+const struct reporter *services_lease_holder(const struct services *s, uint32_t lease_id);
 
 /* Applies what stands behind CATALOG_SERVICES of the record at index. 0, also if it is refused; or as service_change_get(). */
 int services_apply(struct services *s, struct cursor *in, uint64_t index);

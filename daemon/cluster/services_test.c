@@ -425,6 +425,7 @@ static void test_reporters(void **state)
 		assert_int_equal(all->version, 0);
 		assert_int_equal(catalog_checksum(&w.c) != sum, i != 3 && i != 5);
 	}
+	assert_int_equal(catalog_services(&w.c)->lease_last, 4); /* one for each that joined, not for the one that had */
 	for (unsigned i = 0; i < REPORTERS_MAX; i++) {
 		char id[16];
 
