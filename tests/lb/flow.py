@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections through a VIP that are kept, and how many of them broke."""
+import socket, time
+
+import net
+
+VIP, VIP6, PORT = "10.1.1.1", "fd01::1", 8080
+
+
+class Flow:
+    """A connection through a VIP that is kept."""
+
+    def __init__(self, vip=VIP):
+        self.s = socket.create_connection((vip, PORT), timeout=net.DEADLINE_S)
+        self.backend = self.name()
+
+    def ask(self):
+        self.s.sendall(b"name\n")
+
+    def name(self):
+        self.ask()
+        return self.line()
+
+    def line(self):
+        line = b""
+        while not line.endswith(b"\n"):
+            more = self.s.recv(100)
+            if not more:
+                raise ConnectionError("closed")
+            line += more
+        return line.decode().strip()
+
+    def close(self):
+        self.s.close()
+
+
+def flows(count, vip=VIP):
+    return [Flow(vip) for _ in range(count)]
+
+
+def broken(kept):
+    """How many are not answered by their own backend; all are asked first, so that those that hang do so together."""
+    lost, end = set(), time.monotonic() + net.DEADLINE_S
+    for step in ("ask", "line"):
+        for f in kept:
+            f.s.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                if getattr(f, step)() not in (None, f.backend):
+                    lost.add(f)
+            except OSError:
+                lost.add(f)
+    return len(lost)
+
+
+def close(kept):
+    for f in kept:
+        f.close()
+
+
+def backends_of(kept):
+    return sorted({f.backend for f in kept})

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the balancer's end-to-end tests have in common: what was checked, and a place of their own to run in.
+
+Takes root, iproute2, ethtool, and a build with BPF. Environment: BUILD says which build. The last line is
+"N passed, N failed, N skipped"; exit 1 if anything failed.
+"""
+import os, shutil, sys, traceback
+
+import net
+
+passed = failed = skipped = 0
+
+
+def check(name, ok, detail=""):
+    global passed, failed
+    if ok:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAIL {name}: {detail}", flush=True)
+    return ok
+
+
+def finish():
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(failed > 0)
+
+
+def why_not():
+    if os.geteuid():
+        return "namespaces and BPF take root"
+    if not os.access(os.path.join(net.BIN, "holdfast-lbd"), os.X_OK) or not os.path.exists(net.PASS):
+        return "holdfast-lbd is not built: it takes clang, bpftool and libbpf-dev (make deps)"
+    for tool in ("ip", "ethtool", "nsenter", "sysctl"):
+        if not shutil.which(tool):
+            return f"there is no {tool} (make test-deps)"
+    if net.run("unshare", "--mount", "--net", "true", check=False).returncode:
+        return "namespaces can't be made here"
+    return None
+
+
+def main(cases, make_world):
+    """Runs the cases named on the command line, or all, each in a world of its own."""
+    global failed, skipped
+    reason = why_not()
+    if reason:
+        print(f"SKIP {reason}")
+        skipped = 1
+        finish()
+    net.isolate(sys.argv[0])
+    chosen = [c for c in cases if not sys.argv[1:] or c.__name__.removeprefix("case_") in sys.argv[1:]]
+    here = os.open("/proc/self/ns/net", os.O_RDONLY)
+    for case in chosen:
+        world = None
+        try:
+            world = make_world()
+            case(world)
+        except Exception:
+            failed += 1
+            print(f"FAIL {case.__name__} ended early:\n{traceback.format_exc()}", flush=True)
+            if world:
+                print("   ", "\n    ".join(world.lbd.lines[-12:]), flush=True)
+        finally:
+            net.enter(here)
+            if world:
+                world.close()
+    finish()
