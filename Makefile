@@ -36,7 +36,7 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
 # holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC is what computes, the rest needs libbpf.
-LB_SRC := $(addprefix daemon/lb/,catalog.c check.c exchange.c maglev.c maglev_cache.c region.c skip.c slots.c)
+LB_SRC := $(addprefix daemon/lb/,catalog.c check.c exchange.c maglev.c maglev_cache.c neighbour.c region.c skip.c slots.c)
 LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
 	daemon/log.c io/timer.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c
@@ -184,7 +184,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	libssl-dev libmicrohttpd-dev clang libbpf-dev bpftool dpdk-dev
-DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping
+DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping bird2
 DEPS_HOST := qemu-system-x86 cpio tcpdump
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
@@ -219,7 +219,7 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-announce=tests/lb/announce dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \

@@ -390,6 +390,8 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	if (json_object_get(o, "removed"))
 		read_backends(r, o, s, "removed", CATALOG_REMOVED_MAX, true);
 	read_generations(r, o, s);
+	if (json_object_get(o, "owner"))
+		s->owner = (uint32_t)read_number(r, o, "owner", 0, UINT32_MAX);
 	find_dead(s);
 	s->digest = digest(s);
 	r->service = NULL;

@@ -7,7 +7,7 @@
  *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[], "check":"http:/health",
  *      "backends":[{"id":1, "address":"10.2.0.1", "port":8080}],
  *      "generations":[{"number":1, "shares":"1:1"}],
- *      "prepared":{"number":2, "shares":"1:2"}}]}
+ *      "prepared":{"number":2, "shares":"1:2"}, "owner":57}]}
  *
  * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret
  * is the cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand
@@ -15,7 +15,8 @@
  * until it is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
  * then and the last table stays. A limit is in new flows a second, 0 is none. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
- * A backend without a port, or with port 0, is checked at the service's. Other members are for other readers. Anything
+ * A backend without a port, or with port 0, is checked at the service's. The owner is the lease of the balancer that announces the VIP
+ * (report.h), 0 or missing if there is none. Other members are for other readers. Anything
  * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
  */
 #ifndef HF_LB_CATALOG_H
@@ -77,6 +78,7 @@ struct catalog_service {
 	uint64_t digest; /* of all that the catalog says of it */
 	char name[CATALOG_NAME_SIZE];
 	struct lb_vip vip; /* a port of 0 is all ports */
+	uint32_t owner;    /* the lease id of the balancer that announces the VIP; 0: nobody */
 	uint8_t scheduler; /* enum lb_scheduler */
 	uint8_t delivery;  /* enum lb_delivery */
 	const char *lacks; /* what of it this data plane can't do; NULL: nothing */

@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "lb/clock.h"
 #include "log.h"
 
 #define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
@@ -78,6 +79,7 @@ int control_start(struct control *c, const struct control_side *side)
 	int r;
 
 	c->side = *side;
+	c->report.announces = side->announces;
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
 	r = start_tick(c);
 	if (r == 0)
@@ -97,7 +99,7 @@ static bool is_news(const struct lb_report *before, const struct lb_report *now)
 
 static void report(struct control *c, bool failed)
 {
-	struct lb_report now = {.version = c->catalog.version, .failed = failed};
+	struct lb_report now = {.version = c->catalog.version, .failed = failed, .announces = c->report.announces};
 	struct catalog_place *down;
 
 	now.down_count = check_down(&c->checked, &down);
@@ -140,7 +142,28 @@ static void take_catalog(struct control *c)
 	log_info("lbd: in force version=%llu services=%u", (unsigned long long)latest.version, latest.service_count);
 }
 
-void control_run(struct control *c)
+void control_leave(struct control *c)
+{
+	struct signalfd_siginfo first;
+
+	(void)!read(c->signals, &first, sizeof first);
+	c->report.announces = false;
+	report_tell(c->reporter, &c->report);
+}
+
+/* Until the next thing that is due by time; -1: nothing is. */
+static int wait_ms(const struct control *c, uint64_t end_ms)
+{
+	uint64_t now_ms = boottime_ms();
+	int scrape = c->scrape ? scrape_wait_ms(c->scrape) : -1;
+	uint64_t left = end_ms > now_ms ? end_ms - now_ms : 0;
+
+	if (end_ms == UINT64_MAX)
+		return scrape;
+	return scrape < 0 || (uint64_t)scrape > left ? (int)left : scrape;
+}
+
+void control_run(struct control *c, uint64_t end_ms)
 {
 	/* poll() takes no notice of a descriptor of -1. */
 	struct pollfd events[] = {
@@ -153,8 +176,8 @@ void control_run(struct control *c)
 		{c->scrape ? scrape_fd(c->scrape) : -1, POLLIN, 0},
 	};
 
-	for (;;) {
-		int n = poll(events, sizeof events / sizeof *events, c->scrape ? scrape_wait_ms(c->scrape) : -1);
+	while (end_ms == UINT64_MAX || boottime_ms() < end_ms) {
+		int n = poll(events, sizeof events / sizeof *events, wait_ms(c, end_ms));
 		bool ways_changed, due;
 
 		if (n < 0 && errno == EINTR)
@@ -175,7 +198,7 @@ void control_run(struct control *c)
 		}
 		if ((due || ways_changed) && c->has_catalog)
 			apply(c, ways_changed);
-		if (n == 0 || events[6].revents)
+		if (c->scrape && (n == 0 || events[6].revents))
 			scrape_run(c->scrape);
 	}
 }

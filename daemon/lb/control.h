@@ -26,6 +26,7 @@ struct control_side {
 	const char *socket;    /* the Unix socket of the node to follow and to report to */
 	const char *interface; /* tells the balancers of a host apart */
 	bool backend;          /* the backend's side instead of the balancer's */
+	bool announces;        /* it can own VIPs */
 	struct routes *routes;
 	control_apply *apply;
 	control_settle *settle;
@@ -56,7 +57,9 @@ const char *control_socket_default(void);
 int control_init(struct control *c);
 /* Follows the node and reports to it. 0 or negative errno. */
 int control_start(struct control *c, const struct control_side *side);
-/* Returns when a signal asks the daemon to end. */
-void control_run(struct control *c);
+/* Returns when a signal asks the daemon to end, or at that time by boottime_ms(); UINT64_MAX is never. */
+void control_run(struct control *c, uint64_t end_ms);
+/* It is about to end and owns no VIPs any more: takes the signal that said so, and reports it. */
+void control_leave(struct control *c);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * holdfast-lbd. The start-up ladder: options, privileges, the program loaded onto its pinned maps, routes, the program on the interface,
- * the catalog's follower, the health checks and the reporter; then it waits for what they bring, the routes and signals. What it leaves
- * behind when it ends, however it ends, goes on forwarding (law 7).
+ * holdfast-lbd. The start-up ladder: options, what takes privileges that aren't kept, privileges, the program loaded onto its pinned maps,
+ * routes, the program on the interface, the catalog's follower, the health checks, the reporter and the announcer; then it waits for what
+ * they bring, the routes and signals. What it leaves behind when it ends, however it ends, goes on forwarding (law 7).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +16,8 @@
 
 #include "bpf/decap.skel.h"
 #include "bpf/lb_xdp.skel.h"
+#include "lb/announce.h"
+#include "lb/clock.h"
 #include "lb/control.h"
 #include "lb/decap.h"
 #include "lb/feed.h"
@@ -25,10 +27,14 @@
 #include "lb/xdp.h"
 #include "log.h"
 
+#define BIRD_SOCKET_DEFAULT "/run/bird/bird.ctl"
+#define DRAIN_MAX_S 86400ul
 #define EXIT_USAGE 2
 
 struct lbd {
 	const char *socket, *interface, *metrics;
+	const char *bird, *bird_socket; /* the file that BIRD includes, or NULL: VIPs are announced on the LAN */
+	unsigned long drain_s;
 	bool insecure; /* metrics may be off loopback */
 	bool backend;  /* the backend's side instead of the balancer's */
 	struct plane plane;
@@ -36,15 +42,20 @@ struct lbd {
 	struct maps maps; /* the balancer's */
 	struct feed feed;
 	struct decapsulator decap;
+	struct announcer *announcer; /* a balancer's; else NULL */
 	struct control control;
 };
 
-static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--backend] [--metrics HOST:PORT [--insecure]]\n"
+static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--bird FILE] [--drain-seconds N] [--metrics HOST:PORT [--insecure]]\n"
+			    "       holdfast-lbd --interface IF [--socket PATH] --backend [--metrics HOST:PORT [--insecure]]\n"
 			    "Balances the packets that come in by IF over the backends of the cluster's services.\n"
 			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
 			    "  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
 			    "  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
 			    "  --insecure      or elsewhere, without TLS\n"
+			    "  --bird FILE     announce VIPs by BIRD, whose configuration includes FILE, instead of by ARP\n"
+			    "  --bird-socket PATH   BIRD's control socket; " BIRD_SOCKET_DEFAULT " unless told\n"
+			    "  --drain-seconds N    when told to end, go on so long after VIPs are no longer announced; 0 unless told\n"
 			    "What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
 
 __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -59,16 +70,33 @@ __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_le
 	return 0;
 }
 
+static bool take_seconds(const char *text, unsigned long *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoul(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= DRAIN_MAX_S;
+}
+
+static int refuse_seconds(const char *text)
+{
+	fprintf(stderr, "holdfast-lbd: --drain-seconds is a number from 0 to %lu, not \"%s\"\n", DRAIN_MAX_S, text);
+	return EXIT_USAGE;
+}
+
 /* 0, or the exit status. */
 static int take_options(struct lbd *d, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},  {"interface", required_argument, NULL, 'i'}, {"backend", no_argument, NULL, 'b'},
-		{"metrics", required_argument, NULL, 'm'}, {"insecure", no_argument, NULL, 'x'},        {0},
+		{"socket", required_argument, NULL, 's'},      {"interface", required_argument, NULL, 'i'},     {"backend", no_argument, NULL, 'b'},
+		{"metrics", required_argument, NULL, 'm'},     {"insecure", no_argument, NULL, 'x'},            {"bird", required_argument, NULL, 'r'},
+		{"bird-socket", required_argument, NULL, 'c'}, {"drain-seconds", required_argument, NULL, 'd'}, {0},
 	};
 	int c;
 
 	d->socket = control_socket_default();
+	d->bird_socket = BIRD_SOCKET_DEFAULT;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 's')
 			d->socket = optarg;
@@ -80,10 +108,16 @@ static int take_options(struct lbd *d, int argc, char **argv)
 			d->metrics = optarg;
 		else if (c == 'x')
 			d->insecure = true;
-		else
+		else if (c == 'r')
+			d->bird = optarg;
+		else if (c == 'c')
+			d->bird_socket = optarg;
+		else if (c != 'd')
 			return EXIT_USAGE;
+		else if (!take_seconds(optarg, &d->drain_s))
+			return refuse_seconds(optarg);
 	}
-	if (d->interface && optind == argc)
+	if (d->interface && optind == argc && !(d->backend && d->bird))
 		return 0;
 	fputs(usage, stderr);
 	return EXIT_USAGE;
@@ -161,6 +195,8 @@ static int apply(void *arg, const struct lb_catalog *c, const struct check_list 
 	/* Filled maps take the place of another ABI's. */
 	if (r == 0 && d->plane.stale)
 		(void)attach(d);
+	if (d->announcer)
+		announce_tell(d->announcer, c);
 	return r;
 }
 
@@ -188,9 +224,19 @@ static void write_metrics(void *arg, struct bytes *out)
 	metrics_write(&m, out);
 }
 
+/* Nobody is to send here any more; what still comes is forwarded, and the catalog is followed, until the operator's time is over. */
+static void drain(struct lbd *d)
+{
+	if (!d->announcer)
+		return;
+	announce_stop(d->announcer);
+	control_leave(&d->control);
+	control_run(&d->control, boottime_ms() + d->drain_s * 1000);
+}
+
 static int start(struct lbd *d)
 {
-	const struct control_side side = {
+	struct control_side side = {
 		.socket = d->socket,
 		.interface = d->interface,
 		.backend = d->backend,
@@ -203,8 +249,12 @@ static int start(struct lbd *d)
 		.write_metrics = write_metrics,
 	};
 	char error[256];
-	int r = privilege_reduce(error, sizeof error);
+	int r = d->backend ? 0 : announce_open(&d->announcer, d->interface, d->bird, d->bird_socket);
 
+	if (r < 0)
+		return r;
+	side.announces = d->announcer && announce_on_lan(d->announcer);
+	r = privilege_reduce(error, sizeof error);
 	if (r < 0) {
 		log_error("lbd: %s", error);
 		return r;
@@ -216,7 +266,9 @@ static int start(struct lbd *d)
 		r = open_maps(d);
 	if (r == 0 && !d->plane.stale)
 		r = attach(d);
-	return r < 0 ? r : control_start(&d->control, &side);
+	if (r == 0)
+		r = control_start(&d->control, &side);
+	return r == 0 && d->announcer ? announce_start(d->announcer, d->control.reporter) : r;
 }
 
 int main(int argc, char **argv)
@@ -235,8 +287,9 @@ int main(int argc, char **argv)
 	if (start(&d) < 0)
 		return 1;
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
-	control_run(&d.control);
+	control_run(&d.control, UINT64_MAX);
 	(void)sd_notify(0, "STOPPING=1");
+	drain(&d);
 	log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
 	/* The kernel closes what is open; memory needs no tidying in a process that ends. */
 	_exit(0);

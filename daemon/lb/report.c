@@ -15,11 +15,11 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "cli/http.h"
+#include "lb/clock.h"
 #include "log.h"
 
 #define PERIOD_MS 1000
 #define RETRY_MS 200 /* the leader may just be changing */
-#define LEASE_MS 3000
 #define SILENCE_S 2u /* a node answers after a second even if no leader heard it */
 #define HOST_MAX 47  /* with the interface it makes an id of 63 */
 
@@ -31,6 +31,7 @@ struct reporter {
 	char id[HOST_MAX + 1 + IF_NAMESIZE];
 	bool backend;
 	int changed; /* eventfd */
+	int extended; /* the same, of the lease */
 	uint64_t heard_ms; /* the thread's own, with the next: when a leader last answered, at first when it was started */
 	uint64_t since_ms; /* since when it does; 0: it doesn't */
 	pthread_t thread;
@@ -39,15 +40,8 @@ struct reporter {
 	struct lb_report report;
 	uint64_t number; /* of the report: grows when it changes */
 	enum hearing hearing;
+	struct lb_lease lease;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* As text, to be freed, and its number. */
 static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
@@ -55,8 +49,8 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	struct bytes out = {0};
 
 	(void)pthread_mutex_lock(&r->lock);
-	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"down\":[", r->id, r->backend ? "backend" : "balancer",
-		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false");
+	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"down\":[", r->id, r->backend ? "backend" : "balancer",
+		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false", r->report.announces ? "true" : "false");
 	for (uint32_t i = 0; i < r->report.down_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.down[i].service,
 			     (unsigned long long)r->report.down[i].backend);
@@ -73,7 +67,7 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
  */
 static enum hearing judge(struct reporter *r, int status)
 {
-	uint64_t now = now_ms();
+	uint64_t now = boottime_ms();
 
 	if (status == 200) {
 		r->heard_ms = now;
@@ -103,6 +97,24 @@ static void note_answer(struct reporter *r, int status)
 	(void)!write(r->changed, &one, sizeof one);
 }
 
+/* Whether the answer grants a lease. One without an id changes nothing: it is told again soon (reports.h). */
+static bool note_lease(struct reporter *r, uint64_t sent_ms, const char *answer)
+{
+	json_t *body = json_loads(answer, 0, NULL);
+	json_int_t lease_ms = json_integer_value(json_object_get(body, "lease_ms")), id = json_integer_value(json_object_get(body, "lease_id"));
+	bool granted = id > 0 && id <= UINT32_MAX && lease_ms > 0 && lease_ms <= LEASE_MS;
+	const uint64_t one = 1;
+
+	json_decref(body);
+	if (!granted)
+		return false;
+	(void)pthread_mutex_lock(&r->lock);
+	r->lease = (struct lb_lease){.id = (uint32_t)id, .until_ms = sent_ms + (uint64_t)lease_ms * 99 / 100};
+	(void)pthread_mutex_unlock(&r->lock);
+	(void)!write(r->extended, &one, sizeof one);
+	return true;
+}
+
 /* Until the next report is due, or there is another one. */
 static void await_next(struct reporter *r, uint64_t number, int wait_ms)
 {
@@ -123,15 +135,16 @@ static void *run(void *arg)
 	struct reporter *r = arg;
 
 	for (;;) {
-		uint64_t number;
+		uint64_t number, sent_ms = boottime_ms();
 		struct bytes report = take_report(r, &number);
 		char *answer = NULL;
 		int status = http_post(r->address, "/v1/lb/report", (const char *)report.data, SILENCE_S, &answer);
+		bool granted = status == 200 && note_lease(r, sent_ms, answer);
 
 		free(answer);
 		bytes_free(&report);
 		note_answer(r, status);
-		await_next(r, number, status == 200 ? PERIOD_MS : RETRY_MS);
+		await_next(r, number, granted ? PERIOD_MS : RETRY_MS);
 	}
 	return NULL;
 }
@@ -147,6 +160,14 @@ static void name(struct reporter *r, const char *interface)
 	(void)snprintf(r->id, sizeof r->id, "%.*s/%s", HOST_MAX, host, interface);
 }
 
+static void close_events(struct reporter *r)
+{
+	if (r->changed >= 0)
+		(void)close(r->changed);
+	if (r->extended >= 0)
+		(void)close(r->extended);
+}
+
 int report_start(struct reporter **ret, const char *address, const char *interface, bool backend, const struct lb_report *first)
 {
 	struct reporter *r = mem_zalloc(sizeof *r);
@@ -155,11 +176,13 @@ int report_start(struct reporter **ret, const char *address, const char *interfa
 
 	(void)snprintf(r->address, sizeof r->address, "%s", address);
 	r->backend = backend;
-	r->heard_ms = now_ms();
+	r->heard_ms = boottime_ms();
 	name(r, interface);
 	r->changed = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (r->changed < 0) {
+	r->extended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (r->changed < 0 || r->extended < 0) {
 		e = errno;
+		close_events(r);
 		free(r);
 		return -e;
 	}
@@ -171,7 +194,7 @@ int report_start(struct reporter **ret, const char *address, const char *interfa
 	report_tell(r, first);
 	e = pthread_create(&r->thread, NULL, run, r);
 	if (e) {
-		(void)close(r->changed);
+		close_events(r);
 		free((void *)(uintptr_t)r->report.down);
 		free(r);
 		return -e;
@@ -213,4 +236,21 @@ bool report_heard(struct reporter *r)
 int report_fd(const struct reporter *r)
 {
 	return r->changed;
+}
+
+struct lb_lease report_lease(struct reporter *r)
+{
+	struct lb_lease lease;
+	uint64_t count;
+
+	(void)!read(r->extended, &count, sizeof count);
+	(void)pthread_mutex_lock(&r->lock);
+	lease = r->lease;
+	(void)pthread_mutex_unlock(&r->lock);
+	return lease;
+}
+
+int report_lease_fd(const struct reporter *r)
+{
+	return r->extended;
 }

@@ -11,16 +11,24 @@
 #include "lb/catalog.h"
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
+#define LEASE_MS 3000         /* at most; the cluster's (cluster/leases.h) */
 
 struct lb_report {
 	uint64_t version; /* of the catalog, that the data plane has in force */
 	bool failed;      /* not all of that fitted: the rest is as it was */
+	bool announces;   /* it answers for the VIPs that it is made the owner of */
 	/*
 	 * Backends that fail this balancer's own checks, by service and backend id, ascending. One that hasn't been checked often enough to
 	 * tell, as after a restart, is what the catalog says of it: who leaves out a dead one says that it lives.
 	 */
 	const struct catalog_place *down;
 	uint32_t down_count;
+};
+
+/* What the catalog's leader granted last. */
+struct lb_lease {
+	uint32_t id;       /* by which the catalog names this balancer as an owner; 0: none was granted yet */
+	uint64_t until_ms; /* boottime_ms(): from then on somebody else may be the owner */
 };
 
 struct reporter;
@@ -36,5 +44,12 @@ void report_tell(struct reporter *r, const struct lb_report *report);
 bool report_heard(struct reporter *r);
 /* Readable when report_heard() says something else than before; report_heard() makes it unreadable. */
 int report_fd(const struct reporter *r);
+/*
+ * The lease counts from when the report was *sent* that was answered, less 1 % for drift between clocks: it ends here before it can
+ * have ended elsewhere ([promise]).
+ */
+struct lb_lease report_lease(struct reporter *r);
+/* Readable when the lease has been extended; report_lease() makes it unreadable. */
+int report_lease_fd(const struct reporter *r);
 
 #endif

@@ -11,6 +11,10 @@ import net
 passed = failed = skipped = 0
 
 
+class Skip(Exception):
+    """What a case takes isn't there."""
+
+
 def check(name, ok, detail=""):
     global passed, failed
     if ok:
@@ -40,7 +44,7 @@ def why_not():
 
 
 def main(cases, make_world):
-    """Runs the cases named on the command line, or all, each in a world of its own."""
+    """Runs the cases named on the command line, or all, each in a world of its own: case.world's, or the one made here."""
     global failed, skipped
     reason = why_not()
     if reason:
@@ -53,8 +57,11 @@ def main(cases, make_world):
     for case in chosen:
         world = None
         try:
-            world = make_world()
+            world = getattr(case, "world", make_world)()
             case(world)
+        except Skip as reason:
+            print(f"SKIP {case.__name__}: {reason}")
+            skipped += 1
         except Exception:
             failed += 1
             print(f"FAIL {case.__name__} ended early:\n{traceback.format_exc()}", flush=True)

@@ -231,7 +231,7 @@ int main(int argc, char **argv)
 		return 1;
 	log_info("lbd: forwarding interface=%s workers=%u", d.interface, d.worker_count);
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
-	control_run(&d.control);
+	control_run(&d.control, UINT64_MAX);
 	(void)sd_notify(0, "STOPPING=1");
 	stop(&d);
 	log_info("lbd: stopped interface=%s", d.interface);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/announce.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "lb/bird.h"
+#include "lb/clock.h"
+#include "lb/lan.h"
+#include "lb/local.h"
+#include "lb/report.h"
+#include "log.h"
+
+#define RETRY_MS 1000
+/* After becoming the owner: a frame may be lost, and a switch may only just be learning. Then so often, for whoever missed all of it. */
+#define REPEATS 5u
+#define REPEAT_MS 700
+#define PERIOD_MS 60000
+#define ANSWERS_MAX 64 /* of one socket, before the clock, the catalog and the other socket have their turn */
+
+struct vip {
+	struct host_address at;
+	uint32_t owner;   /* a lease id */
+	bool ours;        /* it is answered for */
+	unsigned told;    /* how often since it is */
+	uint64_t due_ms;  /* when it is told next */
+};
+
+/* What the catalog says, in the order of addresses. */
+struct vips {
+	struct vip *list;
+	uint32_t count;
+	bool known; /* a catalog is in force */
+};
+
+struct announcer {
+	const char *interface;
+	bool on_lan, by_bird;
+	struct lan lan;
+	struct bird bird;
+	struct reporter *reporter;
+	int told; /* eventfd */
+	pthread_t thread;
+	/* The thread's own: */
+	struct vips now;
+	uint64_t began_ms;
+	bool routed;            /* it has decided about routes once */
+	enum local_fault fault; /* that was said */
+	pthread_mutex_t lock;   /* of what follows */
+	struct vips next;
+	bool fresh, ending;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct host_address *x = &((const struct vip *)a)->at, *y = &((const struct vip *)b)->at;
+
+	return x->family != y->family ? x->family - y->family : memcmp(&x->addr, &y->addr, sizeof x->addr);
+}
+
+static struct vip *find(const struct vips *v, const struct host_address *at)
+{
+	const struct vip key = {.at = *at};
+
+	return v->count ? bsearch(&key, v->list, v->count, sizeof key, by_address) : NULL;
+}
+
+static const char *text_of(const struct host_address *a, char text[INET6_ADDRSTRLEN])
+{
+	return inet_ntop(a->family == LB_IP6 ? AF_INET6 : AF_INET, &a->addr, text, INET6_ADDRSTRLEN);
+}
+
+/* The addresses of all, or of those that are ours; to be freed. */
+static struct host_address *addresses(const struct vips *v, bool ours, uint32_t *ret_count)
+{
+	struct host_address *list = mem_alloc(v->count * sizeof *list + 1);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->count; i++)
+		if (!ours || v->list[i].ours)
+			list[n++] = v->list[i].at;
+	*ret_count = n;
+	return list;
+}
+
+/* ---- on the LAN ---- */
+
+/* Ours begins or ends. */
+static void claim(struct vip *v, bool ours, uint64_t now_ms)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	v->ours = ours;
+	v->told = 0;
+	v->due_ms = now_ms;
+	log_notice("announce: %s vip=%s", ours ? "answering for a VIP" : "no longer answering for a VIP", text_of(&v->at, text));
+}
+
+static void join_groups(struct announcer *a)
+{
+	uint32_t count;
+	struct host_address *ours = addresses(&a->now, true, &count);
+	int r = lan_join(&a->lan, ours, count);
+
+	if (r < 0)
+		log_warning("announce: can't join the multicast groups of all VIPs, ignoring error=\"%s\"", strerror(-r));
+	free(ours);
+}
+
+/* When the next one is due, or the lease is over. */
+static uint64_t announce_due(struct announcer *a, uint64_t now_ms, uint64_t wake_ms)
+{
+	for (uint32_t i = 0; i < a->now.count; i++) {
+		struct vip *v = &a->now.list[i];
+
+		if (!v->ours)
+			continue;
+		if (v->due_ms <= now_ms) {
+			(void)lan_announce(&a->lan, &v->at); /* a link that is down comes back, and so does the next turn */
+			v->due_ms = now_ms + (++v->told < REPEATS ? REPEAT_MS : PERIOD_MS);
+		}
+		if (v->due_ms < wake_ms)
+			wake_ms = v->due_ms;
+	}
+	return wake_ms;
+}
+
+static uint64_t serve_lan(struct announcer *a, uint64_t now_ms)
+{
+	struct lb_lease lease = report_lease(a->reporter);
+	bool holds = a->on_lan && now_ms < lease.until_ms, changed = false;
+
+	for (uint32_t i = 0; i < a->now.count; i++) {
+		struct vip *v = &a->now.list[i];
+		bool ours = holds && v->owner == lease.id;
+
+		if (ours == v->ours)
+			continue;
+		claim(v, ours, now_ms);
+		changed = true;
+	}
+	if (changed)
+		join_groups(a);
+	return announce_due(a, now_ms, holds ? lease.until_ms : UINT64_MAX);
+}
+
+static void answer(struct announcer *a, int which)
+{
+	struct neighbour_question q;
+	struct lb_mac from;
+
+	for (int i = 0; i < ANSWERS_MAX && lan_take(&a->lan, which, &q, &from); i++) {
+		const struct vip *v = find(&a->now, &q.target);
+
+		if (v && v->ours && boottime_ms() < report_lease(a->reporter).until_ms)
+			(void)lan_answer(&a->lan, &q, &from);
+	}
+}
+
+/* ---- by BIRD ---- */
+
+/*
+ * What stood in the file before is left alone until there is a catalog and a lease, or until there might have been: a restart takes no
+ * route away.
+ */
+static uint64_t serve_bird(struct announcer *a, uint64_t now_ms)
+{
+	struct lb_lease lease = report_lease(a->reporter);
+	bool holds = a->now.known && now_ms < lease.until_ms;
+	struct host_address *all;
+	uint32_t count;
+	int r;
+
+	if (!a->routed && !holds && now_ms < a->began_ms + LEASE_MS)
+		return a->began_ms + LEASE_MS;
+	a->routed = true;
+	all = addresses(&a->now, false, &count);
+	r = bird_tell(&a->bird, all, holds ? count : 0);
+	free(all);
+	if (r < 0)
+		return now_ms + RETRY_MS;
+	return holds ? lease.until_ms : UINT64_MAX;
+}
+
+/* ---- the thread ---- */
+
+static void look_at_host(struct announcer *a)
+{
+	uint32_t count;
+	struct host_address *all = addresses(&a->now, false, &count);
+	enum local_fault fault = local_check(a->interface, all, count);
+
+	free(all);
+	if (fault != a->fault && fault != LOCAL_FINE)
+		log_warning("announce: %s interface=%s, ignoring", local_fault_text(fault), a->interface);
+	a->fault = fault;
+}
+
+/* What is ours stays ours, if it is still there: a new catalog is no reason to tell everybody again. */
+static void take_vips(struct announcer *a, struct vips next)
+{
+	for (uint32_t i = 0; i < next.count; i++) {
+		const struct vip *before = find(&a->now, &next.list[i].at);
+		uint32_t owner = next.list[i].owner;
+
+		if (before)
+			next.list[i] = *before;
+		next.list[i].owner = owner;
+	}
+	free(a->now.list);
+	a->now = next;
+	look_at_host(a);
+}
+
+/* Takes what it was told. False: that it is over. */
+static bool take_news(struct announcer *a)
+{
+	struct vips next = {0};
+	uint64_t count;
+	bool fresh, ending;
+
+	(void)!read(a->told, &count, sizeof count);
+	(void)pthread_mutex_lock(&a->lock);
+	ending = a->ending;
+	fresh = a->fresh;
+	if (fresh)
+		next = a->next;
+	a->fresh = false;
+	(void)pthread_mutex_unlock(&a->lock);
+	if (fresh)
+		take_vips(a, next);
+	return !ending;
+}
+
+static int until(uint64_t wake_ms)
+{
+	uint64_t now_ms = boottime_ms();
+
+	if (wake_ms == UINT64_MAX)
+		return -1;
+	return wake_ms <= now_ms ? 0 : (int)(wake_ms - now_ms);
+}
+
+static void *run(void *arg)
+{
+	struct announcer *a = arg;
+	struct pollfd events[] = {{a->told, POLLIN, 0}, {report_lease_fd(a->reporter), POLLIN, 0}, {a->lan.sockets[0], POLLIN, 0}, {a->lan.sockets[1], POLLIN, 0}};
+
+	while (take_news(a)) {
+		uint64_t wake_ms = a->by_bird ? serve_bird(a, boottime_ms()) : serve_lan(a, boottime_ms());
+
+		if (poll(events, 4, until(wake_ms)) <= 0)
+			continue;
+		for (int i = 0; a->on_lan && i < LAN_SOCKETS; i++)
+			if (events[2 + i].revents)
+				answer(a, i);
+	}
+	if (a->by_bird)
+		(void)bird_tell(&a->bird, NULL, 0);
+	return NULL;
+}
+
+int announce_open(struct announcer **ret, const char *interface, const char *bird, const char *bird_socket)
+{
+	struct announcer *a = mem_zalloc(sizeof *a);
+	int r = 0;
+
+	a->interface = interface;
+	a->by_bird = bird != NULL;
+	a->bird = (struct bird){.file = bird, .control = bird_socket};
+	a->lan = (struct lan){.sockets = {-1, -1}, .groups = -1};
+	(void)pthread_mutex_init(&a->lock, NULL);
+	if (!a->by_bird)
+		r = lan_open(&a->lan, interface);
+	a->on_lan = !a->by_bird && r == 0;
+	if (r == -EPERM)
+		log_warning("announce: without CAP_NET_RAW this balancer can't answer ARP, so it owns no VIP: route them to it, or give it "
+			    "the capability (systemd: AmbientCapabilities=) interface=%s, ignoring",
+			    interface);
+	else if (r < 0 && r != -ENODEV) /* one that isn't there is named by whoever needs it more */
+		log_warning("announce: can't listen for ARP, so this balancer owns no VIP interface=%s error=\"%s\", ignoring", interface,
+			    strerror(-r));
+	a->told = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (a->told < 0) {
+		r = -errno;
+		lan_close(&a->lan);
+		free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+bool announce_on_lan(const struct announcer *a)
+{
+	return a->on_lan;
+}
+
+int announce_start(struct announcer *a, struct reporter *r)
+{
+	a->reporter = r;
+	a->began_ms = boottime_ms();
+	return -pthread_create(&a->thread, NULL, run, a);
+}
+
+static void wake(struct announcer *a)
+{
+	const uint64_t one = 1;
+
+	(void)!write(a->told, &one, sizeof one);
+}
+
+void announce_tell(struct announcer *a, const struct lb_catalog *c)
+{
+	struct vips v = {.list = mem_alloc(c->service_count * sizeof *v.list + 1), .known = true};
+
+	for (uint32_t i = 0; i < c->service_count; i++)
+		v.list[i] = (struct vip){.at = {c->services[i].vip.addr, c->services[i].vip.family}, .owner = c->services[i].owner};
+	qsort(v.list, c->service_count, sizeof *v.list, by_address);
+	for (uint32_t i = 0; i < c->service_count; i++)
+		if (!i || by_address(&v.list[v.count - 1], &v.list[i]) != 0)
+			v.list[v.count++] = v.list[i];
+	(void)pthread_mutex_lock(&a->lock);
+	if (a->fresh)
+		free(a->next.list); /* nobody took it, and it is out of date */
+	a->next = v;
+	a->fresh = true;
+	(void)pthread_mutex_unlock(&a->lock);
+	wake(a);
+}
+
+void announce_stop(struct announcer *a)
+{
+	(void)pthread_mutex_lock(&a->lock);
+	a->ending = true;
+	(void)pthread_mutex_unlock(&a->lock);
+	wake(a);
+	(void)pthread_join(a->thread, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the world learns that this balancer takes a VIP's packets, on a thread of its own:
+ *
+ *   on a LAN    the catalog names one owner for each VIP (cluster/leases.h): it answers ARP and neighbour solicitations, and
+ *               tells everybody when it becomes the owner, and now and then
+ *   by BIRD     every balancer has routes to all VIPs (bird.h), and routers spread the flows over them
+ *
+ * Only while its lease holds. It reads the clock after it has taken a question ([lease-clock]): what remains is that it may be
+ * stopped between that and the answer, and one answer comes late; what is sent here for it is forwarded all the same, and the new
+ * owner tells everybody more than once. What a lost lease doesn't stop is forwarding (law 7).
+ */
+#ifndef HF_LB_ANNOUNCE_H
+#define HF_LB_ANNOUNCE_H
+
+#include "lb/catalog.h"
+
+struct announcer;
+struct reporter;
+
+/*
+ * Opens what takes privileges: to be called before they are given up. With bird, a file that BIRD includes, and its control socket
+ * there is no word to the LAN. Without CAP_NET_RAW neither: that is said once, and everything else works. 0 or negative errno.
+ */
+int announce_open(struct announcer **ret, const char *interface, const char *bird, const char *bird_socket);
+/* Whether it can own VIPs: to be reported. */
+bool announce_on_lan(const struct announcer *a);
+/* Begins; the reporter outlives it. 0 or negative errno. */
+int announce_start(struct announcer *a, struct reporter *r);
+/* This is in force now; it is copied. */
+void announce_tell(struct announcer *a, const struct lb_catalog *c);
+/* Answers for nothing any more, takes the routes back, and is over. */
+void announce_stop(struct announcer *a);
+
+#endif
