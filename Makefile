@@ -171,7 +171,7 @@ $(OUT)/holdfast-lbd-dpdk: $(call obj,$(LBD_DPDK_SRC))
 dpdk-absent:
 	@echo "  holdfast-lbd-dpdk is skipped: pkg-config finds no libdpdk (make deps)"
 
-bench-lb: $(OUT)/bench/lb
+bench-lb: $(OUT)/bench/lb build/bpf/bench/lb_plain.bpf.o build/bpf/tests/lb/pass.bpf.o
 bench-lb-dpdk: $(OUT)/bench/lb_dpdk
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets build/bpf/tests/lb/pass.bpf.o $(if $(DPDK_CFLAGS),$(OUT)/tests/dpdk/packets))
 unit-tests: $(UNIT_TESTS)

@@ -4,11 +4,7 @@
  * a repeat count gives one frame to a program again and again, as the last run left it. So the rig first undoes what the
  * program under test put in front, writes the next flow's source, VIP and ports into the frame, and tail-calls it.
  */
-#include <linux/bpf.h>
-
-#include <bpf/bpf_helpers.h>
-
-#include "bpf/lb_wire.h"
+#include "bench/lb_plain.h"
 
 #define FRAME_SIZE 96 /* of the frame without anything in front; bench/lb.c builds it */
 
@@ -193,38 +189,16 @@ int floor_lru_insert(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
-static __always_inline __be16 fold(__u64 sum)
+static __always_inline int encapsulate(struct xdp_md *ctx, const struct lb_backend *b)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__be16) ~((sum & 0xffff) + (sum >> 16));
-}
+	struct plain_tunnel tunnel = {
+		.from = {{LB_HTONS(0x0200), 0, LB_HTONS(2)}},
+		.to = b->mac,
+		.src = LB_HTONL(0x0a090001),
+		.dst = b->addr.word[0],
+	};
 
-static __always_inline int encapsulate(struct xdp_md *ctx, const struct lb_backend *b, __u32 size)
-{
-	struct lb_ip4 *ip, outer = {
-				   .version_words = 0x45,
-				   .length = LB_HTONS(size + sizeof outer),
-				   .ttl = 64,
-				   .proto = LB_PROTO_IP4,
-				   .src = LB_HTONL(0x0a090001),
-				   .dst = b->addr.word[0],
-			   };
-	struct lb_eth *eth;
-
-	if (bpf_xdp_adjust_head(ctx, -(int)sizeof outer))
-		return XDP_ABORTED;
-	eth = (void *)(long)ctx->data;
-	ip = (void *)(eth + 1);
-	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-	outer.sum = fold((__u64)0x45 + outer.length + 0x0440 + outer.src + (__u64)outer.dst);
-	eth->src = (struct lb_mac){{LB_HTONS(0x0200), 0, LB_HTONS(2)}};
-	eth->dst = b->mac;
-	eth->type = LB_HTONS(LB_ETH_IP4);
-	*ip = outer;
-	return XDP_TX;
+	return plain_encapsulate(ctx, &tunnel, FRAME_SIZE - 14);
 }
 
 SEC("xdp")
@@ -232,7 +206,7 @@ int floor_encapsulate(struct xdp_md *ctx)
 {
 	struct lb_backend b = {.addr = {{LB_HTONL(0x0a020001)}}, .mac = {{LB_HTONS(0x0200), 0, LB_HTONS(17)}}};
 
-	return encapsulate(ctx, &b, FRAME_SIZE - 14);
+	return encapsulate(ctx, &b);
 }
 
 /* Katran's published design, our own program: VIP, then an LRU entry per flow, else the hash ring and an insert, then the backend. */
@@ -261,7 +235,7 @@ int floor_lru_per_flow(struct xdp_md *ctx)
 		place = &fresh;
 	}
 	b = bpf_map_lookup_elem(&backends, &place->backend);
-	return b ? encapsulate(ctx, b, FRAME_SIZE - 14) : XDP_ABORTED;
+	return b ? encapsulate(ctx, b) : XDP_ABORTED;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
