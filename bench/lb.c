@@ -32,6 +32,7 @@
 #define SERVICES_MAX 512u
 #define BACKENDS 16u
 #define BUCKETS (1u << 19) /* of four flows: a million fill half */
+#define SYNS (1u << 24)    /* eight times what the flow table holds: when one comes again it is new */
 #define ROUNDS_MAX 101
 
 enum kind {
@@ -77,7 +78,6 @@ static const struct row rows[] = {
 	{"LRU hit, 1 flow", FLOOR_HIT, .flows = 1, .services = 1},
 	{"LRU hit, 64k flows", FLOOR_HIT, .flows = 1 << 16, .services = 1},
 	{"LRU hit, 1M flows", FLOOR_HIT, .flows = 1 << 20, .services = 1},
-	{"LRU insert with eviction", FLOOR_INSERT, .flows = 1 << 20, .services = 1},
 	{"LRU per flow (Katran's design), 1 flow", FLOOR_PER_FLOW, .flows = 1, .services = 1},
 	{"LRU per flow (Katran's design), 64k flows", FLOOR_PER_FLOW, .flows = 1 << 16, .services = 1},
 	{"LRU per flow (Katran's design), 1M flows", FLOOR_PER_FLOW, .flows = 1 << 20, .services = 1},
@@ -85,18 +85,26 @@ static const struct row rows[] = {
 	OURS_ROWS("IPIP, 5 % moved", .services = 1, .moved = 5),
 	OURS_ROWS("IPIP, all moved", .services = 1, .moved = 100),
 	OURS_ROWS("IPIP, limits and prefixes", .services = 1, .limits = true),
+	OURS_ROWS("IPIP, 5 % moved, limits and prefixes", .services = 1, .moved = 5, .limits = true),
+	OURS_ROWS("IPIP, all moved, limits and prefixes", .services = 1, .moved = 100, .limits = true),
 	OURS_ROWS("IPIP, 512 services", .services = 512),
 	OURS_ROWS("IPIP, 512 services, 5 % moved", .services = 512, .moved = 5),
 	OURS_ROWS("IPIP, 512 services, all moved", .services = 512, .moved = 100),
 	OURS_ROWS("IPIP, 512 services, limits and prefixes", .services = 512, .limits = true),
+	OURS_ROWS("IPIP, 512 services, 5 % moved, limits and prefixes", .services = 512, .moved = 5, .limits = true),
+	OURS_ROWS("IPIP, 512 services, all moved, limits and prefixes", .services = 512, .moved = 100, .limits = true),
 	OURS_ROWS("IPv6 in IPv6", .services = 1, .v6 = true),
 	OURS_ROWS("GUE", .services = 1, .delivery = LB_GUE),
 	OURS_ROWS("DSR", .services = 1, .delivery = LB_DSR),
 	OURS_ROWS("NAT", .services = 1, .delivery = LB_DNAT),
 	OURS_ROWS("NAT, IPv6", .services = 1, .delivery = LB_DNAT, .v6 = true),
 	OURS_ROWS("pass, no VIP", .services = 1, .pass = true),
-	{"IPIP, new SYN, all moved, 1M flows", OURS, 1 << 20, 1, 100, .syn = true},
-	{"IPIP, new SYN, 512 services, all moved, 1M flows", OURS, 1 << 20, 512, 100, .syn = true},
+	{"IPIP, new SYN", OURS, SYNS, 1, .syn = true},
+	{"IPIP, new SYN, limits and prefixes", OURS, SYNS, 1, .syn = true, .limits = true},
+	{"LRU insert with eviction", FLOOR_INSERT, .flows = 1 << 20, .services = 1},
+	{"IPIP, new SYN, all moved", OURS, SYNS, 1, 100, .syn = true},
+	{"IPIP, new SYN, all moved, limits and prefixes", OURS, SYNS, 1, 100, .syn = true, .limits = true},
+	{"IPIP, new SYN, 512 services, all moved", OURS, SYNS, 512, 100, .syn = true},
 };
 
 #define ROWS (sizeof rows / sizeof *rows)
@@ -396,7 +404,7 @@ static void print(struct bench *b, unsigned rounds)
 {
 	double empty = median(b->empty, rounds), net = median(b->ns, rounds) - empty - median(b->move, rounds);
 
-	printf("%-52s %8.1f %8.1f\n", b->row->name, net, empty);
+	printf("%-60s %8.1f %8.1f\n", b->row->name, net, empty);
 	fflush(stdout);
 }
 
@@ -409,7 +417,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: lb [ROUNDS [PACKETS [WORDS]]]\n");
 		return 2;
 	}
-	printf("%-52s %8s %8s\n", "ns a packet, medians", "net", "rig");
+	printf("%-60s %8s %8s\n", "ns a packet, medians", "net", "rig");
 	for (size_t i = 0; i < ROWS; i++) {
 		static struct bench b;
 
