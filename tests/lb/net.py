@@ -7,7 +7,7 @@
 
 A veth takes XDP's packets only if its peer has a program, and checksums must be there when XDP sees the packet ([veth tests]).
 """
-import ctypes, http.server, json, os, signal, socket, socketserver, subprocess, sys, tempfile, threading, time
+import contextlib, ctypes, http.server, json, os, shutil, signal, socket, socketserver, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -34,6 +34,20 @@ def until(what, condition, deadline_s=DEADLINE_S):
     return found
 
 
+def why_not():
+    """Why this can't run here, or None."""
+    if os.geteuid():
+        return "namespaces and BPF take root"
+    if not os.access(os.path.join(BIN, "holdfast-lbd"), os.X_OK) or not os.path.exists(PASS):
+        return "holdfast-lbd is not built: it takes clang, bpftool and libbpf-dev (make deps)"
+    for tool in ("ip", "ethtool", "nsenter", "sysctl"):
+        if not shutil.which(tool):
+            return f"there is no {tool} (make test-deps)"
+    if run("unshare", "--mount", "--net", "true", check=False).returncode:
+        return "namespaces can't be made here"
+    return None
+
+
 def isolate(script):
     """A mount namespace of our own: pins and namespaces end with us, however we end, and two runs don't meet."""
     if "LB_ISOLATED" not in os.environ:
@@ -48,6 +62,17 @@ def enter(ns):
     """Moves this thread into the network of an open namespace."""
     if ctypes.CDLL(None, use_errno=True).setns(ns, 0) < 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextlib.contextmanager
+def inside(host):
+    """What this thread opens meanwhile is in the host's network."""
+    with open("/proc/thread-self/ns/net") as here:
+        host.enter()
+        try:
+            yield
+        finally:
+            enter(here.fileno())
 
 
 class Host:
@@ -95,6 +120,10 @@ class Host:
         """Moves this thread into the host's network."""
         with open(f"/run/netns/{self.ns}") as ns:
             enter(ns.fileno())
+
+    def link_address(self):
+        text = json.loads(self.ip("-j", "link", "show", self.interface).stdout)[0]["address"]
+        return bytes.fromhex(text.replace(":", ""))
 
     def close(self):
         for child in self.children:
@@ -196,10 +225,11 @@ class Node:
 
 
 class RealNode:
-    """A node on a balancer's host, and what the command line says to it. hosts: one for each node of its cluster, in order."""
+    """A node on a balancer's host, and what the command line says to it. hosts: one for each node of its cluster, in order; family: of the
+    addresses that its members have."""
 
-    def __init__(self, host, directory, hosts=None):
-        self.host, self.hosts = host, hosts or [host]
+    def __init__(self, host, directory, hosts=None, family=4):
+        self.host, self.hosts, self.family = host, hosts or [host], family
         self.number = self.hosts.index(host) + 1
         self.path = os.path.join(directory, f"real{self.number}.sock")
         self.data = os.path.join(directory, f"data{self.number}")
@@ -209,9 +239,10 @@ class RealNode:
 
     def start(self):
         os.makedirs(self.data, exist_ok=True)
-        members = ",".join(f"{i + 1}={h.address}:7400" for i, h in enumerate(self.hosts))
+        peers = [f"[{h.address6}]:7400" if self.family == 6 else f"{h.address}:7400" for h in self.hosts]
+        members = ",".join(f"{i + 1}={peer}" for i, peer in enumerate(peers))
         self.child = self.host.start(os.path.join(BIN, "holdfastd"), "--node", str(self.number), "--members", members, "--peer",
-                                     f"{self.host.address}:7400", "--insecure", "--data", self.data, "--store", "127.0.0.1:6379",
+                                     peers[self.number - 1], "--insecure", "--data", self.data, "--store", "127.0.0.1:6379",
                                      "--store-cluster", "127.0.0.1:7379", "--admin", "127.0.0.1:7480", "--socket", self.path)
 
     def ready(self):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""serve.py NAME PORT: a backend. On each connection: a line "name" is answered with NAME, "give N" with N bytes,
-"take N" is followed by N bytes and answered with "taken". After "deaf" no new connection is accepted, but refused, until "hear" on one that
-there is; both are answered with the name."""
+"""serve.py NAME PORT...: a backend. On each connection: a line "name" is answered with NAME, "give N" with N bytes,
+"take N" is followed by N bytes and answered with "taken", "echo N" by N bytes and answered with them. After "deaf" no new connection is
+accepted at its port, but refused, until "hear" on one that there is; both are answered with the name."""
 import socket, socketserver, sys, threading
 
 
@@ -15,12 +15,14 @@ class Connection(socketserver.StreamRequestHandler):
             elif verb == "take":
                 self.rfile.read(int(size))
                 self.wfile.write(b"taken\n")
+            elif verb == "echo":
+                self.wfile.write(self.rfile.read(int(size)))
             else:
                 if verb == "deaf":
                     self.server.shutdown()
                     self.server.server_close()
                 elif verb == "hear":
-                    listen()
+                    listen(self.server.server_address[1])
                 self.wfile.write(f"{sys.argv[1]}\n".encode())
 
 
@@ -34,10 +36,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         pass  # the client went away
 
 
-def listen():
-    server = Server(("::", int(sys.argv[2])), Connection)
+def listen(port):
+    server = Server(("::", port), Connection)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
 
-listen()
+for port in sys.argv[2:]:
+    listen(int(port))
 threading.Event().wait()

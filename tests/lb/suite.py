@@ -4,7 +4,7 @@
 Takes root, iproute2, ethtool, and a build with BPF. Environment: BUILD says which build. The last line is
 "N passed, N failed, N skipped"; exit 1 if anything failed.
 """
-import os, shutil, sys, traceback
+import os, sys, traceback
 
 import net
 
@@ -30,23 +30,10 @@ def finish():
     sys.exit(failed > 0)
 
 
-def why_not():
-    if os.geteuid():
-        return "namespaces and BPF take root"
-    if not os.access(os.path.join(net.BIN, "holdfast-lbd"), os.X_OK) or not os.path.exists(net.PASS):
-        return "holdfast-lbd is not built: it takes clang, bpftool and libbpf-dev (make deps)"
-    for tool in ("ip", "ethtool", "nsenter", "sysctl"):
-        if not shutil.which(tool):
-            return f"there is no {tool} (make test-deps)"
-    if net.run("unshare", "--mount", "--net", "true", check=False).returncode:
-        return "namespaces can't be made here"
-    return None
-
-
 def main(cases, make_world):
     """Runs the cases named on the command line, or all, each in a world of its own: case.world's, or the one made here."""
     global failed, skipped
-    reason = why_not()
+    reason = net.why_not()
     if reason:
         print(f"SKIP {reason}")
         skipped = 1
