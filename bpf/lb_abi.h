@@ -28,7 +28,7 @@
 #define LB_APART static inline __attribute__((unused))
 #endif
 
-#define LB_ABI 2
+#define LB_ABI 3
 #define LB_TICK_SHIFT 30
 
 enum lb_family {
@@ -297,12 +297,14 @@ struct lb_config {
 	__be32 source4;
 	__u32 bucket_sources;    /* first of the sources' buckets */
 	__u32 bucket_mask;       /* how many there are in a row, less one */
-	struct lb_mac gateway;   /* next hop towards the clients, for replies of dnat backends */
-	__u16 nat;               /* services with dnat; none saves a look-up for what is for no VIP */
+	struct lb_mac gateway4;  /* next hop towards the clients, for replies of dnat backends: that of IPv6 may be another router */
+	struct lb_mac gateway6;
+	__u16 nat; /* services with dnat; none saves a look-up for what is for no VIP */
+	__u16 unused;
 	struct lb_limit answers; /* packet-too-big, in all and to one address */
 	struct lb_limit answers_source;
 };
-static_assert(sizeof(struct lb_config) == 128, "map value");
+static_assert(sizeof(struct lb_config) == 136, "map value");
 
 /* lb_service_counts, lb_backend_counts: per core. Bytes are those of the IP packet as it came. */
 struct lb_count {

@@ -169,7 +169,7 @@ LB_INLINE enum lb_verdict lb_nat_reply(const struct lb_config *cfg, const struct
 		return LB_PASS;
 	n = lb_nat_of(f);
 	n.addr = reply->vip;
-	n.next_hop = cfg->gateway;
+	n.next_hop = f->family == LB_IP4 ? cfg->gateway4 : cfg->gateway6;
 	n.port = reply->port;
 	n.source = 1;
 	return lb_nat_rewrite(p->frame, &n) ? LB_SEND : LB_PASS;

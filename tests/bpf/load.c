@@ -155,7 +155,8 @@ void load_world(const struct load *l, const struct world *w)
 		.source6 = address(&w->source6),
 		.bucket_sources = LB_BUCKET_SERVICES + WORLD_SERVICES,
 		.bucket_mask = WORLD_SOURCE_BUCKETS - 1,
-		.gateway = mac(w->gateway),
+		.gateway4 = mac(w->gateway4),
+		.gateway6 = mac(w->gateway6),
 		.answers = limit(&w->answers),
 		.answers_source = limit(&w->answers_source),
 	};

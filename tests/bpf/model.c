@@ -767,7 +767,7 @@ static void reply(const struct packet *p, struct result *ret)
 		s = replies_from(p, true, 0);
 	if (!s)
 		return;
-	translate(&ret->frame, p, &s->vip, s->port, true, world.gateway);
+	translate(&ret->frame, p, &s->vip, s->port, true, s->vip.version == 4 ? world.gateway4 : world.gateway6);
 	ret->outcome = OUT_SEND;
 }
 

@@ -10,7 +10,7 @@
 #define FROM_B1 "eth 18 2 / ip4 10.2.0.2 10.0.0.9 / "
 #define FROM6_B1 "eth 34 2 / ip6 fd02::2 fd00::9 / "
 #define REPLY "eth 2 48 / ip4 10.1.1.1 10.0.0.9 / "
-#define REPLY6 "eth 2 48 / ip6 fd01::1 fd00::9 / "
+#define REPLY6 "eth 2 49 / ip6 fd01::1 fd00::9 / "
 
 static void by_dnat(struct world *w)
 {
@@ -68,7 +68,7 @@ const struct table_case table_nat[] = {
 	 by_dnat,
 	 {PASS("eth 18 2 / ip4 10.2.0.2 10.9.0.1 / tcp 8080 4242 SA"), PASS("eth 34 2 / ip6 fd02::2 fd09::1 / tcp 8080 4242 SA"),
 	  PASS("eth 18 2 / ip4 10.2.0.2 10.9.0.1 / icmp 3 3 0 / ip4 10.9.0.1 10.2.0.2 / udp 4242 8053 / data 9"),
-	  SEND("eth 34 2 / ip6 fd02::2 fd09::2 / tcp 8080 4242 SA", "eth 2 48 / ip6 fd01::1 fd09::2 / tcp 80 4242 SA")}},
+	  SEND("eth 34 2 / ip6 fd02::2 fd09::2 / tcp 8080 4242 SA", "eth 2 49 / ip6 fd01::1 fd09::2 / tcp 80 4242 SA")}},
 	{"[nat] a service without it has no replies", NULL, {PASS(FROM_B1 "tcp 8080 4242 A"), PASS(FROM6_B1 "tcp 8080 4242 A")}},
 	{"[nat] all ports: they stay as they are",
 	 by_dnat_all_ports,

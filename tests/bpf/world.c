@@ -54,7 +54,8 @@ void world_init(struct world *w)
 	w->embryonic_idle = 56;
 	w->source4 = world_address("10.9.0.1");
 	w->source6 = world_address("fd09::1");
-	w->gateway = 0x30;
+	w->gateway4 = 0x30;
+	w->gateway6 = 0x31;
 	serve(w, "10.1.1.1", 6, 80, "10.2.0.", 0x10);
 	serve(w, "fd01::1", 6, 80, "fd02::", 0x20);
 	serve(w, "10.1.1.1", 17, 53, "10.2.0.", 0x10);

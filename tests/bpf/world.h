@@ -84,7 +84,7 @@ struct world {
 	uint64_t secret[2];
 	unsigned flow_idle, udp_idle, embryonic_idle; /* ticks */
 	struct world_address source4, source6;
-	unsigned gateway;                           /* a MAC address as the backends' */
+	unsigned gateway4, gateway6;                /* MAC addresses as the backends' */
 	struct world_limit answers, answers_source; /* packet-too-big */
 	unsigned buckets;                           /* of the flow table: a power of two, at most WORLD_BUCKETS */
 	unsigned service_count;
@@ -97,7 +97,7 @@ struct world {
  *   1 tcp [fd01::1]:80       backends fd02::1 .. fd02::4, next hops :21 .. :24
  *   2 udp 10.1.1.1:53        backends as 0
  *   3 tcp 10.1.1.2, all ports; backends fd02::1 .. fd02::4
- * With NAT the backends listen on 8080 and 8053, those of 3 on all ports; the gateway is :30.
+ * With NAT the backends listen on 8080 and 8053, those of 3 on all ports; the gateways are :30 for IPv4 and :31 for IPv6.
  */
 void world_init(struct world *w);
 /* All slots of a service. */
