@@ -12,7 +12,8 @@
  * What a backend sends to the balancer's own address answers a health check, and passes. Checksums are adjusted by what changed (RFC 1624,
  * equation 3), so that a wrong one stays wrong; a datagram without one stays so (RFC 768). Hop limits stay as they are: a packet that was
  * rewritten is nothing that would be rewritten again. A backend on this host gets the packet as it is ([local]): its replies never come
- * in by an interface, so it must listen at the VIP itself.
+ * in by an interface, so it must listen at the VIP itself. A client in the backends' own network is answered past every balancer, from an
+ * address that it never spoke to: its connections break.
  */
 #ifndef HF_BPF_LB_NAT_H
 #define HF_BPF_LB_NAT_H

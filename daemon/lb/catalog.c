@@ -267,7 +267,7 @@ static void read_ways(struct reader *r, const json_t *o, struct catalog_service 
 	static const char *const schedulers[] = {"maglev", "source", "rr", "wrr", "p2c", "latency"};
 	static const uint8_t scheduler[] = {LB_MAGLEV, LB_SOURCE, LB_ROUND_ROBIN, LB_ROUND_ROBIN, LB_TWO_CHOICES, LB_MAGLEV};
 	static const char *const deliveries[] = {"ipip", "gue", "dsr", "dnat", "snat"};
-	static const uint8_t delivery[] = {LB_IPIP, LB_GUE, LB_DSR};
+	static const uint8_t delivery[] = {LB_IPIP, LB_GUE, LB_DSR, LB_DNAT};
 	uint32_t word = READ_WORD(r, o, "scheduler", schedulers);
 
 	s->scheduler = scheduler[word];

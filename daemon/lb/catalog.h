@@ -15,9 +15,9 @@
  * until it is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
  * then and the last table stays. A limit is in new flows a second, 0 is none. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
- * A backend without a port, or with port 0, is checked at the service's. The owner is the lease of the balancer that announces the VIP
- * (report.h), 0 or missing if there is none. Other members are for other readers. Anything
- * missing, malformed or out of bounds refuses the whole: nothing is half-applied.
+ * A backend without a port, or with port 0, is checked at the service's, and gets packets on the port they came to. The owner is the lease
+ * of the balancer that announces the VIP (report.h), 0 or missing if there is none. Other members are for other readers. Anything missing,
+ * malformed or out of bounds refuses the whole: nothing is half-applied.
  */
 #ifndef HF_LB_CATALOG_H
 #define HF_LB_CATALOG_H
@@ -52,7 +52,7 @@ struct catalog_backend {
 	uint64_t id; /* in the service; never given to another one */
 	struct host_address at;
 	uint16_t port; /* 0: the service's */
-	bool removed;
+	bool removed; /* listed for the flows that it still has */
 	bool down; /* the catalog says so */
 	bool dead; /* gets no packets: it is down and has no weight in the active generation */
 };

@@ -17,6 +17,7 @@ static const char good[] =
 	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
 	"\"affinity\":true,\"limit\":0,\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
 	"\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\",\"port\":80,\"weight\":1,\"draining\":false},{\"id\":2,\"address\":\"fd02::2\"}],"
+	"\"removed\":[{\"id\":7,\"address\":\"10.2.0.7\",\"port\":81}],"
 	"\"generations\":[{\"number\":1,\"shares\":\"9:1\"},"
 	"{\"number\":2,\"shares\":\"1:3 2:0\"}]}]}";
 
@@ -43,9 +44,10 @@ static void test_everything_is_read(void **state)
 	assert_int_equal(s->prefixes[0].bits, 8);
 	assert_int_equal(s->prefixes[1].bits, 32);
 	assert_true(!s->prefixes[0].deny && s->prefixes[1].deny);
-	assert_int_equal(s->backend_count, 2);
+	assert_int_equal(s->backend_count, 3);
 	assert_int_equal(s->backends[1].at.family, LB_IP6);
-	assert_true(s->backends[0].port == 80 && s->backends[1].port == 0);
+	assert_true(s->backends[0].port == 80 && s->backends[1].port == 0 && s->backends[2].port == 81);
+	assert_true(!s->backends[1].removed && s->backends[2].removed);
 	assert_int_equal(s->check, CHECK_TCP);
 	assert_int_equal(s->generation_count, 2); /* an earlier one may name who is gone */
 	assert_int_equal(s->generations[1].shares[0].weight, 3);
@@ -173,6 +175,8 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"10.0.0.0/8", "fd00::/8", "family"},
 		{"\"address\":\"10.2.0.1\"", "\"address\":\"here\"", "here"},
 		{"\"id\":2", "\"id\":1", "two backends"},
+		{"\"id\":2", "\"id\":7", "two backends"},
+		{"\"port\":80,\"weight\"", "\"port\":65536,\"weight\"", "port"},
 		{"1:3 2:0", "3:3 2:0", "backend 3"},
 		{"1:3 2:0", "1:65536 2:0", "no pairs"},
 		{"\"generations\":[", "\"generations\":[{},", "shares"},

@@ -146,7 +146,7 @@ static void add_backend(struct feed *f, struct lb_service *s, const struct catal
 	uint32_t number = free_number(f, s);
 
 	assert(number < s->backend_count);
-	f->tables->backends[s->backend_base + number] = (struct lb_backend){.addr = c->at.addr, .family = c->at.family};
+	f->tables->backends[s->backend_base + number] = (struct lb_backend){.addr = c->at.addr, .family = c->at.family, .port = htons(c->port)};
 	f->tables->ids[s->backend_base + number] = c->id;
 }
 
@@ -229,6 +229,19 @@ static void find_ways(struct feed *f, struct lb_config *config)
 				find_way(f, &f->tables->backends[s->backend_base + n], config);
 	}
 	f->ways_stale = false;
+}
+
+/* Where replies of dnat backends go. */
+static void find_gateways(struct feed *f, uint32_t nat4, uint32_t nat6, struct lb_config *config)
+{
+	int r4 = nat4 ? routes_find_gateway(f->routes, LB_IP4, &config->gateway4) : 0;
+	int r6 = nat6 ? routes_find_gateway(f->routes, LB_IP6, &config->gateway6) : 0;
+	bool none = r4 == -ENETUNREACH || r6 == -ENETUNREACH;
+
+	if (none && !f->no_gateway)
+		log_error("feed: dnat finds no way back: no default route with a gateway leads out of the interface family=%s",
+			  r4 == -ENETUNREACH ? "ipv4" : "ipv6");
+	f->no_gateway = none;
 }
 
 /* ---- slots ---- */
@@ -444,9 +457,10 @@ static void free_service(struct feed *f, uint32_t number)
 struct plan {
 	uint32_t number[TABLES_SERVICES]; /* by place in the catalog; tables->service_count: none */
 	bool used[TABLES_SERVICES];       /* by number */
-	struct wanted vips, prefixes;
+	struct wanted vips, prefixes, replies;
 	uint32_t wildcards;
 	const struct check_list *own;
+	uint32_t nat4, nat6; /* services with dnat, by family */
 	bool changed; /* something that packets may still read was replaced */
 	int error;    /* the first */
 	bool failed;  /* not all of it was written: nothing may be swept away */
@@ -460,6 +474,30 @@ static void want_prefixes(struct plan *p, uint32_t number, const struct catalog_
 
 		wanted_put(&p->prefixes, &prefix, &rule);
 	}
+}
+
+/* Replies of one backend, and that its address is a backend at all. */
+static void want_reply(struct plan *p, const struct catalog_service *c, const struct catalog_backend *b)
+{
+	struct lb_vip from = {.addr = b->at.addr, .port = b->port ? htons(b->port) : c->vip.port, .proto = c->vip.proto, .family = b->at.family};
+	struct lb_vip address = {.addr = b->at.addr, .family = b->at.family};
+	struct lb_reply reply = {.vip = c->vip.addr, .port = c->vip.port};
+
+	wanted_put(&p->replies, &from, &reply);
+	wanted_put(&p->replies, &address, &reply);
+}
+
+/* Whoever has an address and port now goes before those who had it once: of two under one key, the last counts. */
+static void want_replies(struct plan *p, const struct lb_catalog *c)
+{
+	for (int removed = 1; removed >= 0; removed--)
+		for (uint32_t i = 0; i < c->service_count; i++) {
+			const struct catalog_service *s = &c->services[i];
+
+			for (uint32_t n = 0; s->delivery == LB_DNAT && n < s->backend_count; n++)
+				if (s->backends[n].removed == removed)
+					want_reply(p, s, &s->backends[n]);
+		}
 }
 
 /* The service, and that its address is a VIP at all. */
@@ -486,6 +524,8 @@ static void number_services(struct feed *f, const struct lb_catalog *c, struct p
 			continue;
 		f->tables->names[p->number[i]].id = s->id;
 		p->used[p->number[i]] = true;
+		p->nat4 += s->delivery == LB_DNAT && s->vip.family == LB_IP4;
+		p->nat6 += s->delivery == LB_DNAT && s->vip.family == LB_IP6;
 		want_prefixes(p, p->number[i], s);
 	}
 }
@@ -526,7 +566,22 @@ static void base_config(struct lb_config *config, const struct tables *t)
 	};
 }
 
-static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_config *config, uint32_t wildcards)
+/* What isn't known now stays as it was. */
+static void keep_found(struct lb_config *config, const struct lb_config *held)
+{
+	static const struct lb_mac unknown;
+
+	if (!config->source4)
+		config->source4 = held->source4;
+	if (!config->source6.word[0])
+		config->source6 = held->source6;
+	if (!memcmp(&config->gateway4, &unknown, sizeof unknown))
+		config->gateway4 = held->gateway4;
+	if (!memcmp(&config->gateway6, &unknown, sizeof unknown))
+		config->gateway6 = held->gateway6;
+}
+
+static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_config *config, const struct plan *p)
 {
 	struct lb_config held;
 	int r = f->tables->plane->get_config(f->tables, &held);
@@ -535,11 +590,9 @@ static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_co
 		return r;
 	config->secret[0] = c->secret[0];
 	config->secret[1] = c->secret[1];
-	config->wildcards = wildcards;
-	if (!config->source4)
-		config->source4 = held.source4;
-	if (!config->source6.word[0])
-		config->source6 = held.source6;
+	config->wildcards = p->wildcards;
+	config->nat = (__u16)(p->nat4 + p->nat6);
+	keep_found(config, &held);
 	if (!memcmp(&held, config, sizeof held))
 		return 0;
 	return f->tables->plane->set_config(f->tables, config);
@@ -548,6 +601,8 @@ static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_co
 /* What nothing leads to any more, once no packet is on its way there. */
 static int sweep(struct feed *f, struct plan *p)
 {
+	int r;
+
 	for (uint32_t i = 0; i < f->tables->service_count; i++)
 		p->changed |= f->tables->names[i].id && !p->used[i];
 	if (p->changed)
@@ -555,21 +610,25 @@ static int sweep(struct feed *f, struct plan *p)
 	for (uint32_t i = 0; i < f->tables->service_count; i++)
 		if (f->tables->names[i].id && !p->used[i])
 			free_service(f, i);
-	return f->tables->plane->remove_others(f->tables, TABLES_BY_PREFIX, &p->prefixes);
+	r = f->tables->plane->remove_others(f->tables, TABLES_BY_PREFIX, &p->prefixes);
+	return r < 0 ? r : f->tables->plane->remove_others(f->tables, TABLES_BY_REPLY, &p->replies);
 }
 
-/* Prefixes stand before a service asks for them, and a service stands before a VIP leads to it. */
+/* Prefixes and replies stand before a service asks for them, and a service stands before a VIP leads to it. */
 static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p)
 {
 	struct lb_config config;
 	int r = f->tables->plane->add(f->tables, TABLES_BY_PREFIX, &p->prefixes);
 
+	if (r == 0)
+		r = f->tables->plane->add(f->tables, TABLES_BY_REPLY, &p->replies);
 	if (r < 0)
 		return r;
 	place_services(f, c, p);
 	base_config(&config, f->tables);
 	find_ways(f, &config);
-	r = write_config(f, c, &config, p->wildcards);
+	find_gateways(f, p->nat4, p->nat6, &config);
+	r = write_config(f, c, &config, p);
 	if (r == 0)
 		r = f->tables->plane->add(f->tables, TABLES_BY_VIP, &p->vips);
 	if (r == 0)
@@ -586,7 +645,9 @@ int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_li
 	p->own = own;
 	wanted_init(&p->vips, sizeof(struct lb_vip), sizeof(uint32_t));
 	wanted_init(&p->prefixes, sizeof(struct lb_prefix), sizeof(uint32_t));
+	wanted_init(&p->replies, sizeof(struct lb_vip), sizeof(struct lb_reply));
 	number_services(f, c, p);
+	want_replies(p, c);
 	r = write_plan(f, c, p);
 	if (r < 0)
 		log_error("feed: the tables don't take the catalog error=\"%s\"", strerror(-r));
@@ -611,5 +672,6 @@ void feed_settle(struct feed *f)
 		log_error("feed: what is too much stays in the tables error=\"%s\", ignoring", strerror(-r));
 	wanted_free(&p->vips);
 	wanted_free(&p->prefixes);
+	wanted_free(&p->replies);
 	free(p);
 }

@@ -5,6 +5,7 @@
  *   a service or a backend keeps its number as long as it is known: the flow table holds numbers
  *   slots         written into the table that is not in use; one store of the generation word flips ([maps])
  *   backends      flags and next hop are one word, one store; more room is a copy elsewhere, then one store of its base
+ *   replies       of dnat backends, removed ones included while the catalog lists them; added before a VIP leads to these, removed after
  *   VIPs          added when all they lead to is there, and removed before it goes
  *
  * What was in use is written again only when no packet can still be reading it: the data plane says when.
@@ -24,6 +25,7 @@ struct feed {
 	struct plan *unsettled; /* in force, what it replaced still to be swept away */
 	bool ways_stale;        /* routes changed: all ways are looked for, not just those that aren't known */
 	uint32_t unresolved;    /* backends whose next hop isn't known yet */
+	bool no_gateway;        /* was said: dnat has no way back to the clients */
 };
 
 /* Both must outlive it. What the tables hold stays in force, and is looked through at the first catalog. */

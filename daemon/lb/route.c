@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/route.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -215,23 +216,50 @@ static int find_neighbour(struct routes *r, const struct host_address *next, str
 	return 0;
 }
 
+/* The link address of a next hop, which the kernel keeps resolved from now on. -EAGAIN: it isn't known yet. */
+static int find_next_hop(struct routes *r, const struct host_address *next, struct lb_mac *ret)
+{
+	bool managed;
+	int e = find_neighbour(r, next, ret, &managed), refused;
+
+	if ((e != 0 && e != -EAGAIN) || managed)
+		return e;
+	refused = manage_neighbour(r, next);
+	return refused < 0 ? refused : e;
+}
+
 int routes_find(struct routes *r, const struct host_address *to, struct way *ret)
 {
 	struct host_address next = {0};
 	struct way w = {0};
-	bool managed;
 	int e = find_route(r, to, &w, &next);
 
-	if (e == 0 && !w.local) {
-		e = find_neighbour(r, &next, &w.mac, &managed);
-		if ((e == 0 || e == -EAGAIN) && !managed) {
-			int refused = manage_neighbour(r, &next);
-
-			e = refused < 0 ? refused : e;
-		}
-	}
+	if (e == 0 && !w.local)
+		e = find_next_hop(r, &next, &w.mac);
 	if (e == 0)
 		*ret = w;
+	return e;
+}
+
+/* The kernel takes no question about the default route itself: what lies there is asked for, by an address that nobody has (RFC 5737,
+ * RFC 3849). IPv4 takes an address that no route leads to for a neighbour, hence the look at the next hop. */
+int routes_find_gateway(struct routes *r, uint8_t family, struct lb_mac *ret)
+{
+	const struct host_address nobody = {
+		.addr = {{family == LB_IP4 ? htonl(0xc0000201) : htonl(0x20010db8), 0, 0, family == LB_IP4 ? 0 : htonl(1)}},
+		.family = family,
+	};
+	struct host_address next = {0};
+	struct way w = {0};
+	struct lb_mac mac;
+	int e = find_route(r, &nobody, &w, &next);
+
+	if (e == 0 && (w.local || !memcmp(&next.addr, &nobody.addr, sizeof next.addr)))
+		e = -ENETUNREACH;
+	if (e == 0)
+		e = find_next_hop(r, &next, &mac);
+	if (e == 0)
+		*ret = mac;
 	return e;
 }
 

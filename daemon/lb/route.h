@@ -31,6 +31,9 @@ int routes_open(struct routes *r, unsigned ifindex);
 void routes_close(struct routes *r);
 /* 0; -EAGAIN while the kernel looks for the next hop's address (listen tells); -ENETUNREACH if no route leads out of the interface. */
 int routes_find(struct routes *r, const struct host_address *to, struct way *ret);
+/* The link address of the gateway that the default route of a family leads to, for clients of whom nothing else is known. As
+ * routes_find(); -ENETUNREACH also if that route has no gateway. */
+int routes_find_gateway(struct routes *r, uint8_t family, struct lb_mac *ret);
 /* Takes what listen has. Whether something changed on the interface. */
 bool routes_changed(struct routes *r);
 

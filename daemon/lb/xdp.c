@@ -21,7 +21,7 @@ int xdp_set_sizes(struct bpf_object *object)
 	} sizes[] = {
 		{"lb_vips", TABLES_VIPS},       {"lb_backends", TABLES_BACKENDS}, {"lb_backend_counts", TABLES_BACKENDS},
 		{"lb_loads", TABLES_BACKENDS},  {"lb_slots", TABLES_SLOTS},       {"lb_flows", TABLES_FLOWS},
-		{"lb_buckets", TABLES_BUCKETS},
+		{"lb_buckets", TABLES_BUCKETS}, {"lb_replies", TABLES_REPLIES},
 	};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -30,6 +30,15 @@ class Flow:
             line += more
         return line.decode().strip()
 
+    def take(self, size):
+        got = b""
+        while len(got) < size:
+            more = self.s.recv(65536)
+            if not more:
+                raise ConnectionError("closed")
+            got += more
+        return got
+
     def close(self):
         self.s.close()
 

@@ -5,6 +5,8 @@
   lb ------+-- bridge (namespace `wire`)      each by one veth pair
   be1, be2-+
 
+Hosts of other IP networks are on the same bridge; a host that routes between them has an address in each.
+
 A veth takes XDP's packets only if its peer has a program, and checksums must be there when XDP sees the packet ([veth tests]).
 """
 import contextlib, ctypes, http.server, json, os, shutil, signal, socket, socketserver, subprocess, sys, tempfile, threading, time
@@ -78,12 +80,12 @@ def inside(host):
 class Host:
     """A namespace with one interface on the bridge."""
 
-    def __init__(self, net, name, number):
+    def __init__(self, net, name, number, network):
         self.name = name
         self.ns = name
         self.interface = f"{name}0"
-        self.address = f"10.2.0.{number}"
-        self.address6 = f"fd02::{number:x}"
+        self.address = f"10.{network}.0.{number}"
+        self.address6 = f"fd{network:02x}::{number:x}"
         self.children = []
         run("ip", "netns", "add", self.ns)
         run("ip", "link", "add", self.interface, "netns", self.ns, "type", "veth", "peer", "name", f"{name}w", "netns", net.wire)
@@ -116,6 +118,17 @@ class Host:
             self.ip("addr", "add", a, "dev", "lo", *(["nodad"] if ":" in a else []))
         self.run("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
 
+    def default_route(self, via):
+        self.ip("route", "replace", "default", "via", via.address)
+        self.ip("-6", "route", "replace", "default", "via", via.address6)
+
+    def route(self, network, number):
+        """Makes it a router to one more network, which is on the same interface."""
+        self.ip("addr", "add", f"10.{network}.0.{number}/24", "dev", self.interface)
+        self.ip("addr", "add", f"fd{network:02x}::{number:x}/64", "dev", self.interface, "nodad")
+        self.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+                 *(f"net.ipv4.conf.{i}.{key}=0" for i in ("all", self.interface) for key in ("send_redirects", "rp_filter")))
+
     def enter(self):
         """Moves this thread into the host's network."""
         with open(f"/run/netns/{self.ns}") as ns:
@@ -142,14 +155,29 @@ class Net:
         run("ip", "-n", self.wire, "link", "add", "bridge", "type", "bridge")
         run("ip", "-n", self.wire, "link", "set", "bridge", "up")
 
-    def host(self, name, number):
-        self.hosts.append(Host(self, name, number))
+    def host(self, name, number, network=2):
+        self.hosts.append(Host(self, name, number, network))
         return self.hosts[-1]
 
     def close(self):
         for host in self.hosts:
             host.close()
         run("ip", "netns", "del", self.wire, check=False)
+
+
+def routed(n, vips):
+    """A client behind a router, a balancer whose default route leads there, two backends whose default route leads to the balancer."""
+    client, router, balancer = n.host("cl", 100, network=8), n.host("rt", 254), n.host("lb", 10)
+    backends = [n.host("be1", 1), n.host("be2", 2)]
+    router.route(8, 254)
+    client.ip("route", "add", "default", "via", "10.8.0.254")
+    client.ip("-6", "route", "add", "default", "via", "fd08::fe")
+    for vip in vips:
+        router.ip("route", "add", vip, "via", balancer.address6 if ":" in vip else balancer.address)
+    balancer.default_route(router)
+    for b in backends:
+        b.default_route(balancer)
+    return client, router, balancer, backends
 
 
 class Node:
@@ -268,6 +296,7 @@ class Daemon:
     program = "holdfast-lbd"
 
     def __init__(self, host, node, *options, prefix=(), interface=None):
+        self.host = host
         self.lines = []
         self.seen = threading.Condition()
         self.child = subprocess.Popen(host.inside(*prefix, os.path.join(BIN, self.program), "--socket", node.path,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """serve.py NAME PORT...: a backend. On each connection: a line "name" is answered with NAME, "give N" with N bytes,
 "take N" is followed by N bytes and answered with "taken", "echo N" by N bytes and answered with them. After "deaf" no new connection is
-accepted at its port, but refused, until "hear" on one that there is; both are answered with the name."""
+accepted at its port, but refused, until "hear" on one that there is; both are answered with the name. A datagram is answered with NAME,
+a space, and what it said."""
 import socket, socketserver, sys, threading
 
 
@@ -36,11 +37,25 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         pass  # the client went away
 
 
-def listen(port):
-    server = Server(("::", port), Connection)
+class Datagram(socketserver.BaseRequestHandler):
+    def handle(self):
+        said, s = self.request
+        s.sendto(sys.argv[1].encode() + b" " + said, self.client_address)
+
+
+class Datagrams(socketserver.UDPServer):
+    address_family = socket.AF_INET6
+
+
+def serve(server):
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
 
-for port in sys.argv[2:]:
-    listen(int(port))
+def listen(port):
+    serve(Server(("::", port), Connection))
+
+
+for port in map(int, sys.argv[2:]):
+    listen(port)
+    serve(Datagrams(("::", port), Datagram))
 threading.Event().wait()
