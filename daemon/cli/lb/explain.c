@@ -287,6 +287,14 @@ static void tell_backend(json_t *o, const struct lb_decision *d, const struct lb
 	(void)json_object_set_new(o, "frame_size", json_integer((json_int_t)lb_size(p)));
 }
 
+static const char *reason_text(const struct lb_decision *d, const struct lb_service *s, enum lb_verdict verdict)
+{
+	if (s || d->reason)
+		return count_reasons[d->reason];
+	return verdict == LB_SEND ? "a reply of a dnat backend: it goes on as from its VIP"
+				  : "no service has this address, protocol and port";
+}
+
 /* The steps of lb_forward(), but for its counting. */
 static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
 {
@@ -312,9 +320,10 @@ static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
 		if (b)
 			tell_backend(o, &d, &room.packet);
 	}
+	if (d.may_reply)
+		verdict = lb_nat_reply(&config, &room.packet, &f);
 	(void)json_object_set_new(o, "verdict", json_string(verdicts[verdict]));
-	(void)json_object_set_new(o, "reason",
-				  json_string(s || d.reason ? count_reasons[d.reason] : "no service has this address, protocol and port"));
+	(void)json_object_set_new(o, "reason", json_string(reason_text(&d, s, verdict)));
 	return o;
 }
 
