@@ -269,7 +269,15 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	open_ports(&b);
-	memory_init(&b.memory, &(struct memory_sizes){1, BACKENDS, MAGLEV_SIZE_MAX, FLOW_BUCKETS, TABLES_BUCKETS}, 1);
+	memory_init(&b.memory,
+		    &(struct memory_sizes){.services = 1,
+					   .backends = BACKENDS,
+					   .slots = MAGLEV_SIZE_MAX,
+					   .flows = FLOW_BUCKETS,
+					   .buckets = TABLES_BUCKETS,
+					   .snats = 1,
+					   .snat_buckets = 1},
+		    1);
 	worker_init(&b.worker, &b.memory, 0);
 	b.worker.port = b.port;
 	b.worker.kernel = b.kernel;

@@ -45,16 +45,18 @@ enum lb_verdict {
 };
 
 /* Every drop has a name; `holdfast lb top` and the metrics print it. */
-#define LB_REASONS(X)                                                                                                                      \
-	X(NONE, "none")                                                                                                                    \
-	X(NO_BACKEND, "no_backend")             /* no live backend in the slot */                                                          \
-	X(NO_HEADROOM, "no_headroom")           /* the driver left no room for the outer header */                                         \
-	X(FRAGMENT_UNKNOWN, "fragment_unknown") /* a later fragment of a datagram whose first one didn't come by */                        \
-	X(TOO_BIG, "too_big")                   /* won't fit, and the rate of answers is used up or it can't be answered */                \
-	X(TOO_BIG_ANSWERED, "too_big_answered") /* won't fit, and its sender was told */                                                   \
-	X(PREFIX_DENIED, "prefix_denied")       /* by the service's prefixes */                                                            \
-	X(SERVICE_LIMIT, "service_limit")       /* more new flows than the service takes */                                                \
-	X(SOURCE_LIMIT, "source_limit")         /* more new flows than one source prefix may begin */
+#define LB_REASONS(X)                                                                                                       \
+	X(NONE, "none")                                                                                                     \
+	X(NO_BACKEND, "no_backend")             /* no live backend in the slot */                                           \
+	X(NO_HEADROOM, "no_headroom")           /* the driver left no room for the outer header */                          \
+	X(FRAGMENT_UNKNOWN, "fragment_unknown") /* a later fragment of a datagram whose first one didn't come by */         \
+	X(TOO_BIG, "too_big")                   /* won't fit, and the rate of answers is used up or it can't be answered */ \
+	X(TOO_BIG_ANSWERED, "too_big_answered") /* won't fit, and its sender was told */                                    \
+	X(PREFIX_DENIED, "prefix_denied")       /* by the service's prefixes */                                             \
+	X(SERVICE_LIMIT, "service_limit")       /* more new flows than the service takes */                                 \
+	X(SOURCE_LIMIT, "source_limit")         /* more new flows than one source prefix may begin */                       \
+	X(SNAT_EXHAUSTED, "snat_exhausted")     /* no port of the balancer's own is free for a new connection */            \
+	X(SNAT_UNKNOWN, "snat_unknown")         /* of a connection that this balancer doesn't know, and begins none */
 
 enum lb_reason {
 #define LB_REASON_ENUM(name, text) LB_REASON_##name,
@@ -111,6 +113,7 @@ enum lb_delivery {
 	LB_GUE,
 	LB_DSR,  /* the same packet to the backend's MAC address */
 	LB_DNAT, /* the backend's address and port in the place of the VIP's ([nat]); both of one family */
+	LB_SNAT, /* the same, and an address and port of the balancer's own in the place of the client's */
 };
 
 /* Where a service's slots are. Two of them: the daemon fills one while the other is read. */
@@ -129,7 +132,9 @@ struct lb_service {
 	__u8 scheduler;
 	__u8 delivery;
 	__u16 flags;
-	__u8 unused[24];
+	struct lb_address vip; /* with snat, where replies come from */
+	__u8 family;           /* of the VIP */
+	__u8 unused[7];
 };
 static_assert(sizeof(struct lb_service) == 64, "one cache line");
 
@@ -180,6 +185,7 @@ enum lb_flow_stage {
 	LB_FLOW_EMBRYONIC, /* one packet seen */
 	LB_FLOW_CONFIRMED,
 	LB_FLOW_DATAGRAM,
+	LB_FLOW_CLOSED,     /* of snat alone: a FIN from either side, or a RST */
 	LB_FLOW_STAGES = 8, /* a power of two: the verifier takes a mask for a bound */
 };
 
@@ -210,6 +216,57 @@ struct lb_flow_bucket {
 	struct lb_flow_entry entry[LB_FLOW_WAYS];
 };
 static_assert(sizeof(struct lb_flow_bucket) == 128, "two cache lines that are fetched as a pair");
+
+/*
+ * Connections with snat ([nat]). lb_snat_addresses: array, memory-mapped, of this balancer's own addresses; those of IPv4 stand before
+ * LB_SNAT_FAMILY, those of IPv6 behind. An address keeps its place as long as it is there, and family 0 is a place without one.
+ */
+#define LB_SNAT_FAMILY 4
+#define LB_SNAT_ADDRESSES (2 * LB_SNAT_FAMILY)
+#define LB_SNAT_PORT_FIRST 1024
+#define LB_SNAT_PORTS 31744 /* up to where Linux begins to take ports for connections of its own */
+
+struct lb_snat_address {
+	struct lb_address addr;
+	__u8 family;
+	__u8 unused[15];
+};
+static_assert(sizeof(struct lb_snat_address) == 32, "map value");
+
+/* lb_snats: array of connections, one for each address and port. As in a flow's entry, the rest is written only while the state says
+ * LB_FLOW_BUSY. */
+struct lb_snat_state {
+	__u8 stage; /* enum lb_flow_stage */
+	__u8 turn;  /* how often the entry was taken */
+	__u8 fins;  /* 1 from the client, 2 from the backend */
+	__u8 unused;
+	__u32 seen_ticks;
+};
+static_assert(sizeof(struct lb_snat_state) == 8, "exchanged as one word");
+
+struct lb_snat {
+	__u64 state;               /* struct lb_snat_state */
+	struct lb_flow_key client; /* the flow as the client sends it */
+	struct lb_address backend_addr;
+	__u32 hash;    /* of the flow */
+	__u16 backend; /* counted from the service's first */
+	__be16 backend_port;
+	__u8 proto;
+	__u8 family;
+	__u8 unused[6];
+};
+static_assert(sizeof(struct lb_snat) == 64, "one cache line");
+
+/* lb_snat_buckets: array, a power of two of them, from a flow's hash to its connection: in each way the connection's number, counted from
+ * 1, and bits of the hash above it. */
+#define LB_SNAT_WAYS 8
+#define LB_SNAT_NUMBER_BITS 18
+static_assert(LB_SNAT_ADDRESSES * LB_SNAT_PORTS < 1 << LB_SNAT_NUMBER_BITS, "every connection has a number");
+
+struct lb_snat_bucket {
+	__u32 way[LB_SNAT_WAYS];
+};
+static_assert(sizeof(struct lb_snat_bucket) == 32, "half a cache line");
 
 /* lb_prefixes: LPM trie, to LB_PREFIX_ALLOW or LB_PREFIX_DENY. */
 struct lb_prefix {
@@ -300,11 +357,15 @@ struct lb_config {
 	struct lb_mac gateway4;  /* next hop towards the clients, for replies of dnat backends: that of IPv6 may be another router */
 	struct lb_mac gateway6;
 	__u16 nat; /* services with dnat; none saves a look-up for what is for no VIP */
-	__u16 unused;
+	__u8 snat4; /* places in use for own addresses, of each family; none in either saves a look-up */
+	__u8 snat6;
+	__u16 snat_ports;        /* of each address */
+	__u16 cores;             /* among which they are split */
+	__u32 snat_mask;         /* buckets of lb_snat_buckets less one */
 	struct lb_limit answers; /* packet-too-big, in all and to one address */
 	struct lb_limit answers_source;
 };
-static_assert(sizeof(struct lb_config) == 136, "map value");
+static_assert(sizeof(struct lb_config) == 144, "map value");
 
 /* lb_service_counts, lb_backend_counts: per core. Bytes are those of the IP packet as it came. */
 struct lb_count {

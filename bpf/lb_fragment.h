@@ -2,13 +2,15 @@
 /*
  * Fragments ([fragments, icmp]). Only the first has ports: it is remembered, and the later ones take the same way through
  * the decision. A later one to a VIP whose first didn't come by is dropped by name, because to guess would spread a
- * datagram over backends. Fragments to addresses that are no VIP pass, and are remembered only if they come from a dnat backend ([nat]);
- * of those a later one may be no service's, so it passes when it isn't known. Routers must keep a datagram on one balancer.
+ * datagram over backends. Fragments to addresses that are no VIP pass, and are remembered only if they come from a dnat backend or to an
+ * address of snat ([nat]); of those a later one may be no service's, so it passes when it isn't known. Routers must keep a datagram on one
+ * balancer.
  */
 #ifndef HF_BPF_LB_FRAGMENT_H
 #define HF_BPF_LB_FRAGMENT_H
 
 #include "bpf/lb_service.h"
+#include "bpf/lb_snat_table.h"
 
 /* Defined by the includer: the table, and the monotonic clock. */
 LB_INLINE const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key);
@@ -37,6 +39,13 @@ LB_INLINE _Bool lb_fragment_from_backend(const struct lb_fragment_key *key)
 	return cfg && cfg->nat && lb_reply_lookup(&backend);
 }
 
+LB_INLINE _Bool lb_fragment_to_source(const struct lb_fragment_key *key)
+{
+	const struct lb_config *cfg = lb_config_get();
+
+	return cfg && (cfg->snat4 || cfg->snat6) && lb_snat_place(&key->dst, key->family) >= 0;
+}
+
 /* Whether the flow is known now: LB_SEND if so. Key and value go to the maps from the stack: the verifier of Linux 6.1 lets a map's
  * function read no memory that came as an argument. */
 LB_APART int lb_fragment_join(struct lb_piece *piece)
@@ -51,7 +60,7 @@ LB_APART int lb_fragment_join(struct lb_piece *piece)
 		return LB_PASS;
 	key = piece->key;
 	to_vip = lb_fragment_to_vip(&key);
-	if (!to_vip && !lb_fragment_from_backend(&key))
+	if (!to_vip && !lb_fragment_from_backend(&key) && !lb_fragment_to_source(&key))
 		return LB_PASS;
 	if (!(piece->first.flags & LB_FLOW_IS_LATER)) {
 		first = piece->first;

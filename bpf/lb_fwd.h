@@ -5,9 +5,9 @@
  * moving of a packet's head. One table of packets (tests/bpf) proves them equal.
  *
  *   frame --lb_recognise--> flow, service --lb_decide--> backend --lb_deliver--> bytes
- *                           flow, no service --lb_nat_reply--> bytes
+ *                           flow, no service --lb_snat_reply, lb_nat_reply--> bytes
  *
- * Only lb_deliver() and lb_nat_reply() change the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer
+ * Only lb_deliver() and the replies change the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer
  * to the sender in place of its packet, which is counted as dropped for that reason. Replies are not counted: service and backend are
  * counted by what they are sent.
  */
@@ -18,6 +18,7 @@
 #include "bpf/lb_mtu.h"
 #include "bpf/lb_nat.h"
 #include "bpf/lb_quic.h"
+#include "bpf/lb_snat.h"
 
 /* Defined by the includer. */
 LB_INLINE void lb_count_forwarded(const struct lb_decision *d, const struct lb_flow *f);
@@ -44,7 +45,7 @@ LB_INLINE enum lb_verdict lb_assign(const struct lb_config *cfg, struct lb_flow 
 	}
 	index = lb_service_find(cfg, f);
 	if (!index) {
-		d->may_reply = cfg->nat != 0;
+		d->may_reply = (cfg->nat | cfg->snat4 | cfg->snat6) != 0;
 		return LB_PASS;
 	}
 	d->service = *index;
@@ -66,8 +67,13 @@ LB_INLINE enum lb_verdict lb_decide(const struct lb_config *cfg, const struct lb
 	d->reason = lb_refuse(s, f, d->service);
 	if (d->reason)
 		return LB_DROP;
+	if (s->delivery == LB_SNAT) {
+		b = lb_snat_known(cfg, s, f, d);
+		if (!b && !lb_snat_begins(f))
+			return lb_drop(d, LB_REASON_SNAT_UNKNOWN);
+	}
 	/* QUIC sends no fragments (RFC 9000, 14); what comes as one must stay together. */
-	if (s->flags & LB_SERVICE_QUIC && !(f->flags & (LB_FLOW_IS_ERROR | LB_FLOW_IS_FRAGMENT)))
+	if (!b && s->flags & LB_SERVICE_QUIC && !(f->flags & (LB_FLOW_IS_ERROR | LB_FLOW_IS_FRAGMENT)))
 		b = lb_quic_choose(cfg, p, s, f, d);
 	if (!b)
 		b = lb_choose_backend(cfg, s, f, d);
@@ -97,11 +103,23 @@ LB_INLINE enum lb_verdict lb_deliver(const struct lb_config *cfg, struct lb_pack
 			return lb_drop(d, LB_REASON_NO_BACKEND);
 		sent = lb_nat_send(p, f, b);
 		break;
+	case LB_SNAT:
+		if (b->family != f->family)
+			return lb_drop(d, LB_REASON_NO_BACKEND);
+		return lb_snat_send(cfg, p, s, f, b, d);
 	default:
 		sent = lb_send_ipip(cfg, p, f, b);
 		break;
 	}
 	return sent ? LB_SEND : lb_drop(d, LB_REASON_NO_HEADROOM);
+}
+
+/* What no service is for: a backend's reply, or nothing of ours. */
+LB_INLINE enum lb_verdict lb_reply(const struct lb_config *cfg, const struct lb_packet *p, const struct lb_flow *f)
+{
+	if (cfg->snat4 | cfg->snat6 && lb_snat_reply(cfg, p, f) == LB_SEND)
+		return LB_SEND;
+	return cfg->nat ? lb_nat_reply(cfg, p, f) : LB_PASS;
 }
 
 /* What is left to do with a packet once lb_recognise() has said what it is: decides on it, changes it, counts it. */
@@ -112,7 +130,7 @@ LB_INLINE enum lb_verdict lb_forward_recognised(const struct lb_config *cfg, str
 	const struct lb_service *s;
 
 	if (d->may_reply)
-		return lb_nat_reply(cfg, p, f);
+		return lb_reply(cfg, p, f);
 	if (verdict == LB_SEND) {
 		s = lb_service_at(d->service);
 		if (!s)

@@ -33,6 +33,7 @@ struct lb_nat {
 	__u8 proto;
 	__u8 flags;  /* of struct lb_flow */
 	__u8 source; /* written in the place of the source, else of the destination */
+	__u8 stays;  /* the frame isn't turned round: there is more to write */
 };
 
 /* Writes a field, and returns what that adds to a sum over it. */
@@ -122,7 +123,7 @@ LB_APART int lb_nat_rewrite(lb_frame *frame, struct lb_nat *n)
 		lb_nat_error(&p, n, address);
 	else if (!(n->flags & LB_FLOW_IS_LATER))
 		lb_nat_transport(&p, n, n->l4 & LB_WALK_MAX, n->source, address);
-	return lb_link_turn(&p, &n->next_hop);
+	return n->stays || lb_link_turn(&p, &n->next_hop);
 }
 
 LB_INLINE struct lb_nat lb_nat_of(const struct lb_flow *f)

@@ -55,6 +55,8 @@ struct lb_decision {
 	__u8 reason;
 	__u8 may_reply; /* it is for no service, but may be a backend's reply */
 	__u8 has_slot;  /* slot and hash are known: lb_slot_find() was here */
+	__u8 begins;    /* with snat: a connection, anew if it has a number */
+	__u32 snat;     /* the connection's number in lb_snats, counted from 1; 0: none yet */
 };
 
 /* A flow through a moved slot, and the backend that it gets. */

@@ -138,6 +138,30 @@ struct {
 } lb_replies SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_SNAT_ADDRESSES);
+	__type(key, __u32);
+	__type(value, struct lb_snat_address);
+} lb_snat_addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct lb_snat);
+} lb_snats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct lb_snat_bucket);
+} lb_snat_buckets SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 14);
 	__type(key, struct lb_fragment_key);
@@ -211,6 +235,26 @@ static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)
 static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
 {
 	return bpf_map_lookup_elem(&lb_replies, backend);
+}
+
+static const struct lb_snat_address *lb_snat_address_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_snat_addresses, &index);
+}
+
+static struct lb_snat *lb_snat_at(__u32 number)
+{
+	return bpf_map_lookup_elem(&lb_snats, &number);
+}
+
+static struct lb_snat_bucket *lb_snat_bucket_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_snat_buckets, &index);
+}
+
+static __u32 lb_core(void)
+{
+	return bpf_get_smp_processor_id();
 }
 
 static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)

@@ -46,6 +46,9 @@ static const struct place places[] = {
 	MAPPED("lb_slots", __u64, slots, slot_count),
 	MAPPED("lb_flows", struct lb_flow_bucket, flows, flow_count),
 	MAPPED("lb_buckets", __u64, buckets, bucket_count),
+	MAPPED("lb_snat_addresses", struct lb_snat_address, snat_addresses, snat_address_count),
+	MAPPED("lb_snats", struct lb_snat, snats, snat_count),
+	MAPPED("lb_snat_buckets", struct lb_snat_bucket, snat_buckets, snat_bucket_count),
 };
 
 #define PLACES (sizeof places / sizeof *places)

@@ -26,6 +26,8 @@
 #define TABLES_FLOWS (1u << 17)   /* buckets, of four flows */
 #define TABLES_SOURCES (1u << 14) /* buckets in each of two rows */
 #define TABLES_BUCKETS (1u << 16)
+#define TABLES_SNATS (LB_SNAT_ADDRESSES * LB_SNAT_PORTS)
+#define TABLES_SNAT_BUCKETS (1u << 17) /* four ways for each connection: that a bucket is full is seldom */
 static_assert(LB_BUCKET_SERVICES + TABLES_SERVICES + 2 * TABLES_SOURCES <= TABLES_BUCKETS, "there are buckets for all");
 
 #define TABLES_NAME_SIZE 64
@@ -62,6 +64,7 @@ struct tables_plane {
 };
 
 struct tables {
+	uint32_t cores; /* that take packets */
 	const struct tables_plane *plane;
 	struct lb_service *services;
 	struct lb_name *names;
@@ -73,7 +76,10 @@ struct tables {
 	__u64 *slots;
 	struct lb_flow_bucket *flows;
 	__u64 *buckets;
-	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count;
+	struct lb_snat_address *snat_addresses;
+	struct lb_snat *snats;
+	struct lb_snat_bucket *snat_buckets;
+	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count, snat_address_count, snat_count, snat_bucket_count;
 };
 
 #endif

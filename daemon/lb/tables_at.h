@@ -48,4 +48,11 @@ LB_INLINE const struct lb_rules *lb_rules_at(__u32 service)
 	return service < t->service_count ? &t->rules[service] : NULL;
 }
 
+LB_INLINE const struct lb_snat_address *lb_snat_address_at(__u32 index)
+{
+	const struct tables *t = tables_here();
+
+	return index < t->snat_address_count ? &t->snat_addresses[index] : NULL;
+}
+
 #endif

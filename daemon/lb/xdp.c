@@ -19,9 +19,16 @@ int xdp_set_sizes(struct bpf_object *object)
 		const char *map;
 		uint32_t size;
 	} sizes[] = {
-		{"lb_vips", TABLES_VIPS},       {"lb_backends", TABLES_BACKENDS}, {"lb_backend_counts", TABLES_BACKENDS},
-		{"lb_loads", TABLES_BACKENDS},  {"lb_slots", TABLES_SLOTS},       {"lb_flows", TABLES_FLOWS},
-		{"lb_buckets", TABLES_BUCKETS}, {"lb_replies", TABLES_REPLIES},
+		{"lb_vips", TABLES_VIPS},
+		{"lb_backends", TABLES_BACKENDS},
+		{"lb_backend_counts", TABLES_BACKENDS},
+		{"lb_loads", TABLES_BACKENDS},
+		{"lb_slots", TABLES_SLOTS},
+		{"lb_flows", TABLES_FLOWS},
+		{"lb_buckets", TABLES_BUCKETS},
+		{"lb_replies", TABLES_REPLIES},
+		{"lb_snats", TABLES_SNATS},
+		{"lb_snat_buckets", TABLES_SNAT_BUCKETS},
 	};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -86,5 +93,6 @@ int xdp_open(struct maps *m, const char *dir)
 		return r;
 	assert(m->tables.service_count == TABLES_SERVICES);
 	m->tables.plane = &plane;
+	m->tables.cores = (uint32_t)libbpf_num_possible_cpus();
 	return 0;
 }

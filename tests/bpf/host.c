@@ -37,6 +37,9 @@ static struct {
 	struct lb_vip key;
 	struct lb_reply value;
 } replies[2 * LOAD_BACKENDS];
+static struct lb_snat_address snat_addresses[LB_SNAT_ADDRESSES];
+static struct lb_snat snats[LOAD_SNATS];
+static struct lb_snat_bucket snat_buckets[WORLD_BUCKETS];
 static unsigned vip_count, reply_count, prefix_count, fragment_count, quic_count;
 static __u64 now_ns;
 static __u8 dropped;
@@ -48,6 +51,8 @@ static const struct tables tables = {
 	.backends = backends,
 	.loads = loads,
 	.slots = slots,
+	.snat_addresses = snat_addresses,
+	.snat_address_count = LB_SNAT_ADDRESSES,
 	.service_count = WORLD_SERVICES,
 	.backend_count = LOAD_BACKENDS,
 	.slot_count = LOAD_SLOTS,
@@ -133,6 +138,21 @@ static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
 	unsigned i = reply_find(backend);
 
 	return i < reply_count ? &replies[i].value : NULL;
+}
+
+static struct lb_snat *lb_snat_at(__u32 number)
+{
+	return number < LOAD_SNATS ? &snats[number] : NULL;
+}
+
+static struct lb_snat_bucket *lb_snat_bucket_at(__u32 index)
+{
+	return index < WORLD_BUCKETS ? &snat_buckets[index] : NULL;
+}
+
+static __u32 lb_core(void)
+{
+	return 0;
 }
 
 static unsigned fragment_find(const struct lb_fragment_key *key)
@@ -255,6 +275,7 @@ static void host_reload(struct plane *p, const struct world *w)
 			 .slot = slots,
 			 .rules = rules,
 			 .loads = loads,
+			 .snat_addresses = snat_addresses,
 			 .put_vip = put_vip,
 			 .put_quic = put_quic,
 			 .put_reply = put_reply,
@@ -270,6 +291,8 @@ static void host_load(struct plane *p, const struct world *w)
 	memset(flows, 0, sizeof flows);
 	memset(buckets, 0, sizeof buckets);
 	memset(turns, 0, sizeof turns);
+	memset(snats, 0, sizeof snats);
+	memset(snat_buckets, 0, sizeof snat_buckets);
 	fragment_count = 0;
 	host_reload(p, w);
 }

@@ -116,7 +116,8 @@ static void load_service(const struct load *l, const struct world_service *s, un
 					 [WORLD_SOURCE] = LB_SOURCE,
 					 [WORLD_ROUND_ROBIN] = LB_ROUND_ROBIN,
 					 [WORLD_TWO_CHOICES] = LB_TWO_CHOICES};
-	static const __u8 delivery[] = {[WORLD_IPIP] = LB_IPIP, [WORLD_GUE] = LB_GUE, [WORLD_DSR] = LB_DSR, [WORLD_DNAT] = LB_DNAT};
+	static const __u8 delivery[] = {
+		[WORLD_IPIP] = LB_IPIP, [WORLD_GUE] = LB_GUE, [WORLD_DSR] = LB_DSR, [WORLD_DNAT] = LB_DNAT, [WORLD_SNAT] = LB_SNAT};
 	struct lb_vip vip = {.addr = address(&s->vip), .port = htons(s->port), .proto = (__u8)s->proto, .family = (__u8)s->vip.version};
 
 	l->service[i] = (struct lb_service){
@@ -127,6 +128,8 @@ static void load_service(const struct load *l, const struct world_service *s, un
 		.scheduler = scheduler[s->scheduler],
 		.delivery = delivery[s->delivery],
 		.flags = service_flags(s),
+		.vip = vip.addr,
+		.family = vip.family,
 	};
 	for (unsigned b = 0; b < s->backend_count; b++) {
 		load_backend(&l->backend[i * WORLD_BACKENDS + b], &s->backend[b]);
@@ -143,23 +146,41 @@ static void load_service(const struct load *l, const struct world_service *s, un
 	l->put_vip(&vip, i);
 }
 
+/* In the order of the world, those of IPv4 first. */
+static void load_snat(const struct load *l, const struct world *w)
+{
+	memset(l->snat_addresses, 0, LB_SNAT_ADDRESSES * sizeof *l->snat_addresses);
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		for (unsigned i = 0; i < w->snat_count[v6]; i++)
+			l->snat_addresses[v6 * LB_SNAT_FAMILY + i] =
+				(struct lb_snat_address){.addr = address(&w->snat[v6][i]), .family = (__u8)w->snat[v6][i].version};
+}
+
 void load_world(const struct load *l, const struct world *w)
 {
 	*l->config = (struct lb_config){
 		.abi = LB_ABI,
 		.flow_mask = w->buckets - 1,
 		.secret = {w->secret[0], w->secret[1]},
-		.idle_ticks =
-			{[LB_FLOW_EMBRYONIC] = w->embryonic_idle, [LB_FLOW_CONFIRMED] = w->flow_idle, [LB_FLOW_DATAGRAM] = w->udp_idle},
+		.idle_ticks = {[LB_FLOW_EMBRYONIC] = w->embryonic_idle,
+			       [LB_FLOW_CONFIRMED] = w->flow_idle,
+			       [LB_FLOW_DATAGRAM] = w->udp_idle,
+			       [LB_FLOW_CLOSED] = w->closed_idle},
 		.source4 = address(&w->source4).word[0],
 		.source6 = address(&w->source6),
 		.bucket_sources = LB_BUCKET_SERVICES + WORLD_SERVICES,
 		.bucket_mask = WORLD_SOURCE_BUCKETS - 1,
 		.gateway4 = mac(w->gateway4),
 		.gateway6 = mac(w->gateway6),
+		.snat4 = (__u8)w->snat_count[0],
+		.snat6 = (__u8)w->snat_count[1],
+		.snat_ports = (__u16)w->snat_ports,
+		.cores = 1,
+		.snat_mask = WORLD_BUCKETS - 1,
 		.answers = limit(&w->answers),
 		.answers_source = limit(&w->answers_source),
 	};
+	load_snat(l, w);
 	for (unsigned i = 0; i < w->service_count; i++) {
 		l->config->wildcards += w->service[i].port == 0;
 		l->config->nat += w->service[i].delivery == WORLD_DNAT;

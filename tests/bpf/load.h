@@ -10,6 +10,7 @@
 #define LOAD_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
 #define LOAD_SLOTS (WORLD_SERVICES * WORLD_SLOTS)
 #define LOAD_BUCKETS (LB_BUCKET_SERVICES + WORLD_SERVICES + 2 * WORLD_SOURCE_BUCKETS)
+#define LOAD_SNATS (LB_SNAT_ADDRESSES * WORLD_SNAT_PORTS)
 #define LOAD_FRAGMENTS 1024
 #define LOAD_PREFIXES (WORLD_SERVICES * WORLD_PREFIXES)
 
@@ -21,6 +22,7 @@ struct load {
 	__u64 *slot;
 	struct lb_rules *rules;
 	__u64 *loads; /* by backend */
+	struct lb_snat_address *snat_addresses;
 	void (*put_vip)(const struct lb_vip *vip, __u32 service);
 	void (*put_quic)(const struct lb_quic_key *key, __u32 backend);
 	void (*put_reply)(const struct lb_vip *backend, const struct lb_reply *reply);

@@ -4,7 +4,7 @@
  *
  *   packets table                                        the table of packets through every plane that can run here
  *   packets decap                                        the backend's side, beside real connections
- *   packets race --count N                               the flow table, shared by threads
+ *   packets race --count N                               the flow table and snat's connections, shared by threads
  *   packets random --seed S --count N [--plant NAME]     random packets: every plane against the model
  */
 #include <getopt.h>
@@ -51,6 +51,7 @@ static void run_table(struct plane *p, struct score *score)
 	run_cases(p, table_guard, table_guard_count, score);
 	run_cases(p, table_quic, table_quic_count, score);
 	run_cases(p, table_nat, table_nat_count, score);
+	run_cases(p, table_snat, table_snat_count, score);
 	p->close(p);
 }
 
@@ -102,6 +103,11 @@ static void run_race(unsigned long rounds, struct score *score)
 	if (!race_twice_recorded())
 		printf("FAIL [flow table] a flow that two cores recorded at once isn't found\n");
 	++*(race_twice_recorded() ? &score->passed : &score->failed);
+	lies = race_snat_run(rounds, &found);
+	printf("race, snat: found=%lu lies=%lu\n", found, lies);
+	if (lies || !found)
+		printf("FAIL [nat] a connection was told of another one, or none was found\n");
+	++*(lies || !found ? &score->failed : &score->passed);
 }
 
 static int usage(void)

@@ -17,7 +17,7 @@ struct packet {
 	unsigned sport, dport, proto, tos, size;
 	size_t l3, l4, quoted; /* quoted: where the ports are in what an ICMP error quotes */
 	unsigned long id;
-	bool fragment, later, syn, error;
+	bool fragment, later, syn, error, any_syn, fin, rst;
 };
 
 enum stage {
@@ -40,7 +40,17 @@ struct fragment {
 	bool syn;
 };
 
+/* A connection with snat, at an address and port of the balancer's own. */
+struct connection {
+	enum { UNUSED, OPENING, OPEN, EXCHANGE, OVER } stage;
+	unsigned seen, fins;
+	const struct world_service *service;
+	struct world_address client, backend_addr;
+	unsigned sport, dport, backend, backend_port;
+};
+
 static struct world world;
+static struct connection connections[2][WORLD_SNAT_ADDRESSES][WORLD_SNAT_PORTS];
 static struct entry table[WORLD_BUCKETS][WAYS];
 static struct fragment fragments[FRAGMENTS_MAX];
 static unsigned fragment_count;
@@ -190,6 +200,9 @@ static bool parse_ports(const struct frame *f, struct packet *p)
 	p->sport = get16(f, p->l4);
 	p->dport = get16(f, p->l4 + 2);
 	p->syn = p->proto == 6 && (f->bytes[p->l4 + 13] & 0x12) == 2;
+	p->any_syn = p->proto == 6 && f->bytes[p->l4 + 13] & 2;
+	p->fin = p->proto == 6 && f->bytes[p->l4 + 13] & 1;
+	p->rst = p->proto == 6 && f->bytes[p->l4 + 13] & 4;
 	return true;
 }
 
@@ -263,6 +276,17 @@ static const struct world_service *replies_from(const struct packet *p, bool wit
 	return NULL;
 }
 
+/* Which of the addresses for snat, of its family. */
+static int own_address(const struct world_address *a)
+{
+	unsigned v6 = a->version == 6;
+
+	for (unsigned i = 0; i < world.snat_count[v6]; i++)
+		if (same(&world.snat[v6][i], a))
+			return (int)i;
+	return -1;
+}
+
 static struct fragment *find_fragment(const struct packet *p)
 {
 	unsigned proto = p->src.version == 4 ? p->proto : 0;
@@ -281,7 +305,7 @@ static enum outcome join_fragment(struct packet *p)
 	struct fragment *g = find_fragment(p);
 	bool to_vip = is_vip(&p->dst);
 
-	if (!to_vip && !replies_from(p, false, 0))
+	if (!to_vip && !replies_from(p, false, 0) && own_address(&p->dst) < 0)
 		return OUT_PASS;
 	if (!p->later) {
 		if (!g)
@@ -771,16 +795,7 @@ static void reply(const struct packet *p, struct result *ret)
 	ret->outcome = OUT_SEND;
 }
 
-static unsigned overhead(const struct world_service *s, const struct world_backend *b)
-{
-	unsigned outer = b->addr.version == 4 ? 20 : 40;
-
-	if (s->delivery == WORLD_DSR || s->delivery == WORLD_DNAT)
-		return 0;
-	if (s->delivery == WORLD_IPIP)
-		return outer;
-	return outer + 12 + (s->chain ? 4 + 2 * (b->addr.version == 4 ? 4 : 16) : 0);
-}
+/* ---- snat ---- */
 
 static void drop(struct result *ret, const char *reason)
 {
@@ -788,13 +803,149 @@ static void drop(struct result *ret, const char *reason)
 	ret->reason = reason;
 }
 
+static bool current(const struct connection *c)
+{
+	const unsigned idle[] = {0, world.embryonic_idle, world.flow_idle, world.udp_idle, world.closed_idle};
+
+	return c->stage != UNUSED && ticks() - c->seen <= idle[c->stage];
+}
+
+static struct connection *connection_of(const struct world_service *s, const struct packet *p)
+{
+	struct connection *all = &connections[0][0][0];
+
+	for (unsigned i = 0; i < sizeof connections / sizeof *all; i++)
+		if (current(&all[i]) && all[i].service == s && same(&all[i].client, &p->src) && all[i].sport == p->sport &&
+		    all[i].dport == p->dport)
+			return &all[i];
+	return NULL;
+}
+
+/* The port that a flow had, or a free one, searched for as bpf/lb_snat_table.h says. */
+static struct connection *new_connection(const struct world_service *s, const struct packet *p)
+{
+	struct connection *was = connection_of(s, p);
+	unsigned v6 = p->src.version == 6;
+
+	if (was)
+		return was;
+
+	for (uint64_t turn = 0; turn < 32 && world.snat_count[v6]; turn++) {
+		uint64_t mix = ((uint64_t)ticks() << 32 | (uint32_t)hash_flow(p)) + turn * 0x9e3779b97f4a7c15u;
+		struct connection *c;
+
+		mix = (mix ^ world.secret[0]) * 0xc4ceb9fe1a85ec53u;
+		mix = (mix ^ mix >> 29) * 0xff51afd7ed558ccdu;
+		c = &connections[v6][(mix >> 48) * world.snat_count[v6] / 65536][(mix >> 32) % 65536 * world.snat_ports / 65536];
+		if (!current(c))
+			return c;
+	}
+	return NULL;
+}
+
+static void seen(struct connection *c, const struct packet *p, unsigned side)
+{
+	const unsigned idle[] = {0, world.embryonic_idle, world.flow_idle, world.udp_idle, world.closed_idle};
+	struct connection was = *c;
+
+	if (p->error || p->later)
+		return;
+	if (c->stage == OPENING && side == 1 && !p->any_syn)
+		c->stage = OPEN;
+	if (p->fin)
+		c->fins |= side;
+	if ((p->rst || c->fins == 3) && c->stage != EXCHANGE)
+		c->stage = OVER;
+	if (was.stage != c->stage || was.fins != c->fins || ticks() - c->seen > idle[was.stage] / 64)
+		c->seen = ticks();
+}
+
+/* Both sides of a packet, and of what it quotes. */
+static void masquerade(struct frame *f, const struct packet *p, const struct world_address *src, unsigned sport,
+		       const struct world_address *dst, unsigned dport, unsigned mac, bool source_first)
+{
+	struct frame was = *f;
+
+	translate(f, p, source_first ? src : dst, source_first ? sport : dport, source_first, mac);
+	translate(f, p, source_first ? dst : src, source_first ? dport : sport, !source_first, mac);
+	memcpy(f->bytes + 6, was.bytes, 6);
+}
+
+/* The connection that a packet of a service is on, whose backend lives; NULL if there is none. */
+static struct connection *known_connection(const struct world_service *s, const struct packet *p)
+{
+	struct connection *c = connection_of(s, p);
+
+	if (!c || (c->stage == OVER && p->syn))
+		return NULL;
+	return s->backend[c->backend].alive && same(&s->backend[c->backend].addr, &c->backend_addr) ? c : NULL;
+}
+
+static void send_connected(const struct packet *p, const struct world_service *s, const struct world_backend *b, struct connection *c,
+			   struct result *ret)
+{
+	unsigned v6 = s->vip.version == 6, place;
+	unsigned long n;
+
+	if (!c) {
+		c = new_connection(s, p);
+		if (!c) {
+			drop(ret, "snat_exhausted");
+			return;
+		}
+		*c = (struct connection){
+			p->proto == 17 ? EXCHANGE : OPENING, ticks(), 0, s, p->src, b->addr, p->sport, p->dport, (unsigned)(b - s->backend),
+			b->port ? b->port : p->dport};
+	}
+	seen(c, p, 1);
+	n = (unsigned long)(c - &connections[v6][0][0]);
+	place = (unsigned)(n / WORLD_SNAT_PORTS);
+	masquerade(&ret->frame, p, &world.snat[v6][place], 1024 + (unsigned)(n % WORLD_SNAT_PORTS), &b->addr, b->port, b->mac, false);
+}
+
+/* Whether it came from a backend to the own address and port of a connection with it. */
+static bool returned(const struct packet *p, struct result *ret)
+{
+	int place = own_address(&p->dst);
+	struct connection *c;
+
+	if (place < 0 || p->dport < 1024 || p->dport - 1024 >= world.snat_ports)
+		return false;
+	c = &connections[p->dst.version == 6][place][p->dport - 1024];
+	if (!current(c) || c->service->proto != p->proto || c->backend_port != p->sport || !same(&c->backend_addr, &p->src) ||
+	    c->service->delivery != WORLD_SNAT)
+		return false;
+	seen(c, p, 2);
+	masquerade(&ret->frame, p, &c->service->vip, c->dport, &c->client, c->sport, p->dst.version == 4 ? world.gateway4 : world.gateway6,
+		   true);
+	ret->outcome = OUT_SEND;
+	return true;
+}
+
+static unsigned overhead(const struct world_service *s, const struct world_backend *b)
+{
+	unsigned outer = b->addr.version == 4 ? 20 : 40;
+
+	if (s->delivery == WORLD_DSR || s->delivery == WORLD_DNAT || s->delivery == WORLD_SNAT)
+		return 0;
+	if (s->delivery == WORLD_IPIP)
+		return outer;
+	return outer + 12 + (s->chain ? 4 + 2 * (b->addr.version == 4 ? 4 : 16) : 0);
+}
+
 static void deliver(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
 {
+	struct connection *c = s->delivery == WORLD_SNAT ? known_connection(s, p) : NULL;
 	unsigned hops[2], hop_count = 0;
-	int chosen = choose_by_id(in, p, s);
 	const struct world_backend *b;
 	unsigned over;
+	int chosen;
 
+	if (s->delivery == WORLD_SNAT && !c && (p->error || p->later || (p->proto == 6 && !p->syn))) {
+		drop(ret, "snat_unknown");
+		return;
+	}
+	chosen = c ? (int)c->backend : choose_by_id(in, p, s);
 	if (chosen < 0)
 		chosen = choose(s, p, hops, &hop_count);
 	if (chosen < 0) {
@@ -815,6 +966,11 @@ static void deliver(const struct frame *in, const struct packet *p, const struct
 	} else if (s->delivery == WORLD_DNAT) {
 		if (b->addr.version == s->vip.version)
 			translate(&ret->frame, p, &b->addr, b->port, false, b->mac);
+		else
+			drop(ret, "no_backend");
+	} else if (s->delivery == WORLD_SNAT) {
+		if (b->addr.version == s->vip.version)
+			send_connected(p, s, b, c, ret);
 		else
 			drop(ret, "no_backend");
 	} else if (s->delivery == WORLD_DSR) {
@@ -847,7 +1003,8 @@ static void model_run(struct plane *plane, const struct frame *in, struct result
 	}
 	s = find_service(&p);
 	if (!s) {
-		reply(&p, ret);
+		if (!returned(&p, ret))
+			reply(&p, ret);
 		return;
 	}
 	reason = refuse(s, &p);
@@ -879,6 +1036,7 @@ static void model_reload(struct plane *p, const struct world *w)
 static void model_load(struct plane *p, const struct world *w)
 {
 	memset(table, 0, sizeof table);
+	memset(connections, 0, sizeof connections);
 	memset(spent_services, 0, sizeof spent_services);
 	memset(spent_sources, 0, sizeof spent_sources);
 	memset(turns, 0, sizeof turns);

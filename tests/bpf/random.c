@@ -67,7 +67,8 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 	static const unsigned slots[] = {0, 1, 7, 61, 61, 61, WORLD_SLOTS};
 
 	v->scheduler = one_in(s, 2) ? WORLD_MAGLEV : (enum world_scheduler)below(s, 4);
-	v->delivery = (enum world_delivery[]){WORLD_IPIP, WORLD_GUE, WORLD_GUE, WORLD_DSR, WORLD_DNAT, WORLD_DNAT}[below(s, 6)];
+	v->delivery = (enum world_delivery[]){WORLD_IPIP, WORLD_GUE,  WORLD_GUE,  WORLD_DSR, WORLD_DNAT,
+					      WORLD_DNAT, WORLD_SNAT, WORLD_SNAT, WORLD_SNAT}[below(s, 9)];
 	v->slot_count = slots[below(s, 7)];
 	if (v->port == 0 && one_in(s, 2))
 		change_family(v);
@@ -101,6 +102,10 @@ static void shuffle_world(struct scene *s)
 	w->secret[0] = rand_next(&s->dice);
 	w->secret[1] = rand_next(&s->dice);
 	w->buckets = one_in(s, 4) ? 1u << below(s, 4) : WORLD_BUCKETS;
+	w->snat[0][1] = world_address("10.9.0.8");
+	w->snat_count[0] = below(s, 3);
+	w->snat_count[1] = below(s, 2);
+	w->snat_ports = one_in(s, 4) ? 1 + below(s, 3) : WORLD_SNAT_PORTS;
 	w->answers = random_limit(s);
 	w->answers_source = random_limit(s);
 	for (unsigned i = 0; i < w->service_count; i++)
@@ -146,6 +151,7 @@ enum side {
 	CLIENT,
 	VIP,
 	BACKEND,
+	OWN, /* the balancer's addresses for snat */
 };
 
 /* The services' addresses and backends, their neighbours, few clients and ports, so that flows meet again. */
@@ -153,6 +159,8 @@ static void add_address(struct scene *s, struct words *w, bool v6, enum side sid
 {
 	if (side == VIP)
 		add(w, v6 ? "fd01::%u " : "10.1.1.%u ", one_in(s, 8) ? 3 : v6 ? 1 : 1 + below(s, 2));
+	else if (side == OWN)
+		add(w, v6 ? "fd09::%u " : "10.9.0.%u ", v6 ? 7 : 7 + below(s, 2));
 	else if (side == BACKEND)
 		add(w, v6 ? "fd02::%u " : "10.2.0.%u ", 1 + below(s, 5));
 	else if (one_in(s, 16))
@@ -165,6 +173,8 @@ static unsigned port_of(struct scene *s, enum side side, bool udp)
 {
 	if (side == CLIENT)
 		return 4000 + below(s, 32);
+	if (side == OWN)
+		return 1024 + below(s, WORLD_SNAT_PORTS + 1);
 	if (one_in(s, 10))
 		return below(s, 65536);
 	return (udp ? 53 : 80) + (side == BACKEND ? 8000 : 0);
@@ -259,7 +269,7 @@ static void random_frame(struct scene *s, struct frame *f)
 {
 	struct words w = {.size = 0};
 	bool v6 = one_in(s, 3), reply = one_in(s, 4);
-	enum side from = reply ? BACKEND : CLIENT, to = reply ? CLIENT : VIP;
+	enum side from = reply ? BACKEND : CLIENT, to = !reply ? VIP : one_in(s, 2) ? OWN : CLIENT;
 
 	add_link(s, &w);
 	add_ip(s, &w, v6, from, to);

@@ -52,6 +52,11 @@ void world_init(struct world *w)
 	w->flow_idle = 7200;
 	w->udp_idle = 28;
 	w->embryonic_idle = 56;
+	w->closed_idle = 50;
+	w->snat[0][0] = world_address("10.9.0.7");
+	w->snat[1][0] = world_address("fd09::7");
+	w->snat_count[0] = w->snat_count[1] = 1;
+	w->snat_ports = 1;
 	w->source4 = world_address("10.9.0.1");
 	w->source6 = world_address("fd09::1");
 	w->gateway4 = 0x30;

@@ -15,6 +15,8 @@
 #define WORLD_BUCKETS 64
 #define WORLD_PREFIXES 4        /* of a service */
 #define WORLD_SOURCE_BUCKETS 64 /* in each of two rows */
+#define WORLD_SNAT_ADDRESSES 2  /* of a family */
+#define WORLD_SNAT_PORTS 16     /* of an address, at most */
 
 struct world_address {
 	int version; /* 4 or 6 */
@@ -60,6 +62,7 @@ enum world_delivery {
 	WORLD_GUE,
 	WORLD_DSR,
 	WORLD_DNAT,
+	WORLD_SNAT,
 };
 
 struct world_service {
@@ -82,9 +85,11 @@ struct world_service {
 
 struct world {
 	uint64_t secret[2];
-	unsigned flow_idle, udp_idle, embryonic_idle; /* ticks */
+	unsigned flow_idle, udp_idle, embryonic_idle, closed_idle; /* ticks */
 	struct world_address source4, source6;
 	unsigned gateway4, gateway6;                /* MAC addresses as the backends' */
+	struct world_address snat[2][WORLD_SNAT_ADDRESSES]; /* own addresses of IPv4, of IPv6 */
+	unsigned snat_count[2], snat_ports;                 /* ports of each, from 1024 */
 	struct world_limit answers, answers_source; /* packet-too-big */
 	unsigned buckets;                           /* of the flow table: a power of two, at most WORLD_BUCKETS */
 	unsigned service_count;
@@ -97,6 +102,7 @@ struct world {
  *   1 tcp [fd01::1]:80       backends fd02::1 .. fd02::4, next hops :21 .. :24
  *   2 udp 10.1.1.1:53        backends as 0
  *   3 tcp 10.1.1.2, all ports; backends fd02::1 .. fd02::4
+ * With snat the balancer's own addresses are 10.9.0.7 and fd09::7, and have one port each: 1024.
  * With NAT the backends listen on 8080 and 8053, those of 3 on all ports; the gateways are :30 for IPv4 and :31 for IPv6.
  */
 void world_init(struct world *w);

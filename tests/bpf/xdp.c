@@ -22,6 +22,9 @@ static __u64 *slots;
 static struct lb_flow_bucket *flows;
 static struct lb_rules *rules;
 static __u64 *buckets, *turns, *loads;
+static struct lb_snat_address *snat_addresses;
+static struct lb_snat *snats;
+static struct lb_snat_bucket *snat_buckets;
 static struct lb_drops drops, *drops_of_core; /* sum so far; room for one value a core */
 static int cores;
 
@@ -48,6 +51,8 @@ static void set_sizes(void)
 	bpf_map__set_max_entries(skel->maps.lb_buckets, LOAD_BUCKETS);
 	bpf_map__set_max_entries(skel->maps.lb_turns, WORLD_SERVICES);
 	bpf_map__set_max_entries(skel->maps.lb_loads, LOAD_BACKENDS);
+	bpf_map__set_max_entries(skel->maps.lb_snats, LOAD_SNATS);
+	bpf_map__set_max_entries(skel->maps.lb_snat_buckets, WORLD_BUCKETS);
 }
 
 static int xdp_open(struct plane *p)
@@ -76,9 +81,15 @@ static int xdp_open(struct plane *p)
 	buckets = mapped(skel->maps.lb_buckets);
 	turns = mapped(skel->maps.lb_turns);
 	loads = mapped(skel->maps.lb_loads);
+	snat_addresses = mapped(skel->maps.lb_snat_addresses);
+	snats = mapped(skel->maps.lb_snats);
+	snat_buckets = mapped(skel->maps.lb_snat_buckets);
 	cores = libbpf_num_possible_cpus();
 	drops_of_core = calloc((size_t)cores, sizeof *drops_of_core);
-	return services && backends && slots && flows && rules && buckets && turns && loads && drops_of_core ? 0 : -ENOMEM;
+	return services && backends && slots && flows && rules && buckets && turns && loads && snat_addresses && snats && snat_buckets &&
+			       drops_of_core
+		       ? 0
+		       : -ENOMEM;
 }
 
 static void xdp_close(struct plane *p)
@@ -131,6 +142,7 @@ static void xdp_reload(struct plane *p, const struct world *w)
 			 .slot = slots,
 			 .rules = rules,
 			 .loads = loads,
+			 .snat_addresses = snat_addresses,
 			 .put_vip = put_vip,
 			 .put_quic = put_quic,
 			 .put_reply = put_reply,
@@ -152,6 +164,8 @@ static void xdp_load(struct plane *p, const struct world *w)
 	memset(flows, 0, WORLD_BUCKETS * sizeof *flows);
 	memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
 	memset(turns, 0, WORLD_SERVICES * sizeof *turns);
+	memset(snats, 0, LOAD_SNATS * sizeof *snats);
+	memset(snat_buckets, 0, WORLD_BUCKETS * sizeof *snat_buckets);
 	clear(skel->maps.lb_fragments);
 	xdp_reload(p, w);
 }

@@ -52,7 +52,9 @@ static int dpdk_open(struct plane *p)
 						  .backends = LOAD_BACKENDS,
 						  .slots = LOAD_SLOTS,
 						  .flows = WORLD_BUCKETS,
-						  .buckets = LOAD_BUCKETS};
+						  .buckets = LOAD_BUCKETS,
+						  .snats = LOAD_SNATS,
+						  .snat_buckets = WORLD_BUCKETS};
 	int r = start_eal(p);
 
 	if (r < 0)
@@ -112,6 +114,7 @@ static void dpdk_reload(struct plane *p, const struct world *w)
 			 .slot = memory.tables.slots,
 			 .rules = memory.tables.rules,
 			 .loads = memory.tables.loads,
+			 .snat_addresses = memory.tables.snat_addresses,
 			 .put_vip = put_vip,
 			 .put_quic = put_quic,
 			 .put_reply = put_reply,
@@ -134,6 +137,8 @@ static void dpdk_load(struct plane *p, const struct world *w)
 	memset(memory.tables.flows, 0, WORLD_BUCKETS * sizeof *memory.tables.flows);
 	memset(memory.tables.buckets, 0, LOAD_BUCKETS * sizeof *memory.tables.buckets);
 	memset(memory.tables.turns, 0, WORLD_SERVICES * sizeof *memory.tables.turns);
+	memset(memory.tables.snats, 0, LOAD_SNATS * sizeof *memory.tables.snats);
+	memset(memory.tables.snat_buckets, 0, WORLD_BUCKETS * sizeof *memory.tables.snat_buckets);
 	fragments_free(memory.fragments);
 	memory.fragments = fragments_new();
 	dpdk_reload(p, w);

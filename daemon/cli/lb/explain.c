@@ -59,6 +59,32 @@ static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 	return &copy;
 }
 
+/* Several are looked at before one is chosen, but one at a time. */
+static struct lb_snat *lb_snat_at(__u32 number)
+{
+	static struct lb_snat copy;
+
+	if (number >= maps->tables.snat_count)
+		return NULL;
+	copy = maps->tables.snats[number];
+	return &copy;
+}
+
+static struct lb_snat_bucket *lb_snat_bucket_at(__u32 index)
+{
+	static struct lb_snat_bucket copy;
+
+	if (index >= maps->tables.snat_bucket_count)
+		return NULL;
+	copy = maps->tables.snat_buckets[index];
+	return &copy;
+}
+
+static __u32 lb_core(void)
+{
+	return 0;
+}
+
 /* A source has two. */
 static __u64 *lb_bucket_at(__u32 index)
 {
@@ -231,7 +257,7 @@ static bool take_tuple(const char *text, struct tuple *t)
 
 static const char *const verdicts[] = {[LB_PASS] = "pass", [LB_LOCAL] = "local", [LB_SEND] = "send", [LB_DROP] = "drop"};
 static const char *const schedulers[] = {[LB_MAGLEV] = "maglev", [LB_SOURCE] = "source", [LB_ROUND_ROBIN] = "rr", [LB_TWO_CHOICES] = "p2c"};
-static const char *const deliveries[] = {[LB_IPIP] = "ipip", [LB_GUE] = "gue", [LB_DSR] = "dsr", [LB_DNAT] = "dnat"};
+static const char *const deliveries[] = {[LB_IPIP] = "ipip", [LB_GUE] = "gue", [LB_DSR] = "dsr", [LB_DNAT] = "dnat", [LB_SNAT] = "snat"};
 static const char *const choices[] = {
 	[LB_BY_NOTHING] = "nothing",
 	[LB_BY_SLOT] = "its slot's owner",
@@ -291,8 +317,7 @@ static const char *reason_text(const struct lb_decision *d, const struct lb_serv
 {
 	if (s || d->reason)
 		return count_reasons[d->reason];
-	return verdict == LB_SEND ? "a reply of a dnat backend: it goes on as from its VIP"
-				  : "no service has this address, protocol and port";
+	return verdict == LB_SEND ? "a backend's reply: it goes on as from its VIP" : "no service has this address, protocol and port";
 }
 
 /* The steps of lb_forward(), but for its counting. */
@@ -321,7 +346,7 @@ static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
 			tell_backend(o, &d, &room.packet);
 	}
 	if (d.may_reply)
-		verdict = lb_nat_reply(&config, &room.packet, &f);
+		verdict = lb_reply(&config, &room.packet, &f);
 	(void)json_object_set_new(o, "verdict", json_string(verdicts[verdict]));
 	(void)json_object_set_new(o, "reason", json_string(reason_text(&d, s, verdict)));
 	return o;

@@ -16,6 +16,8 @@ const struct memory_sizes memory_sizes_default = {
 	.slots = TABLES_SLOTS,
 	.flows = TABLES_FLOWS,
 	.buckets = TABLES_BUCKETS,
+	.snats = TABLES_SNATS,
+	.snat_buckets = TABLES_SNAT_BUCKETS,
 };
 
 static const struct {
@@ -100,11 +102,15 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 		.tables =
 			{
 				.plane = &plane,
+				.cores = workers,
 				.service_count = sizes->services,
 				.backend_count = sizes->backends,
 				.slot_count = sizes->slots,
 				.flow_count = sizes->flows,
 				.bucket_count = sizes->buckets,
+				.snat_address_count = LB_SNAT_ADDRESSES,
+				.snat_count = sizes->snats,
+				.snat_bucket_count = sizes->snat_buckets,
 				.services = array(sizes->services, sizeof(struct lb_service)),
 				.names = array(sizes->services, sizeof(struct lb_name)),
 				.rules = array(sizes->services, sizeof(struct lb_rules)),
@@ -115,6 +121,9 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 				.slots = array(sizes->slots, sizeof(__u64)),
 				.flows = array(sizes->flows, sizeof(struct lb_flow_bucket)),
 				.buckets = array(sizes->buckets, sizeof(__u64)),
+				.snat_addresses = array(LB_SNAT_ADDRESSES, sizeof(struct lb_snat_address)),
+				.snats = array(sizes->snats, sizeof(struct lb_snat)),
+				.snat_buckets = array(sizes->snat_buckets, sizeof(struct lb_snat_bucket)),
 			},
 		.config = mem_aligned(64, sizeof *m->config),
 		.fragments = fragments_new(),
@@ -132,8 +141,9 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 
 void memory_fini(struct memory *m)
 {
-	void *const parts[] = {m->tables.services, m->tables.names, m->tables.rules, m->tables.turns,   m->tables.backends, m->tables.ids,
-			       m->tables.loads,    m->tables.slots, m->tables.flows, m->tables.buckets, m->config,          m->rcu};
+	const struct tables *t = &m->tables;
+	void *const parts[] = {t->services, t->names,   t->rules,          t->turns, t->backends,     t->ids,    t->loads, t->slots,
+			       t->flows,    t->buckets, t->snat_addresses, t->snats, t->snat_buckets, m->config, m->rcu};
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		free(parts[i]);

@@ -15,7 +15,7 @@
 
 /* How much of what: TABLES_ constants in the program, less in a test. */
 struct memory_sizes {
-	uint32_t services, backends, slots, flows, buckets;
+	uint32_t services, backends, slots, flows, buckets, snats, snat_buckets;
 };
 
 struct memory {

@@ -120,6 +120,25 @@ static __u64 lb_turn_take(__u32 service)
 	return service < t->service_count ? __atomic_fetch_add(&t->turns[service], 1, __ATOMIC_RELAXED) : 0;
 }
 
+static struct lb_snat *lb_snat_at(__u32 number)
+{
+	const struct tables *t = tables_here();
+
+	return number < t->snat_count ? &t->snats[number] : NULL;
+}
+
+static struct lb_snat_bucket *lb_snat_bucket_at(__u32 index)
+{
+	const struct tables *t = tables_here();
+
+	return index < t->snat_bucket_count ? &t->snat_buckets[index] : NULL;
+}
+
+static __u32 lb_core(void)
+{
+	return self->number;
+}
+
 static uint64_t fragment_hash(const struct lb_fragment_key *key)
 {
 	__u64 hash = lb_hash_address(self->config, &key->src, key->id);
