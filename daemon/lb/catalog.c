@@ -267,16 +267,12 @@ static void read_ways(struct reader *r, const json_t *o, struct catalog_service 
 	static const char *const schedulers[] = {"maglev", "source", "rr", "wrr", "p2c", "latency"};
 	static const uint8_t scheduler[] = {LB_MAGLEV, LB_SOURCE, LB_ROUND_ROBIN, LB_ROUND_ROBIN, LB_TWO_CHOICES, LB_MAGLEV};
 	static const char *const deliveries[] = {"ipip", "gue", "dsr", "dnat", "snat"};
-	static const uint8_t delivery[] = {LB_IPIP, LB_GUE, LB_DSR, LB_DNAT};
+	static const uint8_t delivery[] = {LB_IPIP, LB_GUE, LB_DSR, LB_DNAT, LB_SNAT};
 	uint32_t word = READ_WORD(r, o, "scheduler", schedulers);
 
 	s->scheduler = scheduler[word];
 	s->even = !strcmp(schedulers[word], "rr");
-	word = READ_WORD(r, o, "deliver", deliveries);
-	if (word < sizeof delivery)
-		s->delivery = delivery[word];
-	else
-		s->lacks = deliveries[word];
+	s->delivery = delivery[READ_WORD(r, o, "deliver", deliveries)];
 }
 
 static bool has_weight(const struct catalog_generation *g, uint64_t backend)
@@ -320,7 +316,7 @@ static uint64_t digest(const struct catalog_service *s)
 
 	bytes_puts(&all, s->name);
 	bytes_put(&all, &s->vip, sizeof s->vip);
-	bytes_put(&all, (uint8_t[]){s->scheduler, s->delivery, s->chain, s->affinity, s->even, s->lacks != NULL}, 6);
+	bytes_put(&all, (uint8_t[]){s->scheduler, s->delivery, s->chain, s->affinity, s->even}, 5);
 	bytes_put_u32(&all, s->limit);
 	bytes_put_u8(&all, s->check);
 	bytes_puts(&all, s->check_path);

@@ -81,7 +81,6 @@ struct catalog_service {
 	uint32_t owner;    /* the lease id of the balancer that announces the VIP; 0: nobody */
 	uint8_t scheduler; /* enum lb_scheduler */
 	uint8_t delivery;  /* enum lb_delivery */
-	const char *lacks; /* what of it this data plane can't do; NULL: nothing */
 	bool chain, affinity;
 	bool even; /* weights don't count */
 	uint32_t limit;

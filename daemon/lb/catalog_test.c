@@ -39,7 +39,7 @@ static void test_everything_is_read(void **state)
 	assert_int_equal(s->vip.addr.word[0], inet_addr("10.1.1.1"));
 	assert_int_equal(s->vip.port, htons(80));
 	assert_int_equal(s->vip.proto, IPPROTO_TCP);
-	assert_true(s->chain && s->affinity && !s->lacks && !s->even);
+	assert_true(s->chain && s->affinity && !s->even);
 	assert_int_equal(s->prefix_count, 2);
 	assert_int_equal(s->prefixes[0].bits, 8);
 	assert_int_equal(s->prefixes[1].bits, 32);
@@ -217,16 +217,20 @@ static void test_two_services_at_one_vip_and_port_are_refused(void **state)
 	free(text);
 }
 
-static void test_what_this_data_plane_cannot_do_is_said(void **state)
+static void test_every_delivery_is_known(void **state)
 {
-	struct lb_catalog c;
-	char *text = changed("ipip", "snat"), error[256];
+	static const char *const words[] = {[LB_IPIP] = "ipip", [LB_GUE] = "gue", [LB_DSR] = "dsr", [LB_DNAT] = "dnat", [LB_SNAT] = "snat"};
 
 	(void)state;
-	assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
-	assert_string_equal(c.services[0].lacks, "snat");
-	lb_catalog_free(&c);
-	free(text);
+	for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+		char *text = changed("ipip", words[i]), error[256];
+		struct lb_catalog c;
+
+		assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
+		assert_int_equal(c.services[0].delivery, i);
+		lb_catalog_free(&c);
+		free(text);
+	}
 }
 
 static void test_each_check_is_read(void **state)
@@ -264,7 +268,7 @@ int main(void)
 		cmocka_unit_test(test_a_mistake_refuses_the_whole),
 		cmocka_unit_test(test_each_check_is_read),
 		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
-		cmocka_unit_test(test_what_this_data_plane_cannot_do_is_said),
+		cmocka_unit_test(test_every_delivery_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

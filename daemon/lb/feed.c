@@ -24,10 +24,11 @@
 #define FLOW_IDLE_S 7800 /* [generations]: 2 h 10 min, longer than TCP's default keepalive */
 #define UDP_IDLE_S 30    /* [udp] */
 #define EMBRYONIC_IDLE_S 60
+#define CLOSED_IDLE_S 60 /* Linux's TIME_WAIT: so long a backend may know the connection */
 
-void feed_init(struct feed *f, struct tables *tables, struct routes *routes)
+void feed_init(struct feed *f, struct tables *tables, struct routes *routes, const struct sources *sources)
 {
-	*f = (struct feed){.tables = tables, .routes = routes, .ways_stale = true};
+	*f = (struct feed){.tables = tables, .routes = routes, .sources = sources, .ways_stale = true};
 	for (uint32_t i = 0; i < tables->service_count; i++)
 		tables->names[i].digest = 0; /* another build filled them, perhaps, and would have done it otherwise */
 }
@@ -231,7 +232,7 @@ static void find_ways(struct feed *f, struct lb_config *config)
 	f->ways_stale = false;
 }
 
-/* Where replies of dnat backends go. */
+/* Where replies go that come back through here. */
 static void find_gateways(struct feed *f, uint32_t nat4, uint32_t nat6, struct lb_config *config)
 {
 	int r4 = nat4 ? routes_find_gateway(f->routes, LB_IP4, &config->gateway4) : 0;
@@ -239,7 +240,7 @@ static void find_gateways(struct feed *f, uint32_t nat4, uint32_t nat6, struct l
 	bool none = r4 == -ENETUNREACH || r6 == -ENETUNREACH;
 
 	if (none && !f->no_gateway)
-		log_error("feed: dnat finds no way back: no default route with a gateway leads out of the interface family=%s",
+		log_error("feed: NAT finds no way back: no default route with a gateway leads out of the interface family=%s",
 			  r4 == -ENETUNREACH ? "ipv4" : "ipv6");
 	f->no_gateway = none;
 }
@@ -433,6 +434,8 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 	s->scheduler = c->scheduler;
 	s->delivery = c->delivery;
 	s->flags = service_flags(c);
+	s->vip = c->vip.addr;
+	s->family = c->vip.family;
 	r = place_slots(f, s, c);
 	if (r < 0)
 		return r;
@@ -460,7 +463,8 @@ struct plan {
 	struct wanted vips, prefixes, replies;
 	uint32_t wildcards;
 	const struct check_list *own;
-	uint32_t nat4, nat6; /* services with dnat, by family */
+	uint32_t dnat, snat; /* services that deliver so */
+	uint32_t nat4, nat6; /* the same by family */
 	bool changed; /* something that packets may still read was replaced */
 	int error;    /* the first */
 	bool failed;  /* not all of it was written: nothing may be swept away */
@@ -511,21 +515,33 @@ static void want_vip(struct plan *p, uint32_t number, const struct catalog_servi
 	wanted_put(&p->vips, &address, &any);
 }
 
+static void count_nat(struct plan *p, const struct catalog_service *c)
+{
+	bool nat = c->delivery == LB_DNAT || c->delivery == LB_SNAT;
+
+	p->dnat += c->delivery == LB_DNAT;
+	p->snat += c->delivery == LB_SNAT;
+	p->nat4 += nat && c->vip.family == LB_IP4;
+	p->nat6 += nat && c->vip.family == LB_IP6;
+}
+
 /* Gives every service its number. */
 static void number_services(struct feed *f, const struct lb_catalog *c, struct plan *p)
 {
 	for (uint32_t i = 0; i < c->service_count; i++) {
 		const struct catalog_service *s = &c->services[i];
+		bool lacks = s->delivery == LB_SNAT && !sources_have(f->sources, s->vip.family);
 
-		p->number[i] = s->lacks ? f->tables->service_count : service_number(f, s->id);
-		if (s->lacks)
-			log_error("feed: this data plane can't deliver by %s, ignoring service=%s", s->lacks, s->name);
+		p->number[i] = lacks ? f->tables->service_count : service_number(f, s->id);
+		if (lacks)
+			log_error(
+				"feed: snat takes an address of this balancer's own: give --snat-address one of the VIP's family, ignoring service=%s",
+				s->name);
 		if (p->number[i] == f->tables->service_count)
 			continue;
 		f->tables->names[p->number[i]].id = s->id;
 		p->used[p->number[i]] = true;
-		p->nat4 += s->delivery == LB_DNAT && s->vip.family == LB_IP4;
-		p->nat6 += s->delivery == LB_DNAT && s->vip.family == LB_IP6;
+		count_nat(p, s);
 		want_prefixes(p, p->number[i], s);
 	}
 }
@@ -557,9 +573,13 @@ static void base_config(struct lb_config *config, const struct tables *t)
 		.flow_mask = t->flow_count - 1,
 		.idle_ticks = {[LB_FLOW_EMBRYONIC] = TICKS(EMBRYONIC_IDLE_S),
 			       [LB_FLOW_CONFIRMED] = TICKS(FLOW_IDLE_S),
-			       [LB_FLOW_DATAGRAM] = TICKS(UDP_IDLE_S)},
+			       [LB_FLOW_DATAGRAM] = TICKS(UDP_IDLE_S),
+			       [LB_FLOW_CLOSED] = TICKS(CLOSED_IDLE_S)},
 		.bucket_sources = LB_BUCKET_SERVICES + TABLES_SERVICES,
 		.bucket_mask = TABLES_SOURCES - 1,
+		.snat_ports = LB_SNAT_PORTS,
+		.cores = (__u16)t->cores,
+		.snat_mask = t->snat_bucket_count - 1,
 		/* Packet-too-big: a path needs one for each flow that a host opens before it has learned. */
 		.answers = limit(1000),
 		.answers_source = limit(50),
@@ -591,7 +611,7 @@ static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_co
 	config->secret[0] = c->secret[0];
 	config->secret[1] = c->secret[1];
 	config->wildcards = p->wildcards;
-	config->nat = (__u16)(p->nat4 + p->nat6);
+	config->nat = (__u16)p->dnat;
 	keep_found(config, &held);
 	if (!memcmp(&held, config, sizeof held))
 		return 0;
@@ -627,6 +647,8 @@ static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p
 	place_services(f, c, p);
 	base_config(&config, f->tables);
 	find_ways(f, &config);
+	if (p->snat)
+		sources_place(f->sources, f->tables, &config);
 	find_gateways(f, p->nat4, p->nat6, &config);
 	r = write_config(f, c, &config, p);
 	if (r == 0)

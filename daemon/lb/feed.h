@@ -16,20 +16,22 @@
 #include "lb/check.h"
 #include "lb/maglev_cache.h"
 #include "lb/route.h"
+#include "lb/sources.h"
 #include "lb/tables.h"
 
 struct feed {
 	struct tables *tables;
 	struct routes *routes;
+	const struct sources *sources;
 	struct maglev_cache maglevs;
 	struct plan *unsettled; /* in force, what it replaced still to be swept away */
 	bool ways_stale;        /* routes changed: all ways are looked for, not just those that aren't known */
 	uint32_t unresolved;    /* backends whose next hop isn't known yet */
-	bool no_gateway;        /* was said: dnat has no way back to the clients */
+	bool no_gateway;        /* was said: NAT has no way back to the clients */
 };
 
-/* Both must outlive it. What the tables hold stays in force, and is looked through at the first catalog. */
-void feed_init(struct feed *f, struct tables *tables, struct routes *routes);
+/* All must outlive it; sources is what snat takes. What the tables hold stays in force, and is looked through at the first catalog. */
+void feed_init(struct feed *f, struct tables *tables, struct routes *routes, const struct sources *sources);
 /*
  * Brings the tables to what the catalog says and the routes allow. Only what changed is written. own: what this balancer's checks say, to go
  * by where no record of a backend's death can be had; NULL: records can be had, and only they count (lb/skip.h). Some things expire by

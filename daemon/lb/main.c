@@ -34,6 +34,7 @@
 struct lbd {
 	const char *socket, *interface, *metrics;
 	const char *bird, *bird_socket; /* the file that BIRD includes, or NULL: VIPs are announced on the LAN */
+	struct sources sources;
 	unsigned long drain_s;
 	bool insecure; /* metrics may be off loopback */
 	bool backend;  /* the backend's side instead of the balancer's */
@@ -46,11 +47,13 @@ struct lbd {
 	struct control control;
 };
 
-static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--bird FILE] [--drain-seconds N] [--metrics HOST:PORT [--insecure]]\n"
+static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--snat-address ADDR]... [--bird FILE] [--drain-seconds N]\n"
+			    "           [--metrics HOST:PORT [--insecure]]\n"
 			    "       holdfast-lbd --interface IF [--socket PATH] --backend [--metrics HOST:PORT [--insecure]]\n"
 			    "Balances the packets that come in by IF over the backends of the cluster's services.\n"
 			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
 			    "  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
+			    "  --snat-address ADDR  an address of this host that services with snat speak to their backends from; four of a family\n"
 			    "  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
 			    "  --insecure      or elsewhere, without TLS\n"
 			    "  --bird FILE     announce VIPs by BIRD, whose configuration includes FILE, instead of by ARP\n"
@@ -91,7 +94,8 @@ static int take_options(struct lbd *d, int argc, char **argv)
 	static const struct option options[] = {
 		{"socket", required_argument, NULL, 's'},      {"interface", required_argument, NULL, 'i'},     {"backend", no_argument, NULL, 'b'},
 		{"metrics", required_argument, NULL, 'm'},     {"insecure", no_argument, NULL, 'x'},            {"bird", required_argument, NULL, 'r'},
-		{"bird-socket", required_argument, NULL, 'c'}, {"drain-seconds", required_argument, NULL, 'd'}, {0},
+		{"bird-socket", required_argument, NULL, 'c'}, {"drain-seconds", required_argument, NULL, 'd'}, {"snat-address", required_argument, NULL, 'a'},
+		{0},
 	};
 	int c;
 
@@ -112,6 +116,8 @@ static int take_options(struct lbd *d, int argc, char **argv)
 			d->bird = optarg;
 		else if (c == 'c')
 			d->bird_socket = optarg;
+		else if (c == 'a' && sources_take_option(&d->sources, optarg) == 0)
+			continue;
 		else if (c != 'd')
 			return EXIT_USAGE;
 		else if (!take_seconds(optarg, &d->drain_s))
@@ -162,8 +168,20 @@ static int open_maps(struct lbd *d)
 	if (r < 0)
 		log_error("lbd: can't open routes or maps maps=%s error=\"%s\"", d->plane.maps, strerror(-r));
 	else if (!d->backend)
-		feed_init(&d->feed, &d->maps.tables, &d->routes);
+		feed_init(&d->feed, &d->maps.tables, &d->routes, &d->sources);
 	return r;
+}
+
+/* What isn't the host's would be answered for by nobody. */
+static int check_sources(struct lbd *d)
+{
+	const char *foreign = sources_find_foreign(&d->sources, &d->routes);
+
+	if (!foreign)
+		return 0;
+	log_error("lbd: --snat-address %s is no address of this host: add it (ip addr add %s dev %s) or name another", foreign, foreign,
+		  d->interface);
+	return -EADDRNOTAVAIL;
 }
 
 static int attach(struct lbd *d)
@@ -264,6 +282,8 @@ static int start(struct lbd *d)
 		r = load(d);
 	if (r == 0)
 		r = open_maps(d);
+	if (r == 0)
+		r = check_sources(d);
 	if (r == 0 && !d->plane.stale)
 		r = attach(d);
 	if (r == 0)

@@ -30,6 +30,10 @@ class Flow:
             line += more
         return line.decode().strip()
 
+    def peer(self):
+        self.s.sendall(b"peer\n")
+        return self.line()
+
     def take(self, size):
         got = b""
         while len(got) < size:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """serve.py NAME PORT...: a backend. On each connection: a line "name" is answered with NAME, "give N" with N bytes,
-"take N" is followed by N bytes and answered with "taken", "echo N" by N bytes and answered with them. After "deaf" no new connection is
-accepted at its port, but refused, until "hear" on one that there is; both are answered with the name. A datagram is answered with NAME,
-a space, and what it said."""
+"take N" is followed by N bytes and answered with "taken", "echo N" by N bytes and answered with them, "peer" is answered with the
+client's address. After "deaf" no new connection is accepted at its port, but refused, until "hear" on one that there is; both are answered
+with the name. A datagram is answered with NAME, a space, and what it said."""
 import socket, socketserver, sys, threading
 
 
@@ -18,6 +18,8 @@ class Connection(socketserver.StreamRequestHandler):
                 self.wfile.write(b"taken\n")
             elif verb == "echo":
                 self.wfile.write(self.rfile.read(int(size)))
+            elif verb == "peer":
+                self.wfile.write(f"{self.client_address[0]}\n".encode())
             else:
                 if verb == "deaf":
                     self.server.shutdown()

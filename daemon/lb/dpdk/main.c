@@ -31,6 +31,7 @@
 struct lbd {
 	const char *socket, *interface;
 	struct control control;
+	struct sources sources;
 	struct port port;
 	struct memory memory;
 	struct worker *workers;
@@ -41,10 +42,11 @@ struct lbd {
 };
 
 static const char usage[] =
-	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [-- EAL ARGUMENTS]\n"
+	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [--snat-address ADDR]... [-- EAL ARGUMENTS]\n"
 	"Balances the packets of a DPDK port over the backends of the cluster's services, a worker on each core but the first.\n"
 	"  --interface IF  the kernel's side of the port: a TAP that it makes, for the host's own addresses, ARP and routes\n"
 	"  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
+	"  --snat-address ADDR   an address that IF has or gets, which services with snat speak to their backends from; four of a family\n"
 	"  EAL ARGUMENTS   DPDK's own: the one port (-a PCI-ADDRESS, or --vdev net_af_packet0,iface=IF), the cores (-l 0,2,3)\n"
 	"It forwards as long as it runs.\n";
 
@@ -54,6 +56,7 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 	static const struct option options[] = {
 		{"socket", required_argument, NULL, 's'},
 		{"interface", required_argument, NULL, 'i'},
+		{"snat-address", required_argument, NULL, 'a'},
 		{0},
 	};
 	int c;
@@ -64,6 +67,8 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 			d->socket = optarg;
 		else if (c == 'i')
 			d->interface = optarg;
+		else if (c == 'a' && sources_take_option(&d->sources, optarg) == 0)
+			continue;
 		else
 			return EXIT_USAGE;
 	}
@@ -169,7 +174,7 @@ static int start_control(struct lbd *d)
 		log_error("lbd: can't open routes interface=%s error=\"%s\"", d->interface, strerror(-r));
 		return r;
 	}
-	feed_init(&d->feed, &d->memory.tables, &d->routes);
+	feed_init(&d->feed, &d->memory.tables, &d->routes, &d->sources);
 	return control_start(&d->control, &side);
 }
 
