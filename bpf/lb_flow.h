@@ -55,9 +55,10 @@ LB_INLINE __u32 lb_flow_idle(const struct lb_config *cfg, struct lb_flow_state s
 	return cfg->idle_ticks[s.stage & (LB_FLOW_STAGES - 1)];
 }
 
+/* Another core may have read the clock later than this one, and so have seen the flow in a tick to come. */
 LB_INLINE _Bool lb_flow_live(const struct lb_config *cfg, struct lb_flow_state s, __u32 now)
 {
-	return s.stage >= LB_FLOW_EMBRYONIC && now - s.seen_ticks <= lb_flow_idle(cfg, s);
+	return s.stage >= LB_FLOW_EMBRYONIC && (__s32)(now - s.seen_ticks) <= (__s32)lb_flow_idle(cfg, s);
 }
 
 /*
@@ -90,7 +91,7 @@ LB_INLINE void lb_flow_touch(const struct lb_config *cfg, struct lb_flow_entry *
 
 	if (w.s.stage == LB_FLOW_EMBRYONIC && !syn)
 		next.s.stage = LB_FLOW_CONFIRMED;
-	else if (now - w.s.seen_ticks <= lb_flow_idle(cfg, w.s) >> 6)
+	else if ((__s32)(now - w.s.seen_ticks) <= (__s32)(lb_flow_idle(cfg, w.s) >> 6))
 		return;
 	next.s.seen_ticks = now;
 	__sync_val_compare_and_swap(&e->state, w.whole, next.whole);

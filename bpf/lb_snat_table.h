@@ -68,7 +68,8 @@ LB_INLINE union lb_snat_word lb_snat_load(const struct lb_snat *e)
 
 LB_INLINE _Bool lb_snat_live(const struct lb_config *cfg, union lb_snat_word w, __u32 now)
 {
-	return w.s.stage >= LB_FLOW_EMBRYONIC && now - w.s.seen_ticks <= cfg->idle_ticks[w.s.stage & (LB_FLOW_STAGES - 1)];
+	return w.s.stage >= LB_FLOW_EMBRYONIC &&
+	       (__s32)(now - w.s.seen_ticks) <= (__s32)cfg->idle_ticks[w.s.stage & (LB_FLOW_STAGES - 1)]; /* as in lb_flow_live() */
 }
 
 LB_INLINE _Bool lb_snat_address_equal(const struct lb_address *a, const struct lb_address *b)

@@ -103,6 +103,9 @@ static void run_race(unsigned long rounds, struct score *score)
 	if (!race_twice_recorded())
 		printf("FAIL [flow table] a flow that two cores recorded at once isn't found\n");
 	++*(race_twice_recorded() ? &score->passed : &score->failed);
+	if (!race_seen_ahead())
+		printf("FAIL [flow table] a flow that another core saw a tick later isn't found\n");
+	++*(race_seen_ahead() ? &score->passed : &score->failed);
 	lies = race_snat_run(rounds, &found);
 	printf("race, snat: found=%lu lies=%lu\n", found, lies);
 	if (lies || !found)

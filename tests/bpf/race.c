@@ -172,3 +172,13 @@ _Bool race_twice_recorded(void)
 
 	return lb_flow_find(&config, &twice, &key, 1, &w) && w.s.backend == 3;
 }
+
+_Bool race_seen_ahead(void)
+{
+	struct lb_flow_key key = key_of(7);
+	union lb_flow_word w = {.s = {.backend = 3, .stage = LB_FLOW_CONFIRMED, .seen_ticks = 6}};
+	union lb_snat_word held = {.s = {.stage = LB_FLOW_CONFIRMED, .seen_ticks = 6}};
+	struct lb_flow_bucket ahead = {.entry = {{.state = w.whole, .key = key}}};
+
+	return lb_flow_find(&config, &ahead, &key, 5, &w) && lb_snat_live(&snat_config, held, 5);
+}

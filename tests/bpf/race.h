@@ -9,5 +9,7 @@ unsigned long race_run(unsigned long rounds, unsigned long *ret_found);
 unsigned long race_snat_run(unsigned long rounds, unsigned long *ret_found);
 /* Whether a flow is found that two cores recorded at once, each in an entry of its own. */
 _Bool race_twice_recorded(void);
+/* Whether a flow and a connection are found by a core that read the clock before the one that saw them last. */
+_Bool race_seen_ahead(void);
 
 #endif
