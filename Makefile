@@ -141,10 +141,14 @@ $(OUT)/bench/lb: $(call obj,bench/lb.c) $(OUT)/daemon.a
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(OUT)/daemon.a -lbpf
 
-$(OUT)/bench/lb_dpdk: $(call obj,bench/lb_dpdk.c $(filter-out %/main.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c daemon/lb/maglev.c \
+$(OUT)/bench/lb_dpdk: $(call obj,bench/lb_dpdk.c bench/lb_dpdk_source.c $(filter-out %/main.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c daemon/lb/maglev.c \
 		daemon/base/hash.c daemon/base/mem.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS)
+
+$(OUT)/bench/lb_dpdk_source.so: $(call obj,bench/lb_dpdk_plugin.c bench/lb_dpdk_source.c)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -shared -o $@ $^ $(DPDK_LIBS)
 
 # What runs in a machine with Debian 12's kernel: tests/host/run packs it, and every BPF object, into an image.
 $(OUT)/tests/host/init: $(call obj,tests/host/init.c)
@@ -163,7 +167,8 @@ $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson
 
-$(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c bench/lb_dpdk.c): CFLAGS_ALL += $(DPDK_CFLAGS)
+$(call obj,$(LB_DPDK_SRC) tests/dpdk/plane.c bench/lb_dpdk.c bench/lb_dpdk_source.c bench/lb_dpdk_plugin.c): CFLAGS_ALL += $(DPDK_CFLAGS)
+$(call obj,bench/lb_dpdk_source.c bench/lb_dpdk_plugin.c): CFLAGS_ALL += -fPIC
 $(OUT)/holdfast-lbd-dpdk: $(call obj,$(LBD_DPDK_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -ljansson -lsystemd -lssl -lcrypto -lmicrohttpd -lpthread
@@ -172,7 +177,7 @@ dpdk-absent:
 	@echo "  holdfast-lbd-dpdk is skipped: pkg-config finds no libdpdk (make deps)"
 
 bench-lb: $(OUT)/bench/lb build/bpf/bench/lb_plain.bpf.o build/bpf/tests/lb/pass.bpf.o
-bench-lb-dpdk: $(OUT)/bench/lb_dpdk
+bench-lb-dpdk: $(OUT)/bench/lb_dpdk $(OUT)/bench/lb_dpdk_source.so
 bpf-tests: $(if $(BPF_TOOLS),$(OUT)/tests/bpf/packets build/bpf/tests/lb/pass.bpf.o $(if $(DPDK_CFLAGS),$(OUT)/tests/dpdk/packets))
 unit-tests: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)

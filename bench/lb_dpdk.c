@@ -25,23 +25,17 @@
 #include <rte_lcore.h>
 
 #include "base/mem.h"
+#include "bench/lb_dpdk_source.h"
 #include "bpf/lb_wire.h"
 #include "lb/dpdk/worker.h"
 #include "lb/maglev.h"
 
-#define FLOWS (1u << 20)
+#define FLOWS SOURCE_FLOWS
 #define BACKENDS 16u
 #define FLOW_BUCKETS (1u << 19) /* of four flows: a million fill half */
 #define DESCRIPTORS 512
 #define SAMPLE_MASK 0xfffu /* of bursts */
-#define VIP LB_HTONL(0x0a010001)
 #define OWN LB_HTONL(0x0a090001)
-
-struct headers {
-	struct lb_eth eth;
-	struct lb_ip4 ip;
-	struct lb_tcp tcp;
-} __attribute__((packed, aligned(2)));
 
 struct bench {
 	struct memory memory;
@@ -49,7 +43,7 @@ struct bench {
 	uint16_t port, kernel;
 	bool stop;
 	__u64 passed;  /* by the loops without a decision */
-	uint32_t next; /* flow of the source */
+	struct source source;
 	uint32_t bursts;
 	uint64_t sampled, wrong;
 };
@@ -60,31 +54,7 @@ static void fail(const char *what, int r)
 	exit(1);
 }
 
-/* ---- the source, and who looks at what comes out ---- */
-
-static const struct headers template = {
-	.eth = {.dst = {{LB_HTONS(0x0200), 0, LB_HTONS(1)}}, .src = {{LB_HTONS(0x0200), 0, LB_HTONS(2)}}, .type = LB_HTONS(LB_ETH_IP4)},
-	.ip = {.version_words = 0x45, .length = LB_HTONS(46), .ttl = 64, .proto = LB_PROTO_TCP, .dst = VIP},
-	.tcp = {.dport = LB_HTONS(80), .words = 0x50, .flags = LB_TCP_ACK},
-};
-
-static uint16_t write_headers(uint16_t port, uint16_t queue, struct rte_mbuf **packets, uint16_t n, uint16_t max, void *arg)
-{
-	struct bench *b = arg;
-
-	(void)port;
-	(void)queue;
-	(void)max;
-	for (uint16_t i = 0; i < n; i++) {
-		struct headers *h = rte_pktmbuf_mtod(packets[i], struct headers *);
-		uint32_t flow = b->next++ & (FLOWS - 1);
-
-		*h = template;
-		h->ip.src = LB_HTONL(0x0a800000) | rte_cpu_to_be_32(flow);
-		h->tcp.sport = rte_cpu_to_be_16((uint16_t)(1024 + (flow & 0x3fff)));
-	}
-	return n;
-}
+/* ---- who looks at what comes out ---- */
 
 /* What came in, around it IPIP from the balancer to a backend, to whose next hop the frame goes. */
 static bool is_right(const struct rte_mbuf *m)
@@ -92,15 +62,13 @@ static bool is_right(const struct rte_mbuf *m)
 	const struct lb_eth *eth = rte_pktmbuf_mtod(m, const struct lb_eth *);
 	const struct lb_ip4 *outer = (const struct lb_ip4 *)(eth + 1);
 	const struct headers *in = (const struct headers *)((const uint8_t *)(outer + 1) - sizeof *eth);
-	uint32_t flow = rte_be_to_cpu_32(in->ip.src) & (FLOWS - 1), backend = rte_be_to_cpu_32(outer->dst) - 0x0a020001;
-	struct headers want = template;
+	uint32_t backend = rte_be_to_cpu_32(outer->dst) - 0x0a020001;
+	struct headers want = source_headers(in);
 
-	want.ip.src = LB_HTONL(0x0a800000) | rte_cpu_to_be_32(flow);
-	want.tcp.sport = rte_cpu_to_be_16((uint16_t)(1024 + (flow & 0x3fff)));
 	return backend < BACKENDS && outer->src == OWN && outer->proto == LB_PROTO_IP4 && outer->length == LB_HTONS(66) &&
 	       outer->version_words == 0x45 && rte_raw_cksum(outer, sizeof *outer) == 0xffff && eth->type == LB_HTONS(LB_ETH_IP4) &&
-	       eth->dst.half[2] == rte_cpu_to_be_16((uint16_t)(17 + backend)) && !memcmp(&eth->src, &template.eth.dst, sizeof eth->src) &&
-	       !memcmp(&in->ip, &want.ip, sizeof want.ip + sizeof want.tcp) && m->pkt_len >= sizeof want + sizeof *outer;
+	       eth->dst.half[2] == rte_cpu_to_be_16((uint16_t)(17 + backend)) && !memcmp(&eth->src, &want.eth.dst, sizeof eth->src) &&
+	       !memcmp(&in->ip, &want.ip, sizeof want - sizeof want.eth) && m->pkt_len >= sizeof want + sizeof *outer;
 }
 
 static uint16_t look_at_sample(uint16_t port, uint16_t queue, struct rte_mbuf **packets, uint16_t n, void *arg)
@@ -148,7 +116,7 @@ static void open_ports(struct bench *b)
 
 static void tell_service(struct bench *b)
 {
-	struct lb_vip vip = {.addr.word[0] = VIP, .port = LB_HTONS(80), .proto = LB_PROTO_TCP, .family = LB_IP4};
+	struct lb_vip vip = {.addr.word[0] = SOURCE_VIP, .port = LB_HTONS(80), .proto = LB_PROTO_TCP, .family = LB_IP4};
 	struct lb_config config = {
 		.abi = LB_ABI,
 		.flow_mask = FLOW_BUCKETS - 1,
@@ -241,7 +209,7 @@ static void measure(struct bench *b, unsigned ms)
 	const __u64 *forwarded = &b->worker.counts.services[0].packets;
 	double bare = rate(b, pass_run, b, &b->passed, ms), source;
 
-	if (!rte_eth_add_rx_callback(b->port, 0, write_headers, b))
+	if (!rte_eth_add_rx_callback(b->port, 0, source_write, &b->source))
 		fail("the source", ENOMEM);
 	source = rate(b, pass_run, b, &b->passed, ms) - bare;
 	printf("bare %.2f %.2f\nsource %.2f %.2f\n", bare, bare, bare + source, bare);
