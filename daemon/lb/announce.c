@@ -23,12 +23,16 @@
 #define REPEATS 5u
 #define REPEAT_MS 700
 #define PERIOD_MS 60000
-#define ANSWERS_MAX 64 /* of one socket, before the clock, the catalog and the other socket have their turn */
+#define NEWS_MAX 64 /* of one socket, before the clock, the catalog and the other socket have their turn */
+/* Who comes to its turn later than this may have missed what was said on the LAN; who owns a VIP has turns more often. */
+#define AWAKE_MS 1000
+#define TURN_MS 400
 
 struct vip {
 	struct host_address at;
 	uint32_t owner;   /* a lease id */
 	bool ours;        /* it is answered for */
+	bool claimed;     /* another one announced it, and we have no lease */
 	unsigned told;    /* how often since it is */
 	uint64_t due_ms;  /* when it is told next */
 };
@@ -50,8 +54,9 @@ struct announcer {
 	pthread_t thread;
 	/* The thread's own: */
 	struct vips now;
-	uint64_t began_ms;
-	bool routed;            /* it has decided about routes once */
+	uint64_t turn_ms;       /* when it last looked who answers */
+	bool alone;             /* it answers without a lease */
+	bool routed;            /* it has had a lease, so BIRD is told */
 	enum local_fault fault; /* that was said */
 	pthread_mutex_t lock;   /* of what follows */
 	struct vips next;
@@ -98,6 +103,7 @@ static void claim(struct vip *v, bool ours, uint64_t now_ms)
 	char text[INET6_ADDRSTRLEN];
 
 	v->ours = ours;
+	v->claimed = false;
 	v->told = 0;
 	v->due_ms = now_ms;
 	log_notice("announce: %s vip=%s", ours ? "answering for a VIP" : "no longer answering for a VIP", text_of(&v->at, text));
@@ -114,7 +120,12 @@ static void join_groups(struct announcer *a)
 	free(ours);
 }
 
-/* When the next one is due, or the lease is over. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the next one is due, or the lease is over, or we must have listened. */
 static uint64_t announce_due(struct announcer *a, uint64_t now_ms, uint64_t wake_ms)
 {
 	for (uint32_t i = 0; i < a->now.count; i++) {
@@ -126,20 +137,37 @@ static uint64_t announce_due(struct announcer *a, uint64_t now_ms, uint64_t wake
 			(void)lan_announce(&a->lan, &v->at); /* a link that is down comes back, and so does the next turn */
 			v->due_ms = now_ms + (++v->told < REPEATS ? REPEAT_MS : PERIOD_MS);
 		}
-		if (v->due_ms < wake_ms)
-			wake_ms = v->due_ms;
+		wake_ms = earlier(wake_ms, earlier(v->due_ms, now_ms + TURN_MS));
 	}
 	return wake_ms;
+}
+
+static bool awake(const struct announcer *a, uint64_t now_ms)
+{
+	return now_ms - a->turn_ms < AWAKE_MS;
+}
+
+/* Says once when the VIPs that are ours are so without a lease. */
+static void tell_alone(struct announcer *a, bool holds)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < a->now.count; i++)
+		any |= a->now.list[i].ours;
+	if (any && !holds && !a->alone)
+		log_warning("announce: no leader hears this balancer: it answers on for its VIPs until another one announces them");
+	a->alone = any && !holds;
 }
 
 static uint64_t serve_lan(struct announcer *a, uint64_t now_ms)
 {
 	struct lb_lease lease = report_lease(a->reporter);
-	bool holds = a->on_lan && now_ms < lease.until_ms, changed = false;
+	bool holds = a->on_lan && now_ms < lease.until_ms, keeps = awake(a, now_ms), changed = false;
 
+	a->turn_ms = now_ms;
 	for (uint32_t i = 0; i < a->now.count; i++) {
 		struct vip *v = &a->now.list[i];
-		bool ours = holds && v->owner == lease.id;
+		bool ours = v->owner == lease.id && (holds || (v->ours && keeps && !v->claimed));
 
 		if (ours == v->ours)
 			continue;
@@ -148,45 +176,54 @@ static uint64_t serve_lan(struct announcer *a, uint64_t now_ms)
 	}
 	if (changed)
 		join_groups(a);
+	tell_alone(a, holds);
 	return announce_due(a, now_ms, holds ? lease.until_ms : UINT64_MAX);
 }
 
-static void answer(struct announcer *a, int which)
+static void hear(struct announcer *a, enum neighbour_news news, const struct neighbour_question *q, const struct lb_mac *from)
+{
+	struct vip *v = find(&a->now, &q->target);
+	uint64_t now_ms = boottime_ms();
+	bool holds = now_ms < report_lease(a->reporter).until_ms;
+
+	if (!v || !v->ours)
+		return;
+	if (news == NEIGHBOUR_ANNOUNCES)
+		v->claimed = !holds;
+	else if (holds || (awake(a, now_ms) && !v->claimed))
+		(void)lan_answer(&a->lan, q, from);
+}
+
+static void take_lan(struct announcer *a, int which)
 {
 	struct neighbour_question q;
 	struct lb_mac from;
 
-	for (int i = 0; i < ANSWERS_MAX && lan_take(&a->lan, which, &q, &from); i++) {
-		const struct vip *v = find(&a->now, &q.target);
+	for (int i = 0; i < NEWS_MAX; i++) {
+		enum neighbour_news news = lan_take(&a->lan, which, &q, &from);
 
-		if (v && v->ours && boottime_ms() < report_lease(a->reporter).until_ms)
-			(void)lan_answer(&a->lan, &q, &from);
+		if (news == NEIGHBOUR_NOTHING)
+			return;
+		hear(a, news, &q, &from);
 	}
 }
 
 /* ---- by BIRD ---- */
 
-/*
- * What stood in the file before is left alone until there is a catalog and a lease, or until there might have been: a restart takes no
- * route away.
- */
+/* What stood in the file before is left alone until there is a catalog and a lease: a restart takes no route away. */
 static uint64_t serve_bird(struct announcer *a, uint64_t now_ms)
 {
-	struct lb_lease lease = report_lease(a->reporter);
-	bool holds = a->now.known && now_ms < lease.until_ms;
 	struct host_address *all;
 	uint32_t count;
 	int r;
 
-	if (!a->routed && !holds && now_ms < a->began_ms + LEASE_MS)
-		return a->began_ms + LEASE_MS;
-	a->routed = true;
+	a->routed |= a->now.known && now_ms < report_lease(a->reporter).until_ms;
+	if (!a->routed)
+		return UINT64_MAX;
 	all = addresses(&a->now, false, &count);
-	r = bird_tell(&a->bird, all, holds ? count : 0);
+	r = bird_tell(&a->bird, all, count);
 	free(all);
-	if (r < 0)
-		return now_ms + RETRY_MS;
-	return holds ? lease.until_ms : UINT64_MAX;
+	return r < 0 ? now_ms + RETRY_MS : UINT64_MAX;
 }
 
 /* ---- the thread ---- */
@@ -260,7 +297,7 @@ static void *run(void *arg)
 			continue;
 		for (int i = 0; a->on_lan && i < LAN_SOCKETS; i++)
 			if (events[2 + i].revents)
-				answer(a, i);
+				take_lan(a, i);
 	}
 	if (a->by_bird)
 		(void)bird_tell(&a->bird, NULL, 0);
@@ -306,7 +343,6 @@ bool announce_on_lan(const struct announcer *a)
 int announce_start(struct announcer *a, struct reporter *r)
 {
 	a->reporter = r;
-	a->began_ms = boottime_ms();
 	return -pthread_create(&a->thread, NULL, run, a);
 }
 

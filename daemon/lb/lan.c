@@ -14,26 +14,25 @@
 #include <unistd.h>
 
 #define PACKET_SIZE_MAX 1500u
-#define SKIP_MAX 64 /* of what the filter lets through and isn't a question, before somebody else's turn */
+#define SKIP_MAX 64 /* of what the filter lets through and says nothing, before somebody else's turn */
 
 /* Of another VLAN, or another host's: the interface is promiscuous then. */
 #define TO_US_OR_DROP(drop) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_AD_OFF + SKF_AD_PKTTYPE), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PACKET_OTHERHOST, drop, 0)
 
 /* From the network header on, which is where SOCK_DGRAM begins. */
-static struct sock_filter arp_requests[] = {
-	TO_US_OR_DROP(3),
-	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 6),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARPOP_REQUEST, 0, 1),
+static struct sock_filter arp[] = {
+	TO_US_OR_DROP(1),
 	BPF_STMT(BPF_RET | BPF_K, PACKET_SIZE_MAX),
 	BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
-static struct sock_filter solicitations[] = {
-	TO_US_OR_DROP(5),
+static struct sock_filter neighbour_discovery[] = {
+	TO_US_OR_DROP(6),
 	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 3),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 4),
 	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ND_NEIGHBOR_SOLICIT, 0, 1),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ND_NEIGHBOR_SOLICIT, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ND_NEIGHBOR_ADVERT, 0, 1),
 	BPF_STMT(BPF_RET | BPF_K, PACKET_SIZE_MAX),
 	BPF_STMT(BPF_RET | BPF_K, 0),
 };
@@ -43,8 +42,8 @@ static const struct {
 	uint8_t family;
 	struct sock_fprog filter;
 } kinds[LAN_SOCKETS] = {
-	{ETH_P_ARP, LB_IP4, {sizeof arp_requests / sizeof *arp_requests, arp_requests}},
-	{ETH_P_IPV6, LB_IP6, {sizeof solicitations / sizeof *solicitations, solicitations}},
+	{ETH_P_ARP, LB_IP4, {sizeof arp / sizeof *arp, arp}},
+	{ETH_P_IPV6, LB_IP6, {sizeof neighbour_discovery / sizeof *neighbour_discovery, neighbour_discovery}},
 };
 
 /* Bound only once it has its filter, so that nothing else ever comes in. */
@@ -90,22 +89,23 @@ void lan_close(struct lan *l)
 	*l = (struct lan){.sockets = {-1, -1}, .groups = -1};
 }
 
-bool lan_take(struct lan *l, int which, struct neighbour_question *ret, struct lb_mac *ret_from)
+enum neighbour_news lan_take(struct lan *l, int which, struct neighbour_question *ret, struct lb_mac *ret_from)
 {
 	for (int i = 0; i < SKIP_MAX; i++) {
 		uint8_t packet[PACKET_SIZE_MAX];
 		struct sockaddr_ll from = {0};
 		socklen_t size = sizeof from;
 		ssize_t n = recvfrom(l->sockets[which], packet, sizeof packet, 0, (struct sockaddr *)&from, &size);
+		enum neighbour_news news = n < 0 ? NEIGHBOUR_NOTHING : neighbour_read(kinds[which].family, packet, (size_t)n, ret);
 
 		if (n < 0)
-			return false;
-		if (from.sll_halen == sizeof *ret_from && neighbour_asks(kinds[which].family, packet, (size_t)n, ret)) {
+			return NEIGHBOUR_NOTHING;
+		if (news && from.sll_halen == sizeof *ret_from) {
 			memcpy(ret_from, from.sll_addr, sizeof *ret_from);
-			return true;
+			return news;
 		}
 	}
-	return false;
+	return NEIGHBOUR_NOTHING;
 }
 
 /* Asked each time: the link address of an interface may change, and what is told must be the present one. */

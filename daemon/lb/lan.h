@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The LAN of an interface, to be told where addresses are that the kernel doesn't know as its own there: packet(7) sockets
- * that see ARP requests and neighbour solicitations, which XDP passes on, and nothing else. Opening takes CAP_NET_RAW, using
+ * that see ARP, neighbour solicitations and advertisements, which XDP passes on, and nothing else. Opening takes CAP_NET_RAW, using
  * doesn't ([caps]).
  */
 #ifndef HF_LB_LAN_H
@@ -20,8 +20,9 @@ struct lan {
 /* 0, or negative errno: -EPERM without CAP_NET_RAW. */
 int lan_open(struct lan *l, const char *interface);
 void lan_close(struct lan *l);
-/* Takes what came to one of the sockets: a question, and the link address of who asks. False: nothing more. What is no question is skipped. */
-bool lan_take(struct lan *l, int which, struct neighbour_question *ret, struct lb_mac *ret_from);
+/* Takes what came to one of the sockets, and the link address of who said it; what is neither question nor announcement is skipped. Nothing:
+ * there is no more. */
+enum neighbour_news lan_take(struct lan *l, int which, struct neighbour_question *ret, struct lb_mac *ret_from);
 /* 0 or negative errno. */
 int lan_answer(struct lan *l, const struct neighbour_question *q, const struct lb_mac *from);
 int lan_announce(struct lan *l, const struct host_address *a);

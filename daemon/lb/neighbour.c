@@ -10,6 +10,7 @@
 
 #define ND_HOP_LIMIT 255 /* a router would have made it less: whoever sends this is on the LAN */
 
+/* Solicitations and advertisements have their target in the same place. */
 struct solicitation {
 	struct ip6_hdr ip;
 	struct nd_neighbor_solicit nd;
@@ -46,21 +47,26 @@ struct lb_address neighbour_group(const struct host_address *a)
 
 /* ---- ARP ---- */
 
-static bool arp_asks(const void *packet, size_t size, struct neighbour_question *ret)
+/* An announcement names one address twice, most often in a request (RFC 5227, 3). */
+static enum neighbour_news arp_read(const void *packet, size_t size, struct neighbour_question *ret)
 {
 	struct ether_arp arp;
+	bool announces, request;
 
 	if (size < sizeof arp)
-		return false;
+		return NEIGHBOUR_NOTHING;
 	memcpy(&arp, packet, sizeof arp);
+	announces = !memcmp(arp.arp_spa, arp.arp_tpa, sizeof arp.arp_tpa);
+	request = arp.ea_hdr.ar_op == htons(ARPOP_REQUEST);
 	if (arp.ea_hdr.ar_hrd != htons(ARPHRD_ETHER) || arp.ea_hdr.ar_pro != htons(ETHERTYPE_IP) || arp.ea_hdr.ar_hln != ETH_ALEN ||
-	    arp.ea_hdr.ar_pln != sizeof arp.arp_tpa || arp.ea_hdr.ar_op != htons(ARPOP_REQUEST) ||
-	    !memcmp(arp.arp_spa, arp.arp_tpa, sizeof arp.arp_tpa))
-		return false;
+	    arp.ea_hdr.ar_pln != sizeof arp.arp_tpa || !(request || (announces && arp.ea_hdr.ar_op == htons(ARPOP_REPLY))))
+		return NEIGHBOUR_NOTHING;
 	*ret = (struct neighbour_question){.target.family = LB_IP4, .from.family = LB_IP4};
 	memcpy(&ret->target.addr, arp.arp_tpa, sizeof arp.arp_tpa);
+	if (announces)
+		return NEIGHBOUR_ANNOUNCES;
 	memcpy(&ret->from.addr, arp.arp_spa, sizeof arp.arp_spa);
-	return true;
+	return NEIGHBOUR_ASKS;
 }
 
 static size_t arp_say(uint16_t operation, const struct host_address *a, const struct lb_mac *own, const struct lb_address *to,
@@ -112,30 +118,41 @@ static bool options_ok(const uint8_t *at, size_t size, bool may_have_source)
 	return size == 0;
 }
 
-static bool nd_asks(const void *packet, size_t size, struct neighbour_question *ret)
+static bool solicits(const struct solicitation *s, const struct lb_address *target)
+{
+	const struct lb_address group = neighbour_group(&(struct host_address){*target, LB_IP6});
+
+	return s->nd.nd_ns_type == ND_NEIGHBOR_SOLICIT && (!IN6_IS_ADDR_UNSPECIFIED(&s->ip.ip6_src) || !memcmp(&s->ip.ip6_dst, &group, sizeof group));
+}
+
+/* Who answers a solicitation says so (RFC 4861, 4.4), unless it came from nobody yet. */
+static bool advertises_unasked(const struct solicitation *s)
+{
+	return s->nd.nd_ns_type == ND_NEIGHBOR_ADVERT && !(s->nd.nd_ns_reserved & ND_NA_FLAG_SOLICITED);
+}
+
+static enum neighbour_news nd_read(const void *packet, size_t size, struct neighbour_question *ret)
 {
 	const uint8_t *message = (const uint8_t *)packet + sizeof(struct ip6_hdr);
-	struct host_address target = {.family = LB_IP6};
+	struct neighbour_question q = {.target.family = LB_IP6, .from.family = LB_IP6};
 	struct solicitation s;
-	struct lb_address group;
 	size_t told;
 
 	if (size < sizeof s)
-		return false;
+		return NEIGHBOUR_NOTHING;
 	memcpy(&s, packet, sizeof s);
 	told = ntohs(s.ip.ip6_plen);
 	if (told < sizeof s.nd || told > size - sizeof s.ip || s.ip.ip6_vfc >> 4 != 6 || s.ip.ip6_nxt != IPPROTO_ICMPV6 ||
-	    s.ip.ip6_hlim != ND_HOP_LIMIT || s.nd.nd_ns_type != ND_NEIGHBOR_SOLICIT || s.nd.nd_ns_code ||
-	    icmp6_checksum(&s.ip, message, told) || IN6_IS_ADDR_MULTICAST(&s.nd.nd_ns_target) ||
+	    s.ip.ip6_hlim != ND_HOP_LIMIT || s.nd.nd_ns_code || icmp6_checksum(&s.ip, message, told) ||
+	    IN6_IS_ADDR_MULTICAST(&s.nd.nd_ns_target) ||
 	    !options_ok(message + sizeof s.nd, told - sizeof s.nd, !IN6_IS_ADDR_UNSPECIFIED(&s.ip.ip6_src)))
-		return false;
-	memcpy(&target.addr, &s.nd.nd_ns_target, sizeof target.addr);
-	group = neighbour_group(&target);
-	if (IN6_IS_ADDR_UNSPECIFIED(&s.ip.ip6_src) && memcmp(&s.ip.ip6_dst, &group, sizeof group) != 0)
-		return false;
-	*ret = (struct neighbour_question){.target = target, .from.family = LB_IP6};
-	memcpy(&ret->from.addr, &s.ip.ip6_src, sizeof ret->from.addr);
-	return true;
+		return NEIGHBOUR_NOTHING;
+	memcpy(&q.target.addr, &s.nd.nd_ns_target, sizeof q.target.addr);
+	memcpy(&q.from.addr, &s.ip.ip6_src, sizeof q.from.addr);
+	if (!solicits(&s, &q.target.addr) && !advertises_unasked(&s))
+		return NEIGHBOUR_NOTHING;
+	*ret = q;
+	return advertises_unasked(&s) ? NEIGHBOUR_ANNOUNCES : NEIGHBOUR_ASKS;
 }
 
 /* The kernel, too, says it from the address itself. */
@@ -163,9 +180,9 @@ static size_t nd_say(const struct host_address *a, const struct lb_mac *own, con
 
 /* ---- both ---- */
 
-bool neighbour_asks(uint8_t family, const void *packet, size_t size, struct neighbour_question *ret)
+enum neighbour_news neighbour_read(uint8_t family, const void *packet, size_t size, struct neighbour_question *ret)
 {
-	return family == LB_IP6 ? nd_asks(packet, size, ret) : arp_asks(packet, size, ret);
+	return family == LB_IP6 ? nd_read(packet, size, ret) : arp_read(packet, size, ret);
 }
 
 size_t neighbour_answer(const struct neighbour_question *q, const struct lb_mac *own, const struct lb_mac *to, void *ret)

@@ -18,8 +18,14 @@ struct neighbour_question {
 	struct host_address target, from;
 };
 
-/* A request or solicitation of this family; false: it is none, or malformed, or an announcement, which asks nothing. */
-bool neighbour_asks(uint8_t family, const void *packet, size_t size, struct neighbour_question *ret);
+enum neighbour_news {
+	NEIGHBOUR_NOTHING,   /* something else, or malformed */
+	NEIGHBOUR_ASKS,      /* a request or solicitation */
+	NEIGHBOUR_ANNOUNCES, /* somebody says unasked that the target is his */
+};
+
+/* What a packet of this family says. *ret is set unless it is nothing; of an announcement only the target. */
+enum neighbour_news neighbour_read(uint8_t family, const void *packet, size_t size, struct neighbour_question *ret);
 /* That the target is at own, told to the one that asks, who is at to. The size of what ret holds then; it has NEIGHBOUR_PACKET_MAX. */
 size_t neighbour_answer(const struct neighbour_question *q, const struct lb_mac *own, const struct lb_mac *to, void *ret);
 /* The same told to everybody, without being asked: gratuitous ARP, or an unsolicited advertisement. */
