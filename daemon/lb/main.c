@@ -41,6 +41,7 @@ struct lbd {
 	struct plane plane;
 	struct routes routes;
 	struct maps maps; /* the balancer's */
+	bool inherits;    /* from another ABI's */
 	struct feed feed;
 	struct decapsulator decap;
 	struct announcer *announcer; /* a balancer's; else NULL */
@@ -143,6 +144,17 @@ static struct bpf_object *open_program(const struct lbd *d)
 	return balancer && xdp_set_sizes(balancer->obj) == 0 ? balancer->obj : NULL;
 }
 
+/* Flows that another ABI recorded, and goes on to until the program is swapped. */
+static void share_maps(struct lbd *d, struct bpf_object *object)
+{
+	int r = maps_share(d->plane.left, d->plane.maps, object);
+
+	d->inherits = r == 0;
+	if (r < 0)
+		log_warning("lbd: the maps of the build before have another form: connections through moved slots may break maps=%s error=\"%s\", ignoring",
+			    d->plane.left, strerror(-r));
+}
+
 static int load(struct lbd *d)
 {
 	struct bpf_object *object = open_program(d);
@@ -152,8 +164,11 @@ static int load(struct lbd *d)
 		log_error("lbd: the program in this binary can't be opened error=\"%s\"", strerror(errno));
 		return -errno;
 	}
-	r = d->backend ? plane_open(&d->plane, d->interface, "decap", object, "decap")
-		       : plane_open(&d->plane, d->interface, "lb", object, "lb_xdp");
+	r = plane_open(&d->plane, d->interface, d->backend ? "decap" : "lb");
+	if (r == 0 && !d->backend && d->plane.left[0])
+		share_maps(d, object);
+	if (r == 0)
+		r = plane_load(&d->plane, object, d->backend ? "decap" : "lb_xdp");
 	if (r < 0)
 		log_error("lbd: %s", d->plane.error);
 	return r;
@@ -167,7 +182,9 @@ static int open_maps(struct lbd *d)
 		r = d->backend ? decap_open(&d->decap, d->plane.maps, &d->routes) : xdp_open(&d->maps, d->plane.maps);
 	if (r < 0)
 		log_error("lbd: can't open routes or maps maps=%s error=\"%s\"", d->plane.maps, strerror(-r));
-	else if (!d->backend)
+	if (r == 0 && d->inherits)
+		maps_copy(&d->maps, d->plane.left);
+	if (r == 0 && !d->backend)
 		feed_init(&d->feed, &d->maps.tables, &d->routes, &d->sources);
 	return r;
 }

@@ -9,46 +9,48 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 /* A map, and where struct maps keeps it. */
 struct place {
 	const char *name;
 	uint32_t value_size; /* 0: not mapped, used through its descriptor */
 	size_t field, count; /* offsets */
+	enum { DAEMON, PACKETS } writer;
 };
 
-#define DESCRIPTOR(name, field)                          \
-	{                                                \
-		name, 0, offsetof(struct maps, field), 0 \
+#define DESCRIPTOR(name, field, writer)                          \
+	{                                                        \
+		name, 0, offsetof(struct maps, field), 0, writer \
 	}
-#define MAPPED(name, type, field, number)                                                                     \
-	{                                                                                                     \
-		name, sizeof(type), offsetof(struct maps, tables.field), offsetof(struct maps, tables.number) \
+#define MAPPED(name, type, field, number, writer)                                                                     \
+	{                                                                                                             \
+		name, sizeof(type), offsetof(struct maps, tables.field), offsetof(struct maps, tables.number), writer \
 	}
 
 static const struct place places[] = {
-	DESCRIPTOR("lb_config", config),
-	DESCRIPTOR("lb_vips", keyed[TABLES_BY_VIP]),
-	DESCRIPTOR("lb_replies", keyed[TABLES_BY_REPLY]),
-	DESCRIPTOR("lb_prefixes", keyed[TABLES_BY_PREFIX]),
-	DESCRIPTOR("lb_quic", keyed[TABLES_BY_QUIC]),
-	DESCRIPTOR("lb_fragments", fragments),
-	DESCRIPTOR("lb_service_counts", service_counts),
-	DESCRIPTOR("lb_backend_counts", backend_counts),
-	DESCRIPTOR("lb_drop_counts", drop_counts),
-	MAPPED("lb_services", struct lb_service, services, service_count),
-	MAPPED("lb_names", struct lb_name, names, service_count),
-	MAPPED("lb_rules", struct lb_rules, rules, service_count),
-	MAPPED("lb_turns", __u64, turns, service_count),
-	MAPPED("lb_backends", struct lb_backend, backends, backend_count),
-	MAPPED("lb_ids", __u64, ids, backend_count),
-	MAPPED("lb_loads", __u64, loads, backend_count),
-	MAPPED("lb_slots", __u64, slots, slot_count),
-	MAPPED("lb_flows", struct lb_flow_bucket, flows, flow_count),
-	MAPPED("lb_buckets", __u64, buckets, bucket_count),
-	MAPPED("lb_snat_addresses", struct lb_snat_address, snat_addresses, snat_address_count),
-	MAPPED("lb_snats", struct lb_snat, snats, snat_count),
-	MAPPED("lb_snat_buckets", struct lb_snat_bucket, snat_buckets, snat_bucket_count),
+	DESCRIPTOR("lb_config", config, DAEMON),
+	DESCRIPTOR("lb_vips", keyed[TABLES_BY_VIP], DAEMON),
+	DESCRIPTOR("lb_replies", keyed[TABLES_BY_REPLY], DAEMON),
+	DESCRIPTOR("lb_prefixes", keyed[TABLES_BY_PREFIX], DAEMON),
+	DESCRIPTOR("lb_quic", keyed[TABLES_BY_QUIC], DAEMON),
+	DESCRIPTOR("lb_fragments", fragments, PACKETS),
+	DESCRIPTOR("lb_service_counts", service_counts, PACKETS),
+	DESCRIPTOR("lb_backend_counts", backend_counts, PACKETS),
+	DESCRIPTOR("lb_drop_counts", drop_counts, PACKETS),
+	MAPPED("lb_services", struct lb_service, services, service_count, DAEMON),
+	MAPPED("lb_names", struct lb_name, names, service_count, DAEMON),
+	MAPPED("lb_rules", struct lb_rules, rules, service_count, DAEMON),
+	MAPPED("lb_turns", __u64, turns, service_count, PACKETS),
+	MAPPED("lb_backends", struct lb_backend, backends, backend_count, DAEMON),
+	MAPPED("lb_ids", __u64, ids, backend_count, DAEMON),
+	MAPPED("lb_loads", __u64, loads, backend_count, PACKETS),
+	MAPPED("lb_slots", __u64, slots, slot_count, DAEMON),
+	MAPPED("lb_flows", struct lb_flow_bucket, flows, flow_count, PACKETS),
+	MAPPED("lb_buckets", __u64, buckets, bucket_count, PACKETS),
+	MAPPED("lb_snat_addresses", struct lb_snat_address, snat_addresses, snat_address_count, DAEMON),
+	MAPPED("lb_snats", struct lb_snat, snats, snat_count, PACKETS),
+	MAPPED("lb_snat_buckets", struct lb_snat_bucket, snat_buckets, snat_bucket_count, PACKETS),
 };
 
 #define PLACES (sizeof places / sizeof *places)
@@ -172,23 +174,101 @@ int maps_open(struct maps *m, const char *dir, bool writer)
 	return r;
 }
 
+static void close_place(struct maps *m, const struct place *p)
+{
+	if (!p->value_size) {
+		int *fd = at(m, p->field);
+
+		if (*fd >= 0)
+			(void)close(*fd);
+		*fd = -1;
+	} else {
+		void **memory = at(m, p->field);
+
+		if (*memory)
+			(void)munmap(*memory, mapped_size(p, *(uint32_t *)at(m, p->count)));
+		*memory = NULL;
+	}
+}
+
 void maps_close(struct maps *m)
+{
+	for (size_t i = 0; i < PLACES; i++)
+		close_place(m, &places[i]);
+}
+
+/* ---- from one ABI to the next ---- */
+
+static bool has_form(int fd, uint32_t key_size, uint32_t value_size, uint32_t count)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof info;
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.key_size == key_size && info.value_size == value_size && info.max_entries == count;
+}
+
+/* What is left of a map that the object has, too, in the same form; negative errno if there is nothing. */
+static int open_same(const char *left, const char *name, const struct bpf_object *object)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+	int fd = map ? open_pin(left, name, true) : -ENOENT;
+
+	if (fd < 0 || has_form(fd, bpf_map__key_size(map), bpf_map__value_size(map), bpf_map__max_entries(map)))
+		return fd;
+	(void)close(fd);
+	return -EPROTO;
+}
+
+/* Whether a service or a backend has the same number in both. */
+static bool same_numbers(const char *left, const struct bpf_object *object)
+{
+	static const struct {
+		const char *of, *numbers;
+		uint32_t size;
+	} both[] = {{"lb_services", "lb_names", sizeof(struct lb_name)}, {"lb_backends", "lb_ids", sizeof(__u64)}};
+	bool same = true;
+
+	for (size_t i = 0; same && i < sizeof both / sizeof *both; i++) {
+		int of = open_same(left, both[i].of, object), numbers = open_pin(left, both[i].numbers, true);
+
+		same = of >= 0 && numbers >= 0 &&
+		       has_form(numbers, sizeof(__u32), both[i].size, bpf_map__max_entries(bpf_object__find_map_by_name(object, both[i].of)));
+		if (of >= 0)
+			(void)close(of);
+		if (numbers >= 0)
+			(void)close(numbers);
+	}
+	return same;
+}
+
+int maps_share(const char *left, const char *dir, struct bpf_object *object)
+{
+	int r = same_numbers(left, object) ? 0 : -EPROTO;
+
+	for (size_t i = 0; r == 0 && i < PLACES; i++) {
+		int fd = places[i].writer == PACKETS ? open_same(left, places[i].name, object) : -ENOENT;
+		char path[256];
+
+		if (fd < 0)
+			continue;
+		(void)snprintf(path, sizeof path, "%s/%s", dir, places[i].name);
+		if (bpf_obj_pin(fd, path) < 0 && errno != EEXIST) /* an earlier attempt did it */
+			r = -errno;
+		(void)close(fd);
+	}
+	return r;
+}
+
+void maps_copy(struct maps *to, const char *left)
 {
 	for (size_t i = 0; i < PLACES; i++) {
 		const struct place *p = &places[i];
+		struct maps had = {0};
 
-		if (!p->value_size) {
-			int *fd = at(m, p->field);
-
-			if (*fd >= 0)
-				(void)close(*fd);
-			*fd = -1;
-		} else {
-			void **memory = at(m, p->field);
-
-			if (*memory)
-				(void)munmap(*memory, mapped_size(p, *(uint32_t *)at(m, p->count)));
-			*memory = NULL;
-		}
+		if (p->writer == PACKETS || !p->value_size || open_place(&had, p, left, false) < 0)
+			continue;
+		if (*(uint32_t *)at(&had, p->count) == *(uint32_t *)at(to, p->count))
+			memcpy(*(void **)at(to, p->field), *(void **)at(&had, p->field), (size_t)*(uint32_t *)at(to, p->count) * p->value_size);
+		close_place(&had, p);
 	}
 }

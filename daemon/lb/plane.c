@@ -80,9 +80,11 @@ static int open_pins(struct plane *p)
 	return 0;
 }
 
-/* The pins of another role, or of another ABI, stand beside the link. */
+/* The pins of another role, or of another ABI, stand beside the link. As long as the latter do, its program is attached: an upgrade that was cut
+ * off leaves both. */
 static int look_for_others(struct plane *p)
 {
+	const char *own = strrchr(p->maps, '/') + 1;
 	size_t role_size = strlen(p->role);
 	DIR *dir = opendir(p->pins);
 	struct dirent *d;
@@ -90,14 +92,16 @@ static int look_for_others(struct plane *p)
 
 	if (!dir)
 		return fail(p, -errno, "can't read %s: %s", p->pins, strerror(errno));
-	p->stale = access(p->maps, F_OK) < 0;
 	while (r == 0 && (d = readdir(dir))) {
 		if (d->d_name[0] == '.' || !strcmp(d->d_name, "link"))
 			continue;
 		if (strncmp(d->d_name, p->role, role_size) || d->d_name[role_size] != '-')
 			r = fail(p, -EEXIST, "%s already has the program of %s: detach that first (rm -r %s)", p->interface, d->d_name,
 				 p->pins);
+		else if (strcmp(d->d_name, own) != 0)
+			(void)snprintf(p->left, sizeof p->left, "%s/%.32s", p->pins, d->d_name);
 	}
+	p->stale = p->left[0] || access(p->maps, F_OK) < 0;
 	(void)closedir(dir);
 	return r;
 }
@@ -139,15 +143,14 @@ static int refuse_foreign(struct plane *p)
 		    p->interface, query.prog_id, p->interface);
 }
 
-static int load(struct plane *p, const char *program)
+int plane_load(struct plane *p, struct bpf_object *object, const char *program)
 {
 	char path[PLANE_PATH_MAX + BPF_OBJ_NAME_LEN + 1];
 	struct bpf_program *prog;
 	struct bpf_map *map;
-	int r = make_directory(p, p->maps);
+	int r;
 
-	if (r < 0)
-		return r;
+	p->object = object;
 	bpf_object__for_each_map(map, p->object)
 	{
 		(void)snprintf(path, sizeof path, "%s/%s", p->maps, bpf_map__name(map));
@@ -165,11 +168,11 @@ static int load(struct plane *p, const char *program)
 	return 0;
 }
 
-int plane_open(struct plane *p, const char *interface, const char *role, struct bpf_object *object, const char *program)
+int plane_open(struct plane *p, const char *interface, const char *role)
 {
 	int r;
 
-	*p = (struct plane){.role = role, .object = object, .program = -1, .link = -1, .lock = -1};
+	*p = (struct plane){.role = role, .program = -1, .link = -1, .lock = -1};
 	p->ifindex = if_nametoindex(interface);
 	if (!p->ifindex)
 		return fail(p, -ENODEV, "there is no interface \"%s\": name one that `ip link` shows", interface);
@@ -179,7 +182,7 @@ int plane_open(struct plane *p, const char *interface, const char *role, struct 
 		r = find_link(p);
 	if (r == 0)
 		r = refuse_foreign(p);
-	return r < 0 ? r : load(p, program);
+	return r < 0 ? r : make_directory(p, p->maps);
 }
 
 static int attach_as(struct plane *p, __u32 mode)

@@ -29,6 +29,7 @@ struct plane {
 	int link;                  /* -1 until attached or taken over */
 	int lock;                  /* of the interface's directory: one process feeds it */
 	bool stale;                /* what is attached has another ABI */
+	char left[PLANE_PATH_MAX + 40]; /* the directory of that one's maps; empty: there is none */
 	bool generic;              /* in generic mode, because the driver has no native one */
 	char pins[PLANE_PATH_MAX]; /* the interface's directory */
 	char maps[PLANE_PATH_MAX]; /* the maps' directory */
@@ -37,9 +38,10 @@ struct plane {
 
 /* Where the maps of a role are pinned. */
 void plane_maps_path(char *path, const char *interface, const char *role);
-/* Finds interface and pins, and loads the object, which is open and has its sizes, onto the pinned maps. Attaches nothing.
- * 0, or negative errno with *error set. */
-int plane_open(struct plane *p, const char *interface, const char *role, struct bpf_object *object, const char *program);
+/* Finds interface and pins. 0, or negative errno with *error set, as the next ones. */
+int plane_open(struct plane *p, const char *interface, const char *role);
+/* Loads the object, which is open and has its sizes, onto the pinned maps. Attaches nothing. */
+int plane_load(struct plane *p, struct bpf_object *object, const char *program);
 /* Puts the program on the interface or swaps it in, and removes pins of other ABIs. Natively if the driver can, else generic is set. */
 int plane_attach(struct plane *p);
 /* The program that the pinned link of an interface holds; 0: there is none, or it can't be opened. */

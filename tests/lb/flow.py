@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections through a VIP that are kept, and how many of them broke."""
-import socket, time
+import socket, threading, time
 
 import net
 
@@ -63,6 +63,35 @@ def broken(kept):
             except OSError:
                 lost.add(f)
     return len(lost)
+
+
+class Beginning(threading.Thread):
+    """Connections that begin one after the other as long as a with statement runs."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.ends, self.kept, self.failed = threading.Event(), [], 0
+
+    def run(self):
+        while not self.ends.is_set():
+            try:
+                self.kept.append(Flow())
+            except OSError:
+                self.failed += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.join(timeout=net.DEADLINE_S)
+
+    def count(self):
+        return len(self.kept)
+
+    def broken(self):
+        return self.failed + broken(self.kept)
 
 
 def close(kept):
