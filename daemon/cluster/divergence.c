@@ -52,6 +52,8 @@ enum divergence_verdict divergence_told(struct divergence *d, uint8_t self, uint
 		else if (same > most)
 			most = same;
 	}
+	if (with_us > voter_count / 2u && index > d->agreed)
+		d->agreed = index;
 	if (!most || with_us > voter_count / 2u)
 		return DIVERGENCE_NONE;
 	return most > voter_count / 2u ? DIVERGENCE_OURS : DIVERGENCE_OPEN;

@@ -4,7 +4,8 @@
  * few round indexes. Now and then the leader asks for one of them; everybody tells everybody. Whoever finds that a
  * majority has another sum has diverged, and stops. While there is no majority on either side a group is in doubt: it
  * applies and answers nothing (compare.c), each counts its state from scratch, and the one that contradicts its own
- * running sum stops; if neither does, a third replica decides.
+ * running sum stops; if neither does, a third replica decides. It must not have its state from either: a snapshot comes into force, and is
+ * sent while there is doubt, once a majority had the same sum at its index or later (snapshot.c).
  */
 #ifndef HF_CLUSTER_DIVERGENCE_H
 #define HF_CLUSTER_DIVERGENCE_H
@@ -27,6 +28,7 @@ struct divergence {
 	uint32_t every;                  /* indexes between two kept sums */
 	struct divergence_mark marks[DIVERGENCE_KEPT];
 	raft_index latest, asked;
+	raft_index agreed;               /* up to here a majority of the voters, us among them, had the same */
 	raft_index wanted;               /* somebody asked for the sum at this index before we had come there; 0: nobody */
 	uint64_t next_ns;                /* leader: when to ask next */
 };

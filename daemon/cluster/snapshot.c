@@ -2,6 +2,7 @@
 /* Taking a snapshot of a group while it serves, and when to. */
 #include "cluster/snapshot_private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #define LOG_SHARE 4u         /* at least this part of the state in log before it is snapshotted again */
 #define BEHIND_BYTES (32u << 20)
 #define RETRY_NS NS_PER_S
+#define AGREE_NS (2 * NS_PER_S) /* so long a snapshot waits for a majority that has the same state: some may be down, or have nothing to tell */
 
 /* ---- taking one ---- */
 
@@ -29,6 +31,7 @@ struct snapshot_writer {
 	raft_term term;
 	bool all;               /* everything was handed out */
 	bool ended;
+	uint64_t waits_until_ns; /* 0: it doesn't wait to be agreed with */
 };
 
 static void writer_end(struct snapshot_writer *w, int result)
@@ -43,7 +46,7 @@ static void writer_end(struct snapshot_writer *w, int result)
 		g->snapshot_index = w->index;
 		g->snapshot_term = w->term;
 		g->snapshots_taken++;
-	} else {
+	} else if (result != -ECANCELED) {
 		log_warning("snapshot: can't be written group=%u error=\"%s\": trying again", g->id, strerror(-result));
 		g->snapshot_retry_ns = io_boottime_ns(g->lane->io) + RETRY_NS;
 	}
@@ -57,12 +60,25 @@ static void writer_end(struct snapshot_writer *w, int result)
 
 static void writer_written(struct io_op *op, int result);
 
+/* Whole and on disk, it comes into force, and the log before it may go: not before a majority agrees with it, as far as one can be had. */
+static void writer_agree(struct snapshot_writer *w, uint64_t now_ns)
+{
+	const struct group *g = w->group;
+
+	if (!w->waits_until_ns)
+		w->waits_until_ns = now_ns + AGREE_NS;
+	if (snapshot_agreed(g, w->index) || (!g->doubt.index && now_ns >= w->waits_until_ns)) {
+		w->waits_until_ns = 0;
+		publish_start(&w->publish);
+	}
+}
+
 static void writer_pump(struct snapshot_writer *w)
 {
 	struct group *g = w->group;
 
 	if (w->ended) {
-		publish_start(&w->publish);
+		writer_agree(w, io_boottime_ns(g->lane->io));
 		return;
 	}
 	if (g->store && !w->all)
@@ -135,6 +151,17 @@ static void writer_begin(struct group *g)
 	io_open(g->lane->io, &w->op, w->publish.from, IO_CREATE | IO_TRUNCATE | IO_DIRECT);
 }
 
+bool snapshot_agreed(const struct group *g, raft_index index)
+{
+	return g->divergence.agreed >= index || g->raft.voter_count == 1;
+}
+
+void writer_give_way(struct group *g)
+{
+	if (g->writer && g->writer->waits_until_ns)
+		writer_end(g->writer, -ECANCELED);
+}
+
 bool snapshot_behind(const struct group *g)
 {
 	return g->writer && g->writer->gathered.size > BEHIND_BYTES;
@@ -183,6 +210,8 @@ void snapshot_tick(struct group *g, uint64_t now_ns)
 {
 	senders_tick(g, now_ns);
 	receiver_tick(g, now_ns);
+	if (g->writer && g->writer->waits_until_ns)
+		writer_agree(g->writer, now_ns);
 	if (g->writer || g->receiver || now_ns < g->snapshot_retry_ns || g->raft.quarantined)
 		return;
 	if (pins_too_much(g) || g->snapshot_stale) {

@@ -45,6 +45,13 @@ void publish_init(struct publish *p, struct group *g, const char *tail);
 /* file has all that was written to it, and done is set. */
 void publish_start(struct publish *p);
 
+/* ---- snapshot.c ---- */
+
+/* A majority had the state at this index, or a later one, as it is here ([checksum]). */
+bool snapshot_agreed(const struct group *g, raft_index index);
+/* One of our own that waits for that is given up: the leader sends one. */
+void writer_give_way(struct group *g);
+
 /* ---- snapshot_send.c ---- */
 
 void senders_tick(struct group *g, uint64_t now_ns);

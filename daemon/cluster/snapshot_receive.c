@@ -181,6 +181,7 @@ bool receiver_message(struct group *g, struct peer *p, struct cursor *body)
 		r = NULL;
 	}
 	if (!r) {
+		writer_give_way(g);
 		if (!g->writer)
 			(void)receiver_new(g, p->node, index, term);
 		return true;

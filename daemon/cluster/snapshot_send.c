@@ -132,11 +132,17 @@ static void sender_opened(struct io_op *op, int result)
 	io_read(s->group->lane->io, op, s->file, s->buf, IO_ALIGN, 0);
 }
 
+/* Whoever took it over would decide as we do. */
+static bool sender_in_doubt(const struct group *g)
+{
+	return g->doubt.index && !snapshot_agreed(g, g->snapshot_index);
+}
+
 void snapshot_send(struct group *g, uint8_t node)
 {
 	struct snapshot_sender *s;
 
-	if (g->senders[node] || !g->snapshot_index)
+	if (g->senders[node] || !g->snapshot_index || sender_in_doubt(g))
 		return;
 	s = mem_zalloc(sizeof *s);
 	s->group = g;
@@ -159,7 +165,7 @@ bool sender_answered(struct group *g, struct peer *p, struct cursor *body)
 		return false;
 	if (!s || s->index != index)
 		return true;
-	if (offset != IN_FORCE && group_leads(g)) {
+	if (offset != IN_FORCE && group_leads(g) && !sender_in_doubt(g)) {
 		sender_read_at(s, offset);
 		return true;
 	}
@@ -188,7 +194,7 @@ void senders_tick(struct group *g, uint64_t now_ns)
 			snapshot_send(g, node);
 		if (!s || s->busy || now_ns < s->sent_ns + RESEND_NS)
 			continue;
-		if (group_leads(g))
+		if (group_leads(g) && !sender_in_doubt(g))
 			sender_say(s, NULL, 0);
 		else
 			sender_free(s);

@@ -34,6 +34,7 @@ static const struct { const char *name; enum plant plant; } plants[] = {
 	{"ack-before-fsync", PLANT_ACK_BEFORE_FSYNC}, {"torn-accepted", PLANT_TORN_ACCEPTED},
 	{"lease-over-pause", PLANT_LEASE_OVER_PAUSE}, {"retry-twice", PLANT_RETRY_TWICE},
 	{"trust-clock", PLANT_TRUST_CLOCK}, {"heap-flip", PLANT_HEAP_FLIP},
+	{"stray", PLANT_STRAY},
 };
 
 static struct arguments arguments;

@@ -15,6 +15,7 @@
 #define FAULT_NS_MIN (60 * NS_PER_MS)
 #define FAULT_NS_MAX (900 * NS_PER_MS)
 #define JUMP_NS_MAX (3 * NS_PER_S)
+#define STRAY_NS (3 * NS_PER_S) /* so long two replicas differ and there is no third one */
 #define CLOCK_SLACK_MS 500u /* honest clocks differ, drift, and a node may stand still between stamp and check */
 #define GROUPS_MAX 8u
 
@@ -52,6 +53,11 @@ struct world {
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
 	bool admin, healed, cut_at_election, flipped;
+	struct {
+		uint32_t group;       /* where the planted stray is; 0: not yet */
+		uint8_t third;        /* who was down then */
+		raft_index in_doubt;  /* what the other two had applied when both were in doubt; 0: they aren't */
+	} stray;
 	char failure[300];
 };
 
@@ -88,7 +94,14 @@ const char *world_failure(const struct world *w)
 static void on_failed(void *arg, const char *what, int error)
 {
 	struct sim_node *n = arg;
+	const struct world *w = n->world;
 
+	if (w->stray.group && n->id != w->rot_node)
+		fail(n->world, "another node stops than the one that strayed");
+	if (w->stray.group && w->stray.in_doubt && !w->nodes[w->stray.third].up)
+		fail(n->world, "the node that strayed stops by the word of one other");
+	if (w->stray.group)
+		fail(n->world, "the node that strayed stops, as %s", w->stray.in_doubt ? "a third one decides" : "a third one was there before");
 	/* All nodes run one version: but for a disk that fails, no node has a reason to stop. */
 	if (!sim_io_failed(n->world->sim, n->id))
 		fail(n->world, "node %u stops itself: %s: %s", n->id, what, strerror(-error));
@@ -401,6 +414,58 @@ static void flip_heap(struct world *w)
 		}
 }
 
+static struct group *group_of(const struct sim_node *n, uint32_t id)
+{
+	struct group *g = NULL;
+
+	for (uint32_t i = 0; n->up && !g && i < n->node->lane_count; i++)
+		g = lane_group(n->node->lanes[i], id);
+	return g;
+}
+
+static void end_faults(struct world *w)
+{
+	mend_links(w);
+	for (uint8_t id = 1; id <= w->node_count; id++)
+		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;
+	w->cut_at_election = false;
+	w->next_fault_ns = w->next_jump_ns = UINT64_MAX;
+}
+
+/*
+ * The planted stray, in a cluster of three while all of them serve: from now on one is down, and nothing else happens. The key is none that
+ * clients write: what they write anew is equal again.
+ */
+static void stray(struct world *w)
+{
+	struct sim_node *n = &w->nodes[w->rot_node], *third = &w->nodes[w->rot_node % 3 + 1];
+
+	for (uint8_t id = 1; id <= w->node_count; id++)
+		if (w->node_count != 3 || !w->nodes[id].up || !w->nodes[id].node->groups_started || sim_now(w->sim) < 2 * NS_PER_S)
+			return;
+	w->stray.group = 1 + (uint32_t)draw(w, w->groups);
+	(void)keyspace_set_string(store_keyspace(group_of(n, w->stray.group)->store), "stray", 5, "1", 1, false);
+	w->flipped = true;
+	w->stray.third = third->id;
+	end_faults(w);
+	node_down(w, third, false);
+	third->start_ns = sim_now(w->sim) + STRAY_NS;
+}
+
+/* Two that differ, of whom none contradicts itself: neither may go on before the third one is there. */
+static void watch_stray(struct world *w)
+{
+	const struct group *a = group_of(&w->nodes[w->rot_node], w->stray.group);
+	const struct group *b = group_of(&w->nodes[w->stray.third % 3 + 1], w->stray.group);
+
+	if (!a || !b || w->nodes[w->stray.third].up)
+		return;
+	if (!w->stray.in_doubt && a->doubt.index && b->doubt.index)
+		w->stray.in_doubt = max_u64(a->applied, b->applied);
+	if (w->stray.in_doubt && max_u64(a->applied, b->applied) > w->stray.in_doubt)
+		fail(w, "two replicas in doubt of each other go on at index %llu", (unsigned long long)w->stray.in_doubt);
+}
+
 /* What is due after an event: crashes that waited for a write, restarts, nodes that ended themselves. */
 static void look_after(struct world *w)
 {
@@ -442,6 +507,10 @@ bool world_run(struct world *w, uint64_t until_ns)
 		look_after(w);
 		if (w->plant == PLANT_HEAP_FLIP)
 			flip_heap(w);
+		if (w->plant == PLANT_STRAY && w->stray.group)
+			watch_stray(w);
+		else if (w->plant == PLANT_STRAY)
+			stray(w);
 	}
 	return !w->failure[0];
 }
