@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/*
- * Who may send, and how much: prefixes and token buckets. A bucket is one word, the time up to which its tokens are spent (the
- * "virtual scheduling" form of the generic cell rate algorithm, ITU-T I.371), exchanged without a lock: whoever loses an
- * exchange is let through, so that cores in each other's way let a few more pass rather than fewer.
- */
+/* Who may send, and how much: prefixes and token buckets. */
 #ifndef HF_BPF_LB_LIMIT_H
 #define HF_BPF_LB_LIMIT_H
 
+#include "bpf/lb_bucket.h"
 #include "bpf/lb_hash.h"
 
 /* Defined by the includer: what the maps hold, or NULL; the monotonic clock. */
@@ -15,16 +12,6 @@ LB_INLINE const struct lb_rules *lb_rules_at(__u32 service);
 LB_INLINE __u64 *lb_bucket_at(__u32 index);
 LB_INLINE const struct lb_config *lb_config_get(void);
 LB_INLINE __u64 lb_now_ns(void);
-
-LB_INLINE _Bool lb_bucket_spent(__u64 spent, const struct lb_limit *l, __u64 now)
-{
-	return spent > now && spent - now > l->burst_ns;
-}
-
-LB_INLINE void lb_bucket_spend(__u64 *bucket, __u64 spent, const struct lb_limit *l, __u64 now)
-{
-	__sync_val_compare_and_swap(bucket, spent, (spent > now ? spent : now) + l->interval_ns);
-}
 
 /* Takes a token; false if there is none. */
 LB_INLINE _Bool lb_bucket_take(__u32 index, const struct lb_limit *l, __u64 now)
