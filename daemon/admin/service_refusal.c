@@ -48,6 +48,9 @@ static int refused_service(const struct services *s, const struct service_change
 	case REFUSED_AFFINITY:
 		bytes_printf(out, "service \"%s\": only udp can do without affinity, flows of others would break: leave it on", c->name);
 		break;
+	case REFUSED_SYN_COOKIES:
+		bytes_printf(out, "service \"%s\": only tcp has SYNs to answer with cookies: leave syn_cookies off", c->name);
+		break;
 	default: /* REFUSED_CHECK_PORT */
 		bytes_printf(out, "service \"%s\" is of all ports, so there is none to check: use --check none, or one service a port", c->name);
 		break;

@@ -136,6 +136,21 @@ static bool take_limit(struct reading *r, const json_t *v)
 	return true;
 }
 
+static bool take_syn_cookies(struct reading *r, const json_t *v)
+{
+	return take_word(r, "syn_cookies", v, service_syn_cookies, SERVICE_SYN_COOKIES, &r->c->settings.syn_cookies);
+}
+
+static bool take_syn_rate(struct reading *r, const json_t *v)
+{
+	long long rate;
+
+	if (!take_number(r, "syn_rate", v, SERVICE_SYN_RATE_MAX, &rate))
+		return false;
+	r->c->settings.syn_rate = (uint32_t)rate;
+	return true;
+}
+
 static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
 {
 	json_t *one;
@@ -227,6 +242,8 @@ static const struct {
 	{"chain", SERVICE_KINDS, SETTING_CHAIN, take_chain},
 	{"affinity", SERVICE_KINDS, SETTING_AFFINITY, take_affinity},
 	{"limit", SERVICE_KINDS, SETTING_LIMIT, take_limit},
+	{"syn_cookies", SERVICE_KINDS, SETTING_SYN_COOKIES, take_syn_cookies},
+	{"syn_rate", SERVICE_KINDS, SETTING_SYN_RATE, take_syn_rate},
 	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
 	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
 	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},
@@ -296,7 +313,7 @@ bool service_request_read(struct service_change *c, json_t *body, struct bytes *
 		bytes_puts(error, "the body is no JSON object");
 		return false;
 	}
-	c->settings = (struct service_settings){.chain = true, .affinity = true};
+	c->settings = (struct service_settings){.chain = true, .affinity = true, .syn_rate = SERVICE_SYN_RATE};
 	json_object_foreach(body, key, v)
 		if (!take_key(&r, key, v))
 			return false;

@@ -24,6 +24,8 @@ static const char service_usage[] =
 	"  --no-chain           packets carry no second chance for flows of earlier backends; --chain: they do (the default)\n"
 	"  --affinity none      each packet for itself (udp only); --affinity flow: a flow stays where it is (the default)\n"
 	"  --limit RATE         new flows a second, as 5000, 20k or 1m; 0: no limit (the default)\n"
+	"  --syn-cookies off|auto|always   answer SYNs without keeping them: never, while a host gets too many, always; off\n"
+	"  --syn-rate RATE      more SYNs a second, to one host, are too many; 10k\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
 	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
@@ -85,6 +87,7 @@ static const struct option {
 	{"--vip", "vip", VALUE_TEXT},           {"--proto", "proto", VALUE_TEXT},     {"--port", "port", VALUE_NUMBER},
 	{"--scheduler", "scheduler", VALUE_TEXT}, {"--deliver", "deliver", VALUE_TEXT}, {"--affinity", "affinity", VALUE_AFFINITY},
 	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
+	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE},
 	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
 }, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}};
 
@@ -322,6 +325,7 @@ static void print_service(struct command *c, const json_t *s)
 	       json_is_true(json_object_get(s, "chain")) ? "chained" : "not chained");
 	printf("%-10s %s\n%-10s %lld new flows a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",
 	       number(s, "limit"));
+	printf("%-10s %s, too many are more than %lld a second\n", "syncookies", text(s, "syn_cookies"), number(s, "syn_rate"));
 	print_prefixes(s, "allow", " everybody");
 	print_prefixes(s, "deny", " nobody");
 	printf("%-10s %s\n%-10s %lld, the last %zu are kept\n", "check", text(s, "check"), "generation",

@@ -9,6 +9,7 @@ const char *const service_protos[] = {"tcp", "udp", "quic"};
 const char *const service_schedulers[] = {"maglev", "source", "rr", "wrr", "p2c", "latency"};
 const char *const service_deliveries[] = {"ipip", "gue", "dsr", "dnat", "snat"};
 const char *const service_checks[] = {"none", "tcp", "http", "https", "redis", "kafka"};
+const char *const service_syn_cookies[] = {"off", "auto", "always"};
 
 bool service_name_ok(const char *name)
 {
@@ -337,6 +338,8 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	bytes_put_u8(out, s->chain);
 	bytes_put_u8(out, s->affinity);
 	bytes_put_u32(out, s->limit);
+	bytes_put_u8(out, s->syn_cookies);
+	bytes_put_u32(out, s->syn_rate);
 	put_prefixes(out, &s->allow);
 	put_prefixes(out, &s->deny);
 	service_text_put(out, s->path);
@@ -350,6 +353,10 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	ret->chain = get_word(in, 2);
 	ret->affinity = get_word(in, 2);
 	ret->limit = cursor_u32(in);
+	ret->syn_cookies = get_word(in, SERVICE_SYN_COOKIES);
+	ret->syn_rate = cursor_u32(in);
+	if (ret->syn_rate > SERVICE_SYN_RATE_MAX)
+		in->bad = true;
 	get_prefixes(in, &ret->allow);
 	get_prefixes(in, &ret->deny);
 	service_text_get(in, ret->path, SERVICE_PATH_MAX);

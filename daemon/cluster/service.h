@@ -27,17 +27,22 @@
 #define SERVICE_GENERATIONS 8u
 #define SERVICE_PREFIXES_MAX 64u /* of each of allow and deny */
 #define SERVICE_PATH_MAX 127u    /* of an HTTP check */
+#define SERVICE_SYN_RATE 10000u  /* unless told */
+#define SERVICE_SYN_RATE_MAX 1000000000u
 
 /* Their numbers stand in records: only ever add behind the last. */
 enum service_proto { SERVICE_TCP, SERVICE_UDP, SERVICE_QUIC, SERVICE_PROTOS };
 enum service_scheduler { SCHEDULE_MAGLEV, SCHEDULE_SOURCE, SCHEDULE_RR, SCHEDULE_WRR, SCHEDULE_P2C, SCHEDULE_LATENCY, SERVICE_SCHEDULERS };
 enum service_delivery { DELIVER_IPIP, DELIVER_GUE, DELIVER_DSR, DELIVER_DNAT, DELIVER_SNAT, SERVICE_DELIVERIES };
 enum service_check { CHECK_NONE, CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_REDIS, CHECK_KAFKA, SERVICE_CHECKS };
+/* When SYNs are answered without a trace of them being kept: never, while there are too many, always ([syn flood]). */
+enum service_syn_cookies { SYN_COOKIES_OFF, SYN_COOKIES_AUTO, SYN_COOKIES_ALWAYS, SERVICE_SYN_COOKIES };
 
 extern const char *const service_protos[SERVICE_PROTOS];
 extern const char *const service_schedulers[SERVICE_SCHEDULERS];
 extern const char *const service_deliveries[SERVICE_DELIVERIES];
 extern const char *const service_checks[SERVICE_CHECKS];
+extern const char *const service_syn_cookies[SERVICE_SYN_COOKIES];
 
 /* What flows are keyed by: it never changes in a service's life. */
 struct service_key {
@@ -56,6 +61,8 @@ struct service_settings {
 	bool chain;            /* packets carry earlier owners of their slot as second chance ([chain]) */
 	bool affinity;         /* false: each packet for itself ([udp]) */
 	uint32_t limit;        /* new flows a second, 0: none */
+	uint8_t syn_cookies;   /* of TCP alone */
+	uint32_t syn_rate;     /* SYNs a second, to one host, that are not too many yet */
 	struct service_prefixes allow, deny;
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
 };

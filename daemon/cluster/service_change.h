@@ -18,7 +18,7 @@
 #include "cluster/service.h"
 #include "raft/liveness.h"
 
-#define SERVICE_RECORD_VERSION 1u
+#define SERVICE_RECORD_VERSION 2u
 #define SERVICE_RECORD_MAX 4096u
 #define SERVICE_PORT_MAX 65535u
 
@@ -33,7 +33,9 @@ enum service_setting {
 	SETTING_LIMIT = 1 << 5,
 	SETTING_ALLOW = 1 << 6,
 	SETTING_DENY = 1 << 7,
-	SETTINGS_ALL = (1 << 8) - 1,
+	SETTING_SYN_COOKIES = 1 << 8,
+	SETTING_SYN_RATE = 1 << 9,
+	SETTINGS_ALL = (1 << 10) - 1,
 };
 
 struct service_change {

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 3u
+#define SAVE_VERSION 4u
 
 struct services *services_new(void)
 {
@@ -99,6 +99,8 @@ static enum service_refusal check_settings(const struct service_key *key, const 
 {
 	if (!s->affinity && key->proto != SERVICE_UDP)
 		return REFUSED_AFFINITY;
+	if (s->syn_cookies != SYN_COOKIES_OFF && key->proto != SERVICE_TCP)
+		return REFUSED_SYN_COOKIES;
 	if (!key->port && s->check != CHECK_NONE)
 		return REFUSED_CHECK_PORT;
 	return check_prefixes(key, s);
@@ -198,6 +200,10 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->affinity = from->affinity;
 	if (c->given & SETTING_LIMIT)
 		to->limit = from->limit;
+	if (c->given & SETTING_SYN_COOKIES)
+		to->syn_cookies = from->syn_cookies;
+	if (c->given & SETTING_SYN_RATE)
+		to->syn_rate = from->syn_rate;
 	if (c->given & SETTING_ALLOW)
 		to->allow = from->allow;
 	if (c->given & SETTING_DENY)

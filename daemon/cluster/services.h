@@ -37,6 +37,7 @@ enum service_refusal {
 	REFUSED_PREFIX_FAMILY,
 	REFUSED_PREFIX_TWICE,
 	REFUSED_AFFINITY,         /* only UDP can do without */
+	REFUSED_SYN_COOKIES,      /* only TCP has SYNs */
 	REFUSED_CHECK_PORT,       /* a service of all ports has none to check */
 	SERVICE_REFUSALS,
 };

@@ -189,13 +189,14 @@ static void test_set_takes_what_is_given(void **state)
 
 	(void)state;
 	assert_int_equal(add(&w, "dns", "10.1.1.1", SERVICE_UDP, 53, DELIVER_IPIP), SERVICE_CHANGED);
-	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_CHECK;
-	c.settings = (struct service_settings){.scheduler = SCHEDULE_RR, .limit = 1000, .check = CHECK_HTTP, .path = "/up"};
+	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_SYN_RATE | SETTING_CHECK;
+	c.settings = (struct service_settings){.scheduler = SCHEDULE_RR, .limit = 1000, .syn_rate = 7, .check = CHECK_HTTP, .path = "/up"};
 	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 	s = find(&w, "dns");
 	assert_int_equal(s->settings.scheduler, SCHEDULE_MAGLEV);
 	assert_true(s->settings.chain && !s->settings.affinity && s->settings.limit == 1000);
 	assert_string_equal(s->settings.path, "/up");
+	assert_int_equal(s->settings.syn_rate, 7);
 	assert_int_equal(s->secret, 0x1234);
 	catalog_fini(&w.c);
 }
@@ -477,6 +478,11 @@ static void test_refused_settings(void **state)
 	c.settings.affinity = false;
 	assert_int_equal(change(&w, &c), REFUSED_AFFINITY);
 	c.settings.affinity = true;
+	c.key.proto = SERVICE_QUIC;
+	c.settings.syn_cookies = SYN_COOKIES_AUTO;
+	assert_int_equal(change(&w, &c), REFUSED_SYN_COOKIES);
+	c.key.proto = SERVICE_TCP;
+	c.settings.syn_cookies = SYN_COOKIES_OFF;
 	assert_int_equal(ip_prefix_parse(&c.settings.allow.list[0], "2001:db8::/32"), 0);
 	c.settings.allow.count = 1;
 	assert_int_equal(change(&w, &c), REFUSED_PREFIX_FAMILY);

@@ -318,6 +318,8 @@ static uint64_t digest(const struct catalog_service *s)
 	bytes_put(&all, &s->vip, sizeof s->vip);
 	bytes_put(&all, (uint8_t[]){s->scheduler, s->delivery, s->chain, s->affinity, s->even}, 5);
 	bytes_put_u32(&all, s->limit);
+	bytes_put_u8(&all, s->syn_cookies);
+	bytes_put_u32(&all, s->syn_rate);
 	bytes_put_u8(&all, s->check);
 	bytes_puts(&all, s->check_path);
 	for (uint32_t i = 0; i < s->prefix_count; i++) {
@@ -366,6 +368,17 @@ static void read_check(struct reader *r, const json_t *o, struct catalog_service
 	(void)snprintf(s->check_path, sizeof s->check_path, "%s", path);
 }
 
+/* A node that knows nothing of them says nothing. */
+static void read_syn_cookies(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	static const char *const words[] = {[SYN_COOKIES_OFF] = "off", [SYN_COOKIES_AUTO] = "auto", [SYN_COOKIES_ALWAYS] = "always"};
+
+	if (!json_object_get(o, "syn_cookies"))
+		return;
+	s->syn_cookies = (uint8_t)READ_WORD(r, o, "syn_cookies", words);
+	s->syn_rate = (uint32_t)read_number(r, o, "syn_rate", 0, 1000000000);
+}
+
 static void read_service(struct reader *r, const json_t *o, struct catalog_service *s)
 {
 	const char *name = read_text(r, o, "name");
@@ -380,6 +393,7 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	s->chain = read_bool(r, o, "chain");
 	s->affinity = read_bool(r, o, "affinity");
 	s->limit = (uint32_t)read_number(r, o, "limit", 0, 1000000000);
+	read_syn_cookies(r, o, s);
 	read_check(r, o, s);
 	read_prefixes(r, o, s);
 	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX, false);

@@ -4,7 +4,7 @@
  *
  *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
- *      "affinity":true, "limit":0, "allow":["10.0.0.0/8"], "deny":[], "check":"http:/health",
+ *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "allow":["10.0.0.0/8"], "deny":[], "check":"http:/health",
  *      "backends":[{"id":1, "address":"10.2.0.1", "port":8080}],
  *      "generations":[{"number":1, "shares":"1:1"}],
  *      "prepared":{"number":2, "shares":"1:2"}, "owner":57}]}
@@ -14,7 +14,8 @@
  * oldest first, the last one is active ([generations]); "prepared", if it is there, is the one to come, whose owners are the second chance
  * until it is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
- * then and the last table stays. A limit is in new flows a second, 0 is none. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
+ * then and the last table stays. A limit is in new flows a second, 0 is none. SYN cookies are off, auto - when
+ * more SYNs a second than the rate come to one host - or always; who says nothing of them has them off. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
  * A backend without a port, or with port 0, is checked at the service's, and gets packets on the port they came to. The owner is the lease
  * of the balancer that announces the VIP (report.h), 0 or missing if there is none. Other members are for other readers. Anything missing,
  * malformed or out of bounds refuses the whole: nothing is half-applied.
@@ -47,6 +48,9 @@ struct host_address {
 enum check_kind { CHECK_NONE, CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_REDIS, CHECK_KAFKA, CHECK_KINDS };
 
 extern const char *const check_kinds[CHECK_KINDS];
+
+/* When SYNs are answered without being kept ([syn flood]): never, while there are too many, always. */
+enum catalog_syn_cookies { SYN_COOKIES_OFF, SYN_COOKIES_AUTO, SYN_COOKIES_ALWAYS };
 
 struct catalog_backend {
 	uint64_t id; /* in the service; never given to another one */
@@ -84,6 +88,8 @@ struct catalog_service {
 	bool chain, affinity;
 	bool even; /* weights don't count */
 	uint32_t limit;
+	uint8_t syn_cookies; /* enum catalog_syn_cookies */
+	uint32_t syn_rate;   /* SYNs a second, to one host, that are not too many yet */
 	uint8_t check;                      /* enum check_kind; CHECK_NONE if the service is of all ports */
 	char check_path[CATALOG_PATH_SIZE]; /* of CHECK_HTTP and CHECK_HTTPS: printable, without spaces; else empty */
 	struct catalog_prefix *prefixes;

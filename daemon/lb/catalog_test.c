@@ -15,7 +15,7 @@
 static const char good[] =
 	"{\"version\":7,\"secret\":\"0123456789abcdef00000000000000ff\",\"balancers\":[\"10.2.0.9\",\"fd02::9\"],\"services\":[{\"id\":1,"
 	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
-	"\"affinity\":true,\"limit\":0,\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
+	"\"affinity\":true,\"limit\":0,\"syn_cookies\":\"auto\",\"syn_rate\":500,\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
 	"\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\",\"port\":80,\"weight\":1,\"draining\":false},{\"id\":2,\"address\":\"fd02::2\"}],"
 	"\"removed\":[{\"id\":7,\"address\":\"10.2.0.7\",\"port\":81}],"
 	"\"generations\":[{\"number\":1,\"shares\":\"9:1\"},"
@@ -49,6 +49,8 @@ static void test_everything_is_read(void **state)
 	assert_true(s->backends[0].port == 80 && s->backends[1].port == 0 && s->backends[2].port == 81);
 	assert_true(!s->backends[1].removed && s->backends[2].removed);
 	assert_int_equal(s->check, CHECK_TCP);
+	assert_int_equal(s->syn_cookies, SYN_COOKIES_AUTO);
+	assert_int_equal(s->syn_rate, 500);
 	assert_int_equal(s->generation_count, 2); /* an earlier one may name who is gone */
 	assert_int_equal(s->generations[1].shares[0].weight, 3);
 	lb_catalog_free(&c);
@@ -162,6 +164,8 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"ipip", "pigeon", "pigeon"},
 		{"\"chain\":true", "\"chain\":1", "chain"},
 		{"\"limit\":0", "\"limit\":1000000001", "limit"},
+		{"\"auto\"", "\"on\"", "\"syn_cookies\" is \"on\""},
+		{"\"syn_rate\":500", "\"syn_rate\":-1", "syn_rate"},
 		{"\"check\":\"tcp\"", "\"check\":\"smtp\"", "smtp"},
 		{"\"check\":\"tcp\"", "\"check\":\"tcp:/x\"", "tcp:/x"},
 		{"\"check\":\"tcp\"", "\"check\":\"http\"", "http"},
