@@ -15,7 +15,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "bpf/lb_parse.h"
+#include "bpf/decap_socket.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -45,14 +45,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lb_decap_counts);
 } decap_counts SEC(".maps");
-
-/* Of the kernel's struct, what is looked at; libbpf finds where it lies. */
-struct tcp_request_sock {
-	__u32 snt_isn;
-} __attribute__((preserve_access_index));
-
-/* The sockets' states, which the kernel keeps stable for BPF but for the one that is no socket's own. */
-#define NEW_SYN_RECV 12
 
 /* A tunnelled packet: where its parts are. */
 struct tunnel {
@@ -147,52 +139,6 @@ LB_INLINE _Bool is_vip(const struct lb_flow *inner)
 	struct lb_vip vip = {.addr = inner->dst, .family = inner->family};
 
 	return bpf_map_lookup_elem(&decap_vips, &vip) != (void *)0;
-}
-
-/* The handshake's last packet: of a connection whose SYN is known, or that a cookie stands for. */
-LB_INLINE _Bool completes(const struct lb_packet *p, const struct lb_flow *f, struct bpf_sock *sk)
-{
-	struct tcp_request_sock *request;
-	struct lb_tcp *tcp = lb_at(p, f->l4, sizeof *tcp);
-	void *ip;
-
-	if (!tcp || !(tcp->flags & LB_TCP_ACK))
-		return 0;
-	if (sk->state == NEW_SYN_RECV) {
-		request = bpf_skc_to_tcp_request_sock(sk);
-		return request && LB_NTOHL(tcp->ack) == request->snt_isn + 1;
-	}
-	ip = lb_at(p, f->l3, sizeof(struct lb_ip6));
-	return ip && bpf_tcp_check_syncookie(sk, ip, f->family == LB_IP4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6), (void *)tcp,
-					     sizeof *tcp) == 0;
-}
-
-/* Whether this host has the connection: established, closing, in TIME_WAIT, or about to be. */
-LB_INLINE _Bool is_known(const struct lb_packet *p, const struct lb_flow *f)
-{
-	struct bpf_sock_tuple tuple = {0};
-	struct bpf_sock *sk;
-	__u32 size = sizeof tuple.ipv6;
-	_Bool known;
-
-	if (f->family == LB_IP4) {
-		size = sizeof tuple.ipv4;
-		tuple.ipv4.saddr = f->src.word[0];
-		tuple.ipv4.daddr = f->dst.word[0];
-		tuple.ipv4.sport = f->sport;
-		tuple.ipv4.dport = f->dport;
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, &f->src, sizeof f->src);
-		__builtin_memcpy(tuple.ipv6.daddr, &f->dst, sizeof f->dst);
-		tuple.ipv6.sport = f->sport;
-		tuple.ipv6.dport = f->dport;
-	}
-	sk = bpf_skc_lookup_tcp(p->frame, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	if (!sk)
-		return 0;
-	known = sk->state == BPF_TCP_LISTEN || sk->state == NEW_SYN_RECV ? completes(p, f, sk) : 1;
-	bpf_sk_release(sk);
-	return known;
 }
 
 /* Of the hop to try next, address and way there; NULL if the catalog doesn't know it. */
@@ -296,7 +242,7 @@ LB_INLINE int unwrap(struct lb_packet *p, struct tunnel *t)
 
 	if (t->chain && t->inner.proto == LB_PROTO_TCP && lb_parse_tcp(p, &t->inner) == 0 && !(t->inner.flags & LB_FLOW_IS_SYN)) {
 		chain = lb_at(p, t->chain, sizeof *chain);
-		if (chain && chain->next < chain->count && chain->next < LB_HOPS_MAX && !is_known(p, &t->inner)) {
+		if (chain && chain->next < chain->count && chain->next < LB_HOPS_MAX && !socket_knows(p, &t->inner)) {
 			chain = lb_at(p, t->chain, sizeof *chain);
 			return chain ? hand_on(p, t, chain) : XDP_DROP;
 		}
