@@ -240,7 +240,8 @@ LB_INLINE int unwrap(struct lb_packet *p, struct tunnel *t)
 {
 	struct lb_chain *chain;
 
-	if (t->chain && t->inner.proto == LB_PROTO_TCP && lb_parse_tcp(p, &t->inner) == 0 && !(t->inner.flags & LB_FLOW_IS_SYN)) {
+	if (t->chain && t->inner.proto == LB_PROTO_TCP && !(t->inner.flags & LB_FLOW_IS_LATER) && lb_parse_tcp(p, &t->inner) == 0 &&
+	    !(t->inner.flags & LB_FLOW_IS_SYN)) {
 		chain = lb_at(p, t->chain, sizeof *chain);
 		if (chain && chain->next < chain->count && chain->next < LB_HOPS_MAX && !socket_knows(p, &t->inner)) {
 			chain = lb_at(p, t->chain, sizeof *chain);

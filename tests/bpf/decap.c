@@ -225,6 +225,7 @@ void decap_close(void)
 #define FROM_LB6 "eth 2 18 / ip6 fd09::1 fd02::2 / "
 #define UDP "udp 50000 6080 nosum / "
 #define INNER "ip4 10.0.0.9 10.1.1.1 / "
+#define INNER4_PART "ip4 10.0.0.9 10.1.1.1 off=1480"
 #define INNER6 "ip6 fd00::9 fd01::1 / "
 #define GUE FROM_LB UDP
 #define GUE6 FROM_LB6 UDP
@@ -295,6 +296,8 @@ static const struct row rows[] = {
 	 ON6_TO_1 "gue 41 1 fd02::1 / " INNER6 "tcp 4999 80 A"},
 	{"[chain] a hop that is no backend of the catalog", GUE "gue 4 0 10.7.0.1 / " STRANGER, XDP_DROP, LB_DECAP_UNKNOWN_HOP, NULL},
 	{"[chain] a hop that is no backend of this VIP", GUE6 "gue 4 0 fd02::1 / " STRANGER, XDP_DROP, LB_DECAP_UNKNOWN_HOP, NULL},
+	{"[chain] a later fragment is delivered: it has no ports to go by", GUE "gue 4 0 10.2.0.1 / " INNER4_PART " proto=6 / data 24",
+	 XDP_PASS, LB_DECAP_DELIVERED, "eth 2 18 / " INNER4_PART " proto=6 / data 24"},
 	{"[chain] a datagram is delivered", GUE "gue 4 0 10.2.0.1 / " INNER "udp 1 53 / data 16", XDP_PASS, LB_DECAP_DELIVERED,
 	 "eth 2 18 / " INNER "udp 1 53 / data 16"},
 };
