@@ -5,6 +5,7 @@
  *
  *   outer header to us, from a host of the catalog? --no--> pass unchanged, it is somebody else's tunnel
  *   what is inside is for a VIP of ours?            --no--> drop: we answer for nothing else
+ *   a SYN, and there are too many of them?          --yes-> the answer, with a cookie, to where it came from (bpf/decap_cookie.h)
  *   hops left, and TCP that isn't known here?       --yes-> to the next hop, one hop used up
  *   take the outer header off, to the host's stack
  *
@@ -15,6 +16,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/decap_cookie.h"
 #include "bpf/decap_socket.h"
 
 struct {
@@ -61,6 +63,14 @@ static struct lb_packet lb_packet_of(struct xdp_md *ctx)
 static int lb_head_grow(struct lb_packet *p, int by)
 {
 	int r = bpf_xdp_adjust_head(p->frame, -by);
+
+	*p = lb_packet_of(p->frame);
+	return r;
+}
+
+static int lb_tail_trim(struct lb_packet *p, __u32 size)
+{
+	int r = bpf_xdp_adjust_tail(p->frame, (int)(size - lb_size(p)));
 
 	*p = lb_packet_of(p->frame);
 	return r;
@@ -211,44 +221,70 @@ LB_INLINE int hand_on(const struct lb_packet *p, const struct tunnel *t, struct 
 	return count(LB_DECAP_HANDED_ON, XDP_TX);
 }
 
-/* Takes off what is between the link header, of l3 bytes, and the inner packet. */
-LB_INLINE int deliver(struct lb_packet *p, const struct tunnel *t)
+/* Takes off bytes behind the link header, of l3 bytes, for a packet of this family that lies there then. */
+LB_INLINE _Bool cut(struct lb_packet *p, __u32 l3, __u32 bytes, __u8 family)
 {
-	__u32 l3 = t->outer.l3, off = t->inner.l3 - l3;
 	__be16 link[11];
 
 	for (__u32 i = 0; i < 11; i++) {
 		const __be16 *half = lb_at(p, 2 * i, sizeof *half);
 
 		if (!half)
-			return XDP_DROP;
+			return 0;
 		link[i] = *half;
 	}
-	if (lb_head_grow(p, -(int)off))
-		return XDP_DROP;
+	if (lb_head_grow(p, -(int)bytes))
+		return 0;
 	for (__u32 i = 0; i < 11 && 2 * i < l3; i++) {
 		__be16 *half = lb_at(p, 2 * i, sizeof *half);
 
 		if (!half)
-			return XDP_DROP;
-		*half = 2 * i + 2 < l3 ? link[i] : LB_HTONS(t->inner.family == LB_IP4 ? LB_ETH_IP4 : LB_ETH_IP6);
+			return 0;
+		*half = 2 * i + 2 < l3 ? link[i] : LB_HTONS(family == LB_IP4 ? LB_ETH_IP4 : LB_ETH_IP6);
 	}
-	return count(LB_DECAP_DELIVERED, XDP_PASS);
+	return 1;
+}
+
+LB_INLINE int deliver(struct lb_packet *p, const struct tunnel *t, enum lb_decap as)
+{
+	return cut(p, t->outer.l3, t->inner.l3 - t->outer.l3, t->inner.family) ? count(as, XDP_PASS) : XDP_DROP;
+}
+
+/* A SYN of a flood. Its answer takes the place of the packet's end: it is at most as long as that and the tunnel's header. */
+LB_INLINE int answer(struct lb_packet *p, const struct tunnel *t)
+{
+	__u32 l3 = t->outer.l3, hop = t->outer.family == LB_IP4 ? 4 : 16;
+	struct cookie c = {.overhead = t->inner.l3 - l3};
+	struct lb_flow inner = t->inner; /* a copy to point to: what the verifier knows of the other's offsets, it is to keep */
+
+	/* A SYN has no hops with it, what follows may. */
+	if (t->outer.proto == LB_PROTO_UDP && !t->chain)
+		c.overhead += sizeof(struct lb_chain) + LB_HOPS_MAX * hop;
+
+	if (!cookie_make(p->frame, &inner, &c))
+		return deliver(p, t, LB_DECAP_SYN_DELIVERED);
+	if (!cut(p, l3, t->inner.l3 - l3 - sizeof(struct lb_tcp_mss), t->inner.family) || lb_tail_trim(p, l3 + cookie_size(&t->inner)) ||
+	    !cookie_write(p, l3, &t->inner, &c))
+		return XDP_DROP;
+	return count(LB_DECAP_SYN_ANSWERED, XDP_TX);
 }
 
 LB_INLINE int unwrap(struct lb_packet *p, struct tunnel *t)
 {
 	struct lb_chain *chain;
 
-	if (t->chain && t->inner.proto == LB_PROTO_TCP && !(t->inner.flags & LB_FLOW_IS_LATER) && lb_parse_tcp(p, &t->inner) == 0 &&
-	    !(t->inner.flags & LB_FLOW_IS_SYN)) {
+	if (t->inner.proto != LB_PROTO_TCP || t->inner.flags & LB_FLOW_IS_LATER || lb_parse_tcp(p, &t->inner) < 0)
+		return deliver(p, t, LB_DECAP_DELIVERED);
+	if (t->inner.flags & LB_FLOW_IS_SYN)
+		return cookie_wanted(&t->inner) ? answer(p, t) : deliver(p, t, LB_DECAP_DELIVERED);
+	if (t->chain) {
 		chain = lb_at(p, t->chain, sizeof *chain);
 		if (chain && chain->next < chain->count && chain->next < LB_HOPS_MAX && !socket_knows(p, &t->inner)) {
 			chain = lb_at(p, t->chain, sizeof *chain);
 			return chain ? hand_on(p, t, chain) : XDP_DROP;
 		}
 	}
-	return deliver(p, t);
+	return deliver(p, t, LB_DECAP_DELIVERED);
 }
 
 SEC("xdp")

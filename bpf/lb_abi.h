@@ -287,6 +287,13 @@ struct lb_limit {
 	__u64 burst_ns;
 };
 
+/* SYNs of a service: the bucket that they take tokens from, and until when all of them count as a flood. */
+struct lb_flood {
+	__u64 spent;
+	__u64 ends; /* ns of the monotonic clock */
+};
+static_assert(sizeof(struct lb_flood) == 16, "map value");
+
 #define LB_QUIC_CONFIGS 8 /* of which the last means: not routable */
 #define LB_QUIC_ID_MAX 8
 
@@ -411,13 +418,18 @@ struct lb_hop {
 };
 static_assert(sizeof(struct lb_hop) == 8, "map value");
 
+/* decap_cookies: hash, of the services whose SYNs this host answers itself ([syn flood]), by VIP, port and protocol, to how many SYNs are
+ * not too many yet; interval 0: every one is. decap_floods: LRU hash, by the same, to struct lb_flood. */
+
 /* decap_counts: array of one, per core, by enum lb_decap. */
 #define LB_DECAPS(X)                                                                                                                       \
 	X(DELIVERED, "delivered")                                                                                                          \
 	X(HANDED_ON, "handed_on")     /* to the backend whose connection it may be */                                                      \
 	X(MALFORMED, "malformed")     /* a drop: what is inside can't be understood */                                                     \
 	X(NO_VIP, "no_vip")           /* a drop: what is inside is for no VIP of this host */                                              \
-	X(UNKNOWN_HOP, "unknown_hop") /* a drop: a hop that the catalog doesn't have for this VIP */
+	X(UNKNOWN_HOP, "unknown_hop") /* a drop: a hop that the catalog doesn't have for this VIP */                                       \
+	X(SYN_ANSWERED, "syn_answered")   /* a SYN of a flood: answered here, with a cookie */                                             \
+	X(SYN_DELIVERED, "syn_delivered") /* a SYN of a flood: to the host, which has no cookie for it now, or no way back to its sender */
 
 enum lb_decap {
 #define LB_DECAP_ENUM(name, text) LB_DECAP_##name,

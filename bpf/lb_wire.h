@@ -107,6 +107,16 @@ struct lb_tcp {
 } LB_WIRE;
 static_assert(sizeof(struct lb_tcp) == 20, "wire");
 
+/* The option that a SYN and its answer have (RFC 9293, 3.7.1). */
+struct lb_tcp_mss {
+	__u8 kind;
+	__u8 size;
+	__be16 mss;
+} LB_WIRE;
+static_assert(sizeof(struct lb_tcp_mss) == 4, "wire");
+
+#define LB_TCP_MSS 2
+
 #define LB_TCP_FIN 0x01
 #define LB_TCP_SYN 0x02
 #define LB_TCP_RST 0x04

@@ -2,6 +2,7 @@
 #include "lb/decap.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,12 @@
 
 #include "base/mem.h"
 #include "lb/map.h"
+#include "lb/rate.h"
 #include "log.h"
 
 /* What the maps should hold. */
 struct plan {
-	struct wanted peers, vips, hops;
+	struct wanted peers, vips, hops, cookies;
 };
 
 static int open_map(const char *dir, const char *name)
@@ -34,8 +36,9 @@ int decap_open(struct decapsulator *d, const char *maps, struct routes *routes)
 	d->peers = open_map(maps, "decap_peers");
 	d->vips = open_map(maps, "decap_vips");
 	d->hops = open_map(maps, "decap_hops");
+	d->cookies = open_map(maps, "decap_cookies");
 	d->counts = open_map(maps, "decap_counts");
-	if (d->peers >= 0 && d->vips >= 0 && d->hops >= 0 && d->counts >= 0)
+	if (d->peers >= 0 && d->vips >= 0 && d->hops >= 0 && d->cookies >= 0 && d->counts >= 0)
 		return 0;
 	decap_close(d);
 	return -ENOENT;
@@ -49,9 +52,11 @@ void decap_close(struct decapsulator *d)
 		(void)close(d->vips);
 	if (d->hops >= 0)
 		(void)close(d->hops);
+	if (d->cookies >= 0)
+		(void)close(d->cookies);
 	if (d->counts >= 0)
 		(void)close(d->counts);
-	d->peers = d->vips = d->hops = d->counts = -1;
+	d->peers = d->vips = d->hops = d->cookies = d->counts = -1;
 }
 
 static void want_peer(struct plan *p, const struct host_address *at, uint32_t flags)
@@ -92,14 +97,25 @@ static void want_backends(struct decapsulator *d, struct plan *p, const struct c
 	}
 }
 
+/* [syn flood]: a limit of none makes every SYN one too many. */
+static void want_cookies(struct plan *p, const struct catalog_service *s)
+{
+	struct lb_limit limit = rate_limit(s->syn_cookies == SYN_COOKIES_AUTO ? s->syn_rate : 0);
+
+	if (s->syn_cookies != SYN_COOKIES_OFF && s->vip.proto == IPPROTO_TCP)
+		wanted_put(&p->cookies, &s->vip, &limit);
+}
+
 /* Those that were removed are among its backends: more than a stack should hold. */
 static void want_service(struct decapsulator *d, struct plan *p, const struct catalog_service *s)
 {
 	struct way *w = mem_alloc(s->backend_count * sizeof *w);
 	bool *found = mem_alloc(s->backend_count * sizeof *found);
 
-	if (find_ways(d, s, w, found))
+	if (find_ways(d, s, w, found)) {
 		want_backends(d, p, s, w, found);
+		want_cookies(p, s);
+	}
 	free(w);
 	free(found);
 }
@@ -120,15 +136,20 @@ int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 	wanted_init(&p.peers, sizeof(struct lb_peer_key), sizeof(uint32_t));
 	wanted_init(&p.vips, sizeof(struct lb_vip), sizeof(uint32_t));
 	wanted_init(&p.hops, sizeof(struct lb_hop_key), sizeof(struct lb_hop));
+	wanted_init(&p.cookies, sizeof(struct lb_vip), sizeof(struct lb_limit));
 	/* A balancer that is this host, too, is put again with more flags ([local]). */
 	for (uint32_t i = 0; i < c->balancer_count; i++)
 		want_peer(&p, &c->balancers[i], LB_PEER_SENDER);
 	for (uint32_t i = 0; i < c->service_count; i++)
 		want_service(d, &p, &c->services[i]);
+	if (p.cookies.count)
+		syncookie_prepare(&d->kernel);
 	/* VIPs last: without one nothing is taken off. */
 	r = write_map(&p.hops, d->hops);
 	if (r == 0)
 		r = write_map(&p.peers, d->peers);
+	if (r == 0)
+		r = write_map(&p.cookies, d->cookies);
 	if (r == 0)
 		r = write_map(&p.vips, d->vips);
 	if (r < 0)
@@ -136,5 +157,6 @@ int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 	wanted_free(&p.peers);
 	wanted_free(&p.vips);
 	wanted_free(&p.hops);
+	wanted_free(&p.cookies);
 	return r;
 }

@@ -8,11 +8,13 @@
 
 #include "lb/catalog.h"
 #include "lb/route.h"
+#include "lb/syncookie.h"
 
 struct decapsulator {
-	int peers, vips, hops, counts; /* descriptors of the maps */
+	int peers, vips, hops, cookies, counts; /* descriptors of the maps */
 	struct routes *routes;
 	uint32_t unresolved; /* other backends whose next hop isn't known yet */
+	struct syncookie kernel; /* what was last said of it */
 };
 
 /* On the maps pinned in a directory; routes must outlive it. 0, or negative errno. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "lb/rate.h"
 #include "lb/region.h"
 #include "lb/skip.h"
 #include "lb/wanted.h"
@@ -394,18 +395,6 @@ static __u16 service_flags(const struct catalog_service *c)
 	       (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
 }
 
-/* As many at once as in a second. */
-static struct lb_limit limit(uint32_t rate)
-{
-	struct lb_limit l = {0};
-
-	if (rate) {
-		l.interval_ns = SECOND_NS / rate;
-		l.burst_ns = l.interval_ns * (rate - 1);
-	}
-	return l;
-}
-
 /* Whether other backends are skipped than before. */
 static bool skip_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c, const struct check_list *own)
 {
@@ -430,7 +419,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		name->digest = 0;
 	if (name->digest == c->digest)
 		return 0;
-	f->tables->rules[number] = (struct lb_rules){.service = limit(c->limit)};
+	f->tables->rules[number] = (struct lb_rules){.service = rate_limit(c->limit)};
 	s->scheduler = c->scheduler;
 	s->delivery = c->delivery;
 	s->flags = service_flags(c);
@@ -581,8 +570,8 @@ static void base_config(struct lb_config *config, const struct tables *t)
 		.cores = (__u16)t->cores,
 		.snat_mask = t->snat_bucket_count - 1,
 		/* Packet-too-big: a path needs one for each flow that a host opens before it has learned. */
-		.answers = limit(1000),
-		.answers_source = limit(50),
+		.answers = rate_limit(1000),
+		.answers_source = rate_limit(50),
 	};
 }
 

@@ -2,13 +2,16 @@
 /*
  * A backend 10.2.0.2 (fd02::2) of the VIPs 10.1.1.1 and fd01::1, balancer 10.9.0.1 (fd09::1), other backends 10.2.0.1 and
  * 10.2.0.3. In a namespace of its own the loopback interface has the VIP and the clients' address, so that the connections that the
- * program looks up are real ones: 10.0.0.9 from port 4242 is established, from 4243 in TIME_WAIT, from 4244 half open.
+ * program looks up are real ones: 10.0.0.9 from port 4242 is established, from 4243 in TIME_WAIT, from 4244 half open. Then SYNs to
+ * port 80 are answered with cookies, and those to all other ports from the third on; clients in 10.5/16 are behind the loopback interface.
  */
 #include "tests/bpf/decap.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -27,7 +30,7 @@
 #include "tests/bpf/frame.h"
 
 static struct decap *skel;
-static int listener = -1, deferring = -1, established[2] = {-1, -1}, half_open = -1;
+static int listener = -1, deferring = -1, flooded = -1, established[2] = {-1, -1}, half_open = -1;
 static unsigned half_open_ack;
 
 /* ---- the namespace and its connections ---- */
@@ -130,6 +133,33 @@ static void make_connections(void)
 	leave_half_open();
 }
 
+static void set(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, value, 1) != 1)
+		abort();
+	close(fd);
+}
+
+/* After the connections were made, which should have no cookies. */
+static void allow_cookies(void)
+{
+	struct sockaddr_in to = at("10.5.0.0", 0), mask = at("255.255.0.0", 0);
+	char lo[] = "lo";
+	struct rtentry route = {.rt_flags = RTF_UP, .rt_dev = lo};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	memcpy(&route.rt_dst, &to, sizeof to);
+	memcpy(&route.rt_genmask, &mask, sizeof mask);
+	if (ioctl(fd, SIOCADDRT, &route) < 0)
+		abort();
+	close(fd);
+	set("/proc/sys/net/ipv4/tcp_syncookies", "2");
+	set("/proc/sys/net/ipv4/conf/lo/forwarding", "1");
+	flooded = listening(82);
+}
+
 /* ---- what the program is told ---- */
 
 static struct lb_address address(const char *text, __u8 *ret_family)
@@ -175,6 +205,14 @@ static void put_hop(const char *vip, const char *addr, unsigned mac)
 	put(skel->maps.decap_hops, &key, &hop);
 }
 
+static void put_cookies(unsigned port, struct lb_limit limit)
+{
+	struct lb_vip vip = {.port = htons(port), .proto = IPPROTO_TCP};
+
+	vip.addr = address("10.1.1.1", &vip.family);
+	put(skel->maps.decap_cookies, &vip, &limit);
+}
+
 static void tell(void)
 {
 	put_peer("10.2.0.2", LB_PEER_SELF);
@@ -210,7 +248,7 @@ int decap_open(char *error, size_t size)
 
 void decap_close(void)
 {
-	int fds[] = {listener, deferring, established[0], established[1], half_open};
+	int fds[] = {listener, deferring, flooded, established[0], established[1], half_open};
 
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		close(fds[i]);
@@ -302,8 +340,9 @@ static const struct row rows[] = {
 	 "eth 2 18 / " INNER "udp 1 53 / data 16"},
 };
 
-static int counted_now(__u64 *totals)
+static int counted_now(void)
 {
+	static __u64 totals[LB_DECAP_COUNT];
 	static struct lb_decap_counts counts[CORES_MAX];
 	int cores = libbpf_num_possible_cpus(), found = LB_DECAP_COUNT;
 	__u32 zero = 0;
@@ -322,23 +361,31 @@ static int counted_now(__u64 *totals)
 	return found;
 }
 
-static bool row_holds(const struct row *row)
+/* Runs a packet; its verdict, what was counted in *ret_counted, what came out in *ret. */
+static __u32 run(const char *words, struct frame *ret, int *ret_counted)
 {
-	static __u64 totals[LB_DECAP_COUNT];
-	static struct frame in, got, want;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_out = got.bytes, .data_size_out = FRAME_MAX, .repeat = 1);
-	int counted;
+	static struct frame in;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in.bytes, .data_out = ret->bytes, .data_size_out = FRAME_MAX, .repeat = 1);
 
-	frame_build(&in, row->in);
-	frame_build(&want, row->out ? row->out : row->in);
-	opts.data_in = in.bytes;
+	frame_build(&in, words);
 	opts.data_size_in = (__u32)in.size;
 	if (bpf_prog_test_run_opts(bpf_program__fd(skel->progs.decap), &opts) < 0)
 		abort();
-	got.size = opts.data_size_out;
-	counted = counted_now(totals);
-	if (opts.retval != row->verdict || counted != (int)row->counted) {
-		fprintf(stderr, "FAIL decap: %s: verdict %u, counted %d, wanted %u, %d\n", row->name, opts.retval, counted, row->verdict,
+	ret->size = opts.data_size_out;
+	*ret_counted = counted_now();
+	return opts.retval;
+}
+
+static bool row_holds(const struct row *row)
+{
+	static struct frame in, got, want;
+	int counted;
+	__u32 verdict = run(row->in, &got, &counted);
+
+	frame_build(&in, row->in);
+	frame_build(&want, row->out ? row->out : row->in);
+	if (verdict != row->verdict || counted != (int)row->counted) {
+		fprintf(stderr, "FAIL decap: %s: verdict %u, counted %d, wanted %u, %d\n", row->name, verdict, counted, row->verdict,
 			row->counted);
 		return false;
 	}
@@ -363,10 +410,128 @@ static bool half_open_holds(unsigned off, __u32 verdict, enum lb_decap counted)
 	return row_holds(&row);
 }
 
+/* ---- SYNs ---- */
+
+#define CLIENT "ip4 10.5.0.9 10.1.1.1 / "
+#define MSS_1460 " words=6 / hex 020405b4"
+#define SYN CLIENT "tcp 4300 80 S" MSS_1460
+
+/* The answer is known but for its sequence number, the cookie. */
+struct cookie_row {
+	const char *name, *in;
+	const char *tags; /* of the answer's frame; NULL: none, but the SYN to the host, without the tunnel's header */
+	unsigned port, client_port;
+	const char *mss; /* in hex */
+	enum lb_decap counted;
+};
+
+static const struct cookie_row cookie_rows[] = {
+	{"a SYN is answered with a cookie", FROM_LB SYN, "", 80, 4300, "05b4", LB_DECAP_SYN_ANSWERED},
+	{"a SYN in GUE", GUE "gue 4 / " SYN, "", 80, 4300, "05b4", LB_DECAP_SYN_ANSWERED},
+	{"a SYN in IPv6", FROM_LB6 SYN, "", 80, 4300, "05b4", LB_DECAP_SYN_ANSWERED},
+	{"VLAN tags stay on an answer", "eth 2 18 / qinq 5 / vlan 6 / ip4 10.9.0.1 10.2.0.2 / " SYN, "qinq 5 / vlan 6 / ", 80, 4300, "05b4",
+	 LB_DECAP_SYN_ANSWERED},
+	{"a SYN with options in both headers, and data",
+	 FROM_LB "ip4 10.5.0.9 10.1.1.1 opt=3 / tcp 4300 80 S words=10 / hex 020405b40402080a000000010000000001030307 / data 40", "", 80,
+	 4300, "05b4", LB_DECAP_SYN_ANSWERED},
+	{"a SYN without MSS", FROM_LB CLIENT "tcp 4300 80 S", "", 80, 4300, "0218", LB_DECAP_SYN_ANSWERED},
+	{"a SYN whose options are cut off: to the host", FROM_LB CLIENT "tcp 4300 80 S words=6", NULL, 0, 0, NULL, LB_DECAP_SYN_DELIVERED},
+	{"a SYN and a FIN: to the host", FROM_LB CLIENT "tcp 4300 80 SF", NULL, 0, 0, NULL, LB_DECAP_SYN_DELIVERED},
+	{"a SYN of a connection that is there: to the host", FROM_LB INNER "tcp 4242 80 S", NULL, 0, 0, NULL, LB_DECAP_SYN_DELIVERED},
+	{"no way back to the client: to the host", FROM_LB "ip4 10.77.0.1 10.1.1.1 / tcp 4300 80 S", NULL, 0, 0, NULL,
+	 LB_DECAP_SYN_DELIVERED},
+	{"the first SYN of a rate", FROM_LB CLIENT "tcp 4300 82 S", NULL, 0, 0, NULL, LB_DECAP_DELIVERED},
+	{"the second SYN of a rate", FROM_LB CLIENT "tcp 4301 82 S", NULL, 0, 0, NULL, LB_DECAP_DELIVERED},
+	{"one SYN too many", FROM_LB CLIENT "tcp 4302 82 S" MSS_1460, "", 82, 4302, "05b4", LB_DECAP_SYN_ANSWERED},
+	{"nobody listens: to the host, which refuses", FROM_LB CLIENT "tcp 4300 99 S", NULL, 0, 0, NULL, LB_DECAP_SYN_DELIVERED},
+};
+
+/* The sequence number of an answer over IPv4, whatever tags it has. */
+static unsigned sequence_of(const struct frame *f)
+{
+	__be32 seq = 0;
+
+	memcpy(&seq, f->bytes + f->size - sizeof(struct lb_tcp) - sizeof(struct lb_tcp_mss) + offsetof(struct lb_tcp, seq), sizeof seq);
+	return ntohl(seq);
+}
+
+static bool cookie_row_holds(const struct cookie_row *row, unsigned *ret_seq)
+{
+	static struct frame got, want;
+	char words[512];
+	int counted;
+	__u32 verdict = run(row->in, &got, &counted);
+
+	*ret_seq = row->tags && got.size >= 58 ? sequence_of(&got) : 0;
+	if (verdict != (row->tags ? XDP_TX : XDP_PASS) || counted != (int)row->counted) {
+		fprintf(stderr, "FAIL decap: %s: verdict %u, counted %d, wanted %d\n", row->name, verdict, counted, row->counted);
+		return false;
+	}
+	if (!row->tags)
+		return true;
+	(void)snprintf(words, sizeof words, "eth 0 0 / %sip4 10.1.1.1 10.5.0.9 df / tcp %u %u SA seq=%u ack=1001 words=6 / hex 0204%s",
+		       row->tags, row->port, row->client_port, *ret_seq, row->mss);
+	frame_build(&want, words);
+	memset(want.bytes, 0, sizeof(struct lb_mac) * 2); /* the loopback interface's addresses */
+	if (got.size == want.size && !memcmp(got.bytes, want.bytes, got.size))
+		return true;
+	fprintf(stderr, "FAIL decap: %s: other bytes\n", row->name);
+	frame_print(&got, "out");
+	frame_print(&want, "wanted");
+	return false;
+}
+
+/* The ACK of a cookie makes the connection this host's, another ACK doesn't. */
+static bool cookie_ack_holds(unsigned seq, unsigned off)
+{
+	char in[256], out[256], inner[128];
+	struct row row = {off ? "[chain] an ACK that is no cookie's" : "[chain] the ACK of a cookie", in, off ? XDP_TX : XDP_PASS,
+			  off ? LB_DECAP_HANDED_ON : LB_DECAP_DELIVERED, out};
+
+	snprintf(inner, sizeof inner, CLIENT "tcp 4300 80 A seq=1001 ack=%u", seq + 1 + off);
+	snprintf(in, sizeof in, GUE "gue 4 0 10.2.0.1 / %s", inner);
+	snprintf(out, sizeof out, off ? ON_TO_1 "gue 4 1 10.2.0.1 / %s" : "eth 2 18 / %s", inner);
+	return row_holds(&row);
+}
+
+/* Once there were too many, every SYN counts as one of the flood until its end, whatever tokens there are. */
+static bool hold_holds(__u64 ends, enum lb_decap counted)
+{
+	struct cookie_row row = {.in = FROM_LB CLIENT "tcp 4302 82 S" MSS_1460, .port = 82, .client_port = 4302, .mss = "05b4", .counted = counted};
+	struct lb_vip vip = {.proto = IPPROTO_TCP};
+	struct lb_flood flood = {.ends = ends};
+	unsigned seq;
+
+	row.name = ends ? "tokens again, but the flood has not ended" : "the flood has ended";
+	row.tags = ends ? "" : NULL;
+	vip.addr = address("10.1.1.1", &vip.family);
+	put(skel->maps.decap_floods, &vip, &flood);
+	return cookie_row_holds(&row, &seq);
+}
+
+static void cookies_run(unsigned *passed, unsigned *failed)
+{
+	unsigned seq, first = 0;
+
+	allow_cookies();
+	put_cookies(80, (struct lb_limit){0});
+	/* Two at once, and no more while the test runs. */
+	put_cookies(0, (struct lb_limit){.interval_ns = 3600000000000, .burst_ns = 3600000000000});
+	for (size_t i = 0; i < sizeof cookie_rows / sizeof *cookie_rows; i++) {
+		++*(cookie_row_holds(&cookie_rows[i], &seq) ? passed : failed);
+		first = i ? first : seq;
+	}
+	++*(hold_holds(~0ull, LB_DECAP_SYN_ANSWERED) ? passed : failed);
+	++*(hold_holds(0, LB_DECAP_DELIVERED) ? passed : failed);
+	++*(cookie_ack_holds(first, 0) ? passed : failed);
+	++*(cookie_ack_holds(first, 1 << 12) ? passed : failed);
+}
+
 void decap_run(unsigned *passed, unsigned *failed)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		++*(row_holds(&rows[i]) ? passed : failed);
 	++*(half_open_holds(0, XDP_PASS, LB_DECAP_DELIVERED) ? passed : failed);
 	++*(half_open_holds(1, XDP_TX, LB_DECAP_HANDED_ON) ? passed : failed);
+	cookies_run(passed, failed);
 }

@@ -207,7 +207,7 @@ static void build_tcp(struct build *b, const struct layer *l, unsigned at)
 	put16(p + 2, (unsigned)word(l, 2));
 	put32(p + 4, number(l, "seq", 1000));
 	put32(p + 8, number(l, "ack", 0));
-	p[12] = 5 << 4;
+	p[12] = (uint8_t)(number(l, "words", 5) << 4);
 	for (unsigned i = 0; l->count > 3 && !strchr(l->word[3], '=') && l->word[3][i]; i++) {
 		const char *at_letter = strchr(letters, l->word[3][i]);
 

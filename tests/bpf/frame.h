@@ -9,7 +9,7 @@
  *   ip6 SRC DST [hops=N tos=N proto=N len=N]
  *   hop N | route N | dest N | auth N     IPv6 extension header of 8 + 8 * N bytes (auth: 8 + 4 * N)
  *   frag OFF ID [mf]        IPv6 fragment header
- *   tcp S D [FLAGS] [seq=N ack=N]         flags out of F S R P A
+ *   tcp S D [FLAGS] [seq=N ack=N words=N]   flags out of F S R P A; words: of the header, with the options that follow it as hex
  *   udp S D [nosum len=N]
  *   icmp TYPE CODE WORD     ICMP or ICMPv6, by the header in front; WORD is the second word
  *   gue PROTO [NEXT HOP...] GUE with private data if hops are named
