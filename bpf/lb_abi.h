@@ -56,7 +56,9 @@ enum lb_verdict {
 	X(SERVICE_LIMIT, "service_limit")       /* more new flows than the service takes */                                 \
 	X(SOURCE_LIMIT, "source_limit")         /* more new flows than one source prefix may begin */                       \
 	X(SNAT_EXHAUSTED, "snat_exhausted")     /* no port of the balancer's own is free for a new connection */            \
-	X(SNAT_UNKNOWN, "snat_unknown")         /* of a connection that this balancer doesn't know, and begins none */
+	X(SNAT_UNKNOWN, "snat_unknown")         /* of a connection that this balancer doesn't know, and begins none */       \
+	X(SYN_CHALLENGED, "syn_challenged")     /* a SYN of a flood, whose sender was asked to show that it is there */      \
+	X(SYN_VERIFIED, "syn_verified")         /* the RST by which a sender did */
 
 enum lb_reason {
 #define LB_REASON_ENUM(name, text) LB_REASON_##name,
@@ -143,6 +145,7 @@ static_assert(sizeof(struct lb_service) == 64, "one cache line");
 #define LB_SERVICE_PREFIXES 4    /* lb_prefixes has some of it */
 #define LB_SERVICE_DENY 8        /* what matches no prefix is denied */
 #define LB_SERVICE_LIMITS 16     /* lb_rules has a limit of it */
+#define LB_SERVICE_CHALLENGE 64  /* [syn flood]: who sends SYNs of a flood must show that it is there; lb_rules has the rate */
 #define LB_SERVICE_QUIC 32       /* by connection ID where it names a server; lb_rules and lb_quic have them */
 
 /* lb_backends: array, memory-mapped. */
@@ -294,6 +297,19 @@ struct lb_flood {
 };
 static_assert(sizeof(struct lb_flood) == 16, "map value");
 
+/*
+ * lb_floods: array, memory-mapped, one for each service. lb_verified: array, memory-mapped, of buckets of sources that have shown that they
+ * are there: bits of a source's hash, and below them when it did, in ticks. 0 is nobody.
+ */
+#define LB_VERIFIED_WAYS 8
+#define LB_VERIFIED_BUCKETS 4096
+#define LB_VERIFIED_TICKS 112 /* two minutes */
+
+struct lb_verified_bucket {
+	__u64 way[LB_VERIFIED_WAYS];
+};
+static_assert(sizeof(struct lb_verified_bucket) == 64, "one cache line");
+
 #define LB_QUIC_CONFIGS 8 /* of which the last means: not routable */
 #define LB_QUIC_ID_MAX 8
 
@@ -313,7 +329,8 @@ struct lb_rules {
 	struct lb_limit source;             /* the same, of one source prefix */
 	__u8 source_bits;                   /* its length */
 	__u8 quic_id_size[LB_QUIC_CONFIGS]; /* of server IDs, by configuration; 0: not in use */
-	__u8 unused[23];
+	__u8 unused[7];
+	struct lb_limit syns; /* SYNs that are no flood yet; interval 0: all are one */
 };
 static_assert(sizeof(struct lb_rules) == 64, "one cache line");
 

@@ -11,6 +11,12 @@
 /* The tail of a flood and the pauses in one are shorter. */
 #define LB_FLOOD_HOLD_NS 4000000000ULL
 
+/* Whether there is a flood, for what is no SYN. */
+LB_INLINE _Bool lb_flood_lasts(const struct lb_flood *flood, const struct lb_limit *l, __u64 now)
+{
+	return !l->interval_ns || *(const volatile __u64 *)&flood->ends > now;
+}
+
 /* Counts a SYN. Whether it comes in a flood; without a limit every one does. Two cores that store the end at once store nearly the same. */
 LB_INLINE _Bool lb_flood_rises(struct lb_flood *flood, const struct lb_limit *l, __u64 now)
 {
@@ -23,7 +29,7 @@ LB_INLINE _Bool lb_flood_rises(struct lb_flood *flood, const struct lb_limit *l,
 		return 1;
 	}
 	lb_bucket_spend(&flood->spent, spent, l, now);
-	return *(volatile __u64 *)&flood->ends > now;
+	return lb_flood_lasts(flood, l, now);
 }
 
 #endif

@@ -4,16 +4,17 @@
  * worker, `holdfast lb explain`, the host tests - defines what is only declared here and below: the maps, the clock, the
  * moving of a packet's head. One table of packets (tests/bpf) proves them equal.
  *
- *   frame --lb_recognise--> flow, service --lb_decide--> backend --lb_deliver--> bytes
+ *   frame --lb_recognise--> flow, service --lb_challenge--> no flood's SYN --lb_decide--> backend --lb_deliver--> bytes
  *                           flow, no service --lb_snat_reply, lb_nat_reply--> bytes
  *
- * Only lb_deliver() and the replies change the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer
+ * Only lb_challenge(), lb_deliver() and the replies change the packet. What isn't for a VIP is passed on unchanged. LB_SEND with a reason is an answer
  * to the sender in place of its packet, which is counted as dropped for that reason. Replies are not counted: service and backend are
  * counted by what they are sent.
  */
 #ifndef HF_BPF_LB_FWD_H
 #define HF_BPF_LB_FWD_H
 
+#include "bpf/lb_challenge.h"
 #include "bpf/lb_fragment.h"
 #include "bpf/lb_mtu.h"
 #include "bpf/lb_nat.h"
@@ -135,7 +136,9 @@ LB_INLINE enum lb_verdict lb_forward_recognised(const struct lb_config *cfg, str
 		s = lb_service_at(d->service);
 		if (!s)
 			return LB_PASS;
-		verdict = lb_decide(cfg, p, s, f, d, &b);
+		verdict = lb_challenge(p, s, f, d);
+		if (verdict == LB_PASS)
+			verdict = lb_decide(cfg, p, s, f, d, &b);
 		if (verdict == LB_SEND && b)
 			verdict = lb_deliver(cfg, p, s, f, b, d);
 	}

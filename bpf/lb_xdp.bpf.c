@@ -123,6 +123,22 @@ struct {
 } lb_buckets SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, struct lb_flood);
+} lb_floods SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_VERIFIED_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct lb_verified_bucket);
+} lb_verified SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct lb_quic_key);
@@ -225,6 +241,16 @@ static const struct lb_rules *lb_rules_at(__u32 service)
 static __u64 *lb_bucket_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&lb_buckets, &index);
+}
+
+static struct lb_flood *lb_flood_at(__u32 service)
+{
+	return bpf_map_lookup_elem(&lb_floods, &service);
+}
+
+static struct lb_verified_bucket *lb_verified_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&lb_verified, &index);
 }
 
 static const __u32 *lb_quic_lookup(const struct lb_quic_key *key)

@@ -384,6 +384,12 @@ static int place_slots(struct feed *f, struct lb_service *s, const struct catalo
 
 /* ---- services ---- */
 
+/* [syn flood]: behind a tunnel the backend's own side answers. */
+static bool challenges(const struct catalog_service *c)
+{
+	return c->syn_cookies != SYN_COOKIES_OFF && c->vip.proto == IPPROTO_TCP && c->delivery != LB_IPIP && c->delivery != LB_GUE;
+}
+
 static __u16 service_flags(const struct catalog_service *c)
 {
 	bool allows = false;
@@ -391,7 +397,7 @@ static __u16 service_flags(const struct catalog_service *c)
 	for (uint32_t i = 0; i < c->prefix_count; i++)
 		allows |= !c->prefixes[i].deny;
 	/* Only GUE has room for the earlier owners; without them chain mode would record nothing and break what moves. */
-	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) | (c->limit ? LB_SERVICE_LIMITS : 0) |
+	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) | (c->limit ? LB_SERVICE_LIMITS : 0) | (challenges(c) ? LB_SERVICE_CHALLENGE : 0) |
 	       (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
 }
 
@@ -419,7 +425,10 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		name->digest = 0;
 	if (name->digest == c->digest)
 		return 0;
-	f->tables->rules[number] = (struct lb_rules){.service = rate_limit(c->limit)};
+	f->tables->rules[number] = (struct lb_rules){
+		.service = rate_limit(c->limit),
+		.syns = rate_limit(c->syn_cookies == SYN_COOKIES_AUTO ? c->syn_rate : 0),
+	};
 	s->scheduler = c->scheduler;
 	s->delivery = c->delivery;
 	s->flags = service_flags(c);

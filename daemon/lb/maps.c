@@ -42,6 +42,8 @@ static const struct place places[] = {
 	MAPPED("lb_names", struct lb_name, names, service_count, DAEMON),
 	MAPPED("lb_rules", struct lb_rules, rules, service_count, DAEMON),
 	MAPPED("lb_turns", __u64, turns, service_count, PACKETS),
+	MAPPED("lb_floods", struct lb_flood, floods, service_count, PACKETS),
+	MAPPED("lb_verified", struct lb_verified_bucket, verified, verified_count, PACKETS),
 	MAPPED("lb_backends", struct lb_backend, backends, backend_count, DAEMON),
 	MAPPED("lb_ids", __u64, ids, backend_count, DAEMON),
 	MAPPED("lb_loads", __u64, loads, backend_count, PACKETS),

@@ -79,7 +79,10 @@ struct tables {
 	struct lb_snat_address *snat_addresses;
 	struct lb_snat *snats;
 	struct lb_snat_bucket *snat_buckets;
-	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count, snat_address_count, snat_count, snat_bucket_count;
+	struct lb_flood *floods; /* by service */
+	struct lb_verified_bucket *verified;
+	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count, snat_address_count, snat_count, snat_bucket_count,
+		verified_count;
 };
 
 #endif

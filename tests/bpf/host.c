@@ -40,6 +40,8 @@ static struct {
 static struct lb_snat_address snat_addresses[LB_SNAT_ADDRESSES];
 static struct lb_snat snats[LOAD_SNATS];
 static struct lb_snat_bucket snat_buckets[WORLD_BUCKETS];
+static struct lb_flood floods[WORLD_SERVICES];
+static struct lb_verified_bucket verified[LB_VERIFIED_BUCKETS];
 static unsigned vip_count, reply_count, prefix_count, fragment_count, quic_count;
 static __u64 now_ns;
 static __u8 dropped;
@@ -148,6 +150,16 @@ static struct lb_snat *lb_snat_at(__u32 number)
 static struct lb_snat_bucket *lb_snat_bucket_at(__u32 index)
 {
 	return index < WORLD_BUCKETS ? &snat_buckets[index] : NULL;
+}
+
+static struct lb_flood *lb_flood_at(__u32 service)
+{
+	return service < WORLD_SERVICES ? &floods[service] : NULL;
+}
+
+static struct lb_verified_bucket *lb_verified_at(__u32 index)
+{
+	return index < LB_VERIFIED_BUCKETS ? &verified[index] : NULL;
 }
 
 static __u32 lb_core(void)
@@ -293,6 +305,8 @@ static void host_load(struct plane *p, const struct world *w)
 	memset(turns, 0, sizeof turns);
 	memset(snats, 0, sizeof snats);
 	memset(snat_buckets, 0, sizeof snat_buckets);
+	memset(floods, 0, sizeof floods);
+	memset(verified, 0, sizeof verified);
 	fragment_count = 0;
 	host_reload(p, w);
 }

@@ -15,6 +15,11 @@ const char *load_reason(unsigned reason)
 	return reason < LB_REASON_COUNT ? names[reason] : "?";
 }
 
+bool load_is_answer(unsigned reason)
+{
+	return reason == LB_REASON_TOO_BIG_ANSWERED || reason == LB_REASON_SYN_CHALLENGED;
+}
+
 static struct lb_address address(const struct world_address *a)
 {
 	struct lb_address to = {0};
@@ -62,7 +67,7 @@ static __u16 service_flags(const struct world_service *s)
 {
 	return (s->no_affinity ? LB_SERVICE_NO_AFFINITY : 0) | (s->chain ? LB_SERVICE_CHAIN : 0) | (s->deny ? LB_SERVICE_DENY : 0) |
 	       (s->quic ? LB_SERVICE_QUIC : 0) | (s->prefix_count || s->deny ? LB_SERVICE_PREFIXES : 0) |
-	       (s->limit.interval_ns || s->source_limit.interval_ns ? LB_SERVICE_LIMITS : 0);
+	       (s->limit.interval_ns || s->source_limit.interval_ns ? LB_SERVICE_LIMITS : 0) | (s->challenge ? LB_SERVICE_CHALLENGE : 0);
 }
 
 static void load_quic(const struct load *l, const struct world_service *s, unsigned i)
@@ -84,6 +89,7 @@ static void load_rules(const struct load *l, const struct world_service *s, unsi
 		.service = limit(&s->limit),
 		.source = limit(&s->source_limit),
 		.source_bits = (__u8)s->source_bits,
+		.syns = limit(&s->syns),
 	};
 	for (unsigned n = 0; n < s->prefix_count; n++) {
 		const struct world_prefix *p = &s->prefix[n];

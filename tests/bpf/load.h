@@ -31,6 +31,8 @@ struct load {
 
 /* The name of a reason to drop. */
 const char *load_reason(unsigned reason);
+/* Whether what is counted for it was answered, so that something is sent. */
+bool load_is_answer(unsigned reason);
 void load_world(const struct load *l, const struct world *w);
 
 #endif

@@ -52,6 +52,7 @@ static void run_table(struct plane *p, struct score *score)
 	run_cases(p, table_quic, table_quic_count, score);
 	run_cases(p, table_nat, table_nat_count, score);
 	run_cases(p, table_snat, table_snat_count, score);
+	run_cases(p, table_flood, table_flood_count, score);
 	p->close(p);
 }
 

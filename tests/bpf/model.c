@@ -10,6 +10,9 @@
 
 #define WAYS 4
 #define FRAGMENTS_MAX 4096
+#define KNOWN_BUCKETS 4096
+#define KNOWN_WAYS 8
+#define FLOOD_HOLD_NS 4000000000u
 
 struct packet {
 	struct world_address src, dst; /* of the flow: an ICMP error's are those of the packet it quotes, turned round */
@@ -56,7 +59,15 @@ static struct fragment fragments[FRAGMENTS_MAX];
 static unsigned fragment_count;
 static uint64_t spent_services[WORLD_SERVICES], spent_answers, spent_sources[2][WORLD_SOURCE_BUCKETS];
 static uint64_t turns[WORLD_SERVICES];
+static uint64_t flood_spent[WORLD_SERVICES], flood_ends[WORLD_SERVICES];
 static uint64_t now_ns;
+
+/* A source that has shown that it is there. */
+static struct known {
+	bool used;
+	uint32_t tag;
+	unsigned seen;
+} sources[KNOWN_BUCKETS][KNOWN_WAYS];
 
 static unsigned ticks(void)
 {
@@ -933,6 +944,143 @@ static unsigned overhead(const struct world_service *s, const struct world_backe
 	return outer + 12 + (s->chain ? 4 + 2 * (b->addr.version == 4 ? 4 : 16) : 0);
 }
 
+/* ---- floods of SYNs ---- */
+
+static uint64_t turned(uint64_t word, unsigned by)
+{
+	return word << by | word >> (64 - by);
+}
+
+static void sip_rounds(uint64_t *a, uint64_t *b, uint64_t *c, uint64_t *d, int count)
+{
+	for (; count > 0; count--) {
+		*a += *b, *b = turned(*b, 13) ^ *a, *a = turned(*a, 32);
+		*c += *d, *d = turned(*d, 16) ^ *c;
+		*a += *d, *d = turned(*d, 21) ^ *a;
+		*c += *b, *b = turned(*b, 17) ^ *c, *c = turned(*c, 32);
+	}
+}
+
+/* SipHash-2-4, from its paper. */
+static uint64_t sip(const uint8_t *bytes, unsigned size)
+{
+	uint64_t a = world.secret[0] ^ 0x736f6d6570736575u, b = world.secret[1] ^ 0x646f72616e646f6du;
+	uint64_t c = world.secret[0] ^ 0x6c7967656e657261u, d = world.secret[1] ^ 0x7465646279746573u;
+
+	for (unsigned at = 0; at <= size; at += 8) {
+		uint64_t word = at < size ? little(bytes + at, 8) : (uint64_t)size << 56;
+
+		d ^= word;
+		sip_rounds(&a, &b, &c, &d, 2);
+		a ^= word;
+	}
+	c ^= 255;
+	sip_rounds(&a, &b, &c, &d, 4);
+	return a ^ b ^ c ^ d;
+}
+
+static uint32_t right_number(const struct world_service *s, const struct packet *p, unsigned periods_ago)
+{
+	unsigned words[4] = {swapped(p->dport) + swapped(p->sport) * 65536, (unsigned)(s - world.service), ticks() / 32 - periods_ago, 0};
+	uint8_t bytes[32];
+
+	memcpy(bytes, p->src.byte, 16);
+	for (int i = 0; i < 16; i++)
+		bytes[16 + i] = (uint8_t)(words[i / 4] >> i % 4 * 8);
+	return (uint32_t)sip(bytes, sizeof bytes);
+}
+
+/* Its own place in the bucket, or NULL. */
+static struct known *known_source(struct known *bucket, uint32_t tag)
+{
+	for (int i = 0; i < KNOWN_WAYS; i++)
+		if (bucket[i].used && bucket[i].tag == tag)
+			return &bucket[i];
+	return NULL;
+}
+
+static bool is_current(const struct known *k)
+{
+	return k && k->used && (int)(ticks() - k->seen) <= 112;
+}
+
+/* Its own place, else a free one, else the oldest's. */
+static void know(struct known *bucket, uint32_t tag)
+{
+	struct known *place = known_source(bucket, tag);
+
+	for (int i = 0; i < KNOWN_WAYS && !place; i++)
+		if (!is_current(&bucket[i]))
+			place = &bucket[i];
+	if (!place) {
+		place = bucket;
+		for (int i = 1; i < KNOWN_WAYS; i++)
+			if (bucket[i].seen < place->seen)
+				place = &bucket[i];
+	}
+	*place = (struct known){true, tag, ticks()};
+}
+
+/* Counts a SYN; whether it comes in a flood. */
+static bool flooding(const struct world_service *s)
+{
+	unsigned n = (unsigned)(s - world.service);
+
+	if (!s->syns.interval_ns)
+		return true;
+	if (is_spent(flood_spent[n], &s->syns))
+		flood_ends[n] = now_ns + FLOOD_HOLD_NS;
+	else
+		spend(&flood_spent[n], &s->syns);
+	return flood_ends[n] > now_ns;
+}
+
+static void ask(struct frame *out, const struct frame *in, const struct packet *p, uint32_t number)
+{
+	unsigned long pseudo = 6 + 20 + (0xfffful - checksum(p->src.byte, 16, 0)) + (0xfffful - checksum(p->dst.byte, 16, 0));
+	size_t at;
+	unsigned sum;
+
+	start(out, in, p, in->bytes + 6, p->src.version == 4 ? 0x0800 : 0x86dd);
+	append_ip(out, &p->dst, &p->src, 6, 0, 20);
+	at = out->size;
+	append16(out, p->dport);
+	append16(out, p->sport);
+	append32(out, 0);
+	append32(out, number);
+	append32(out, 0x5012fffful);
+	append32(out, 0);
+	sum = checksum(out->bytes + at, 20, pseudo);
+	out->bytes[at + 16] = (uint8_t)(sum / 256);
+	out->bytes[at + 17] = (uint8_t)sum;
+}
+
+/* Whether the packet is done with: a SYN of a flood that was answered, or the RST by which its sender shows itself. */
+static bool challenged(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
+{
+	uint64_t hash = hash_address(&p->src, mix_word(world.secret[0], 0xfffffffe));
+	struct known *bucket = sources[hash % KNOWN_BUCKETS];
+	uint32_t tag = (uint32_t)(hash >> 32) | 0x80000000u, number, seq;
+
+	if (!s->challenge || p->proto != 6 || p->error || p->later || ((s->prefix_count || s->deny) && denied(s, p)))
+		return false;
+	number = right_number(s, p, 0);
+	seq = (uint32_t)get32(in, p->l4 + 4);
+	if (p->rst) {
+		if ((s->syns.interval_ns && flood_ends[s - world.service] <= now_ns) || (seq != number && seq != right_number(s, p, 1)))
+			return false;
+		know(bucket, tag);
+		drop(ret, "syn_verified");
+		return true;
+	}
+	if (!p->syn || !flooding(s) || is_current(known_source(bucket, tag)))
+		return false;
+	ask(&ret->frame, in, p, number == seq + 1 ? right_number(s, p, 1) : number);
+	ret->outcome = OUT_SEND;
+	ret->reason = "syn_challenged";
+	return true;
+}
+
 static void deliver(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
 {
 	struct connection *c = s->delivery == WORLD_SNAT ? known_connection(s, p) : NULL;
@@ -1007,6 +1155,8 @@ static void model_run(struct plane *plane, const struct frame *in, struct result
 			reply(&p, ret);
 		return;
 	}
+	if (challenged(in, &p, s, ret))
+		return;
 	reason = refuse(s, &p);
 	if (reason)
 		drop(ret, reason);
@@ -1040,6 +1190,9 @@ static void model_load(struct plane *p, const struct world *w)
 	memset(spent_services, 0, sizeof spent_services);
 	memset(spent_sources, 0, sizeof spent_sources);
 	memset(turns, 0, sizeof turns);
+	memset(flood_spent, 0, sizeof flood_spent);
+	memset(flood_ends, 0, sizeof flood_ends);
+	memset(sources, 0, sizeof sources);
 	spent_answers = 0;
 	fragment_count = 0;
 	model_reload(p, w);

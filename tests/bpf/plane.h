@@ -18,7 +18,7 @@ enum outcome {
 
 struct result {
 	enum outcome outcome;
-	const char *reason; /* of a drop; NULL otherwise */
+	const char *reason; /* of a drop; NULL otherwise, but for the model's answers to SYNs */
 	struct frame frame; /* as it leaves; after a drop unspecified */
 };
 

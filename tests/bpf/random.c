@@ -90,6 +90,8 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 	v->deny = one_in(s, 12);
 	v->limit = one_in(s, 4) ? random_limit(s) : (struct world_limit){0};
 	v->source_limit = one_in(s, 4) ? random_limit(s) : (struct world_limit){0};
+	v->challenge = one_in(s, 3);
+	v->syns = random_limit(s);
 	v->source_bits = below(s, v->vip.version == 4 ? 33 : 129);
 	shuffle_slots(s, v);
 }
@@ -334,12 +336,18 @@ static void plant_nat_port_off_by_one(struct world_service *v)
 		v->backend[i].port += v->port != 0;
 }
 
+static void plant_syn_rate_off_by_one(struct world_service *v)
+{
+	v->syns.burst++;
+}
+
 static const struct {
 	const char *name;
 	void (*plant)(struct world_service *v);
 } plants[] = {
 	{"miss-to-current", plant_miss_to_current}, {"mtu-off-by-one", plant_mtu_off_by_one},           {"hop-lost", plant_hop_lost},
 	{"move-tick-late", plant_move_tick_late},   {"nat-port-off-by-one", plant_nat_port_off_by_one},
+	{"syn-rate-off-by-one", plant_syn_rate_off_by_one},
 };
 
 static int find_plant(const char *name)
@@ -396,6 +404,22 @@ static void pass_time(struct scene *s, struct plane **planes, unsigned count)
 		planes[i]->clock(planes[i], s->ticks);
 }
 
+/* What the sender of a SYN says to an answer with a wrong number; frames are drawn from the pool. */
+static void pool_reset(struct scene *s, const struct frame *answer)
+{
+	struct frame rst = *answer;
+	uint8_t *tcp = rst.bytes + rst.size - 20;
+	size_t size = tcp[-20] == 0x45 ? 4 : 16; /* of an address: no IPv6 one of ours has these bytes there */
+
+	for (size_t i = 0; i < size; i++) {
+		tcp[i - 2 * size] = answer->bytes[answer->size - 20 - size + i];
+		tcp[i - size] = answer->bytes[answer->size - 20 - 2 * size + i];
+	}
+	memcpy(tcp, (uint8_t[]){tcp[2], tcp[3], tcp[0], tcp[1], tcp[8], tcp[9], tcp[10], tcp[11]}, 8);
+	tcp[13] = 4;
+	s->pool[below(s, POOL)] = rst;
+}
+
 static bool one_packet(struct scene *s, struct random_run *run, struct plane **planes, unsigned count)
 {
 	static struct result want;
@@ -405,6 +429,8 @@ static bool one_packet(struct scene *s, struct random_run *run, struct plane **p
 		mutate(s, &in);
 	plane_model.run(&plane_model, &in, &want);
 	run->counts[want.outcome]++;
+	if (want.outcome == OUT_SEND && want.reason)
+		pool_reset(s, &want.frame);
 	for (unsigned i = 0; i < count; i++)
 		if (!agree(planes[i], &in, &want))
 			return false;

@@ -39,8 +39,10 @@ struct table_case {
 	struct step steps[STEPS_MAX];
 };
 
-extern const struct table_case table_forward[], table_deliver[], table_guard[], table_quic[], table_nat[], table_snat[];
-extern const unsigned table_forward_count, table_deliver_count, table_guard_count, table_quic_count, table_nat_count, table_snat_count;
+extern const struct table_case table_forward[], table_deliver[], table_guard[], table_quic[], table_nat[], table_snat[],
+	table_flood[];
+extern const unsigned table_forward_count, table_deliver_count, table_guard_count, table_quic_count, table_nat_count, table_snat_count,
+	table_flood_count;
 
 /* Runs a case; false and a report on standard error if a step differs. */
 bool table_run(struct plane *p, const struct table_case *c);

@@ -71,6 +71,8 @@ struct world_service {
 	enum world_scheduler scheduler;
 	enum world_delivery delivery;
 	bool no_affinity, chain, quic;
+	bool challenge; /* sources of SYNs that are too many */
+	struct world_limit syns; /* that are not; no limit: all are */
 	unsigned quic_id_size[8]; /* by configuration */
 	bool deny;                /* what matches no prefix */
 	struct world_prefix prefix[WORLD_PREFIXES];

@@ -25,6 +25,8 @@ static __u64 *buckets, *turns, *loads;
 static struct lb_snat_address *snat_addresses;
 static struct lb_snat *snats;
 static struct lb_snat_bucket *snat_buckets;
+static struct lb_flood *floods;
+static struct lb_verified_bucket *verified;
 static struct lb_drops drops, *drops_of_core; /* sum so far; room for one value a core */
 static int cores;
 
@@ -52,6 +54,7 @@ static void set_sizes(void)
 	bpf_map__set_max_entries(skel->maps.lb_turns, WORLD_SERVICES);
 	bpf_map__set_max_entries(skel->maps.lb_loads, LOAD_BACKENDS);
 	bpf_map__set_max_entries(skel->maps.lb_snats, LOAD_SNATS);
+	bpf_map__set_max_entries(skel->maps.lb_floods, WORLD_SERVICES);
 	bpf_map__set_max_entries(skel->maps.lb_snat_buckets, WORLD_BUCKETS);
 }
 
@@ -84,10 +87,12 @@ static int xdp_open(struct plane *p)
 	snat_addresses = mapped(skel->maps.lb_snat_addresses);
 	snats = mapped(skel->maps.lb_snats);
 	snat_buckets = mapped(skel->maps.lb_snat_buckets);
+	floods = mapped(skel->maps.lb_floods);
+	verified = mapped(skel->maps.lb_verified);
 	cores = libbpf_num_possible_cpus();
 	drops_of_core = calloc((size_t)cores, sizeof *drops_of_core);
-	return services && backends && slots && flows && rules && buckets && turns && loads && snat_addresses && snats && snat_buckets &&
-			       drops_of_core
+	return services && backends && slots && flows && rules && buckets && turns && loads && snat_addresses && snats && snat_buckets && floods &&
+			       verified && drops_of_core
 		       ? 0
 		       : -ENOMEM;
 }
@@ -166,6 +171,8 @@ static void xdp_load(struct plane *p, const struct world *w)
 	memset(turns, 0, WORLD_SERVICES * sizeof *turns);
 	memset(snats, 0, LOAD_SNATS * sizeof *snats);
 	memset(snat_buckets, 0, WORLD_BUCKETS * sizeof *snat_buckets);
+	memset(floods, 0, WORLD_SERVICES * sizeof *floods);
+	memset(verified, 0, LB_VERIFIED_BUCKETS * sizeof *verified);
 	clear(skel->maps.lb_fragments);
 	xdp_reload(p, w);
 }
@@ -189,7 +196,7 @@ static const char *reason_of_drop(void)
 
 		for (int core = 0; core < cores; core++)
 			total += drops_of_core[core].count[reason];
-		if (total != drops.count[reason] && reason != LB_REASON_TOO_BIG_ANSWERED)
+		if (total != drops.count[reason] && !load_is_answer(reason))
 			found = load_reason(reason);
 		drops.count[reason] = total;
 	}

@@ -139,6 +139,8 @@ static void dpdk_load(struct plane *p, const struct world *w)
 	memset(memory.tables.turns, 0, WORLD_SERVICES * sizeof *memory.tables.turns);
 	memset(memory.tables.snats, 0, LOAD_SNATS * sizeof *memory.tables.snats);
 	memset(memory.tables.snat_buckets, 0, WORLD_BUCKETS * sizeof *memory.tables.snat_buckets);
+	memset(memory.tables.floods, 0, WORLD_SERVICES * sizeof *memory.tables.floods);
+	memset(memory.tables.verified, 0, LB_VERIFIED_BUCKETS * sizeof *memory.tables.verified);
 	fragments_free(memory.fragments);
 	memory.fragments = fragments_new();
 	dpdk_reload(p, w);
@@ -174,7 +176,7 @@ static const char *reason_of_drop(void)
 	const char *found = "?";
 
 	for (unsigned i = 0; i < LB_REASON_COUNT; i++)
-		if (worker.counts.drops.count[i] != drops.count[i] && i != LB_REASON_TOO_BIG_ANSWERED)
+		if (worker.counts.drops.count[i] != drops.count[i] && !load_is_answer(i))
 			found = load_reason(i);
 	drops = worker.counts.drops;
 	return found;

@@ -98,6 +98,26 @@ static __u64 *lb_bucket_at(__u32 index)
 	return copy;
 }
 
+static struct lb_flood *lb_flood_at(__u32 service)
+{
+	static struct lb_flood copy;
+
+	if (service >= maps->tables.service_count)
+		return NULL;
+	copy = maps->tables.floods[service];
+	return &copy;
+}
+
+static struct lb_verified_bucket *lb_verified_at(__u32 index)
+{
+	static struct lb_verified_bucket copy;
+
+	if (index >= maps->tables.verified_count)
+		return NULL;
+	copy = maps->tables.verified[index];
+	return &copy;
+}
+
 static __u64 lb_turn_take(__u32 service)
 {
 	return service < maps->tables.service_count ? maps->tables.turns[service] : 0;
@@ -337,7 +357,9 @@ static json_t *decide(const struct tuple *t, const char *what, __u8 tcp_flags)
 	s = verdict == LB_SEND ? lb_service_at(d.service) : NULL;
 	if (s) {
 		tell_service(o, &d);
-		verdict = lb_decide(&config, &room.packet, s, &f, &d, &b);
+		verdict = lb_challenge(&room.packet, s, &f, &d);
+		if (verdict == LB_PASS)
+			verdict = lb_decide(&config, &room.packet, s, &f, &d, &b);
 		if (d.choice != LB_BY_NOTHING && d.choice != LB_BY_CONNECTION_ID)
 			tell_slot(o, &d);
 		if (verdict == LB_SEND && b)

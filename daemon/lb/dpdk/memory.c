@@ -111,6 +111,7 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 				.snat_address_count = LB_SNAT_ADDRESSES,
 				.snat_count = sizes->snats,
 				.snat_bucket_count = sizes->snat_buckets,
+				.verified_count = LB_VERIFIED_BUCKETS,
 				.services = array(sizes->services, sizeof(struct lb_service)),
 				.names = array(sizes->services, sizeof(struct lb_name)),
 				.rules = array(sizes->services, sizeof(struct lb_rules)),
@@ -124,6 +125,8 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 				.snat_addresses = array(LB_SNAT_ADDRESSES, sizeof(struct lb_snat_address)),
 				.snats = array(sizes->snats, sizeof(struct lb_snat)),
 				.snat_buckets = array(sizes->snat_buckets, sizeof(struct lb_snat_bucket)),
+				.floods = array(sizes->services, sizeof(struct lb_flood)),
+				.verified = array(LB_VERIFIED_BUCKETS, sizeof(struct lb_verified_bucket)),
 			},
 		.config = mem_aligned(64, sizeof *m->config),
 		.fragments = fragments_new(),
@@ -143,7 +146,8 @@ void memory_fini(struct memory *m)
 {
 	const struct tables *t = &m->tables;
 	void *const parts[] = {t->services, t->names,   t->rules,          t->turns, t->backends,     t->ids,    t->loads, t->slots,
-			       t->flows,    t->buckets, t->snat_addresses, t->snats, t->snat_buckets, m->config, m->rcu};
+			       t->flows,    t->buckets, t->snat_addresses, t->snats, t->snat_buckets, t->floods, t->verified,
+			       m->config, m->rcu};
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		free(parts[i]);

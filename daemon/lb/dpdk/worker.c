@@ -113,6 +113,20 @@ static __u64 *lb_bucket_at(__u32 index)
 	return index < t->bucket_count ? &t->buckets[index] : NULL;
 }
 
+static struct lb_flood *lb_flood_at(__u32 service)
+{
+	const struct tables *t = tables_here();
+
+	return service < t->service_count ? &t->floods[service] : NULL;
+}
+
+static struct lb_verified_bucket *lb_verified_at(__u32 index)
+{
+	const struct tables *t = tables_here();
+
+	return index < t->verified_count ? &t->verified[index] : NULL;
+}
+
 static __u64 lb_turn_take(__u32 service)
 {
 	const struct tables *t = tables_here();
