@@ -166,8 +166,10 @@ LB_APART int lb_walk_extensions(lb_frame *frame, struct lb_walk *w)
 		default:
 			return 0;
 		}
-		if (r < 0 || w->flags & LB_FLOW_IS_LATER)
-			return r; /* what follows in a later fragment is no header */
+		if (r < 0 || i == LB_EXTENSIONS_MAX)
+			return -1;
+		if (w->flags & LB_FLOW_IS_LATER)
+			return 0; /* what follows in a later fragment is no header */
 	}
 	return -1;
 }
