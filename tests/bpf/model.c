@@ -3,9 +3,12 @@
  * The reference: what a balancer must do with a packet, written as slowly and plainly as it goes, from the decisions and the RFCs.
  * It includes nothing from bpf/: bytes are taken one by one, state is in lists that are searched from the start. What must be the
  * same to the bit because balancers share it (the hash, which entry of a bucket is given up) is written down a second time.
+ *
+ * model_packet.c: what a packet is; here: whose it is; model_frame.c: how it leaves.
  */
 #include <string.h>
 
+#include "tests/bpf/model_frame.h"
 #include "tests/bpf/plane.h"
 
 #define WAYS 4
@@ -13,15 +16,6 @@
 #define KNOWN_BUCKETS 4096
 #define KNOWN_WAYS 8
 #define FLOOD_HOLD_NS 4000000000u
-
-struct packet {
-	struct world_address src, dst; /* of the flow: an ICMP error's are those of the packet it quotes, turned round */
-	struct world_address from;     /* whom to answer */
-	unsigned sport, dport, proto, tos, size;
-	size_t l3, l4, quoted; /* quoted: where the ports are in what an ICMP error quotes */
-	unsigned long id;
-	bool fragment, later, syn, error, any_syn, fin, rst;
-};
 
 enum stage {
 	EMPTY,
@@ -72,195 +66,6 @@ static struct known {
 static unsigned ticks(void)
 {
 	return (unsigned)(now_ns / 1073741824);
-}
-
-/* ---- bytes ---- */
-
-static unsigned get16(const struct frame *f, size_t at)
-{
-	return (unsigned)f->bytes[at] << 8 | f->bytes[at + 1];
-}
-
-static unsigned long get32(const struct frame *f, size_t at)
-{
-	return (unsigned long)get16(f, at) << 16 | get16(f, at + 2);
-}
-
-static struct world_address get_address(const struct frame *f, size_t at, int version)
-{
-	struct world_address a = {.version = version};
-
-	memcpy(a.byte, f->bytes + at, version == 4 ? 4 : 16);
-	return a;
-}
-
-static bool same(const struct world_address *a, const struct world_address *b)
-{
-	return a->version == b->version && !memcmp(a->byte, b->byte, 16);
-}
-
-static void append(struct frame *f, const void *bytes, size_t size)
-{
-	memcpy(f->bytes + f->size, bytes, size);
-	f->size += size;
-}
-
-static void append16(struct frame *f, unsigned v)
-{
-	append(f, (uint8_t[]){(uint8_t)(v >> 8), (uint8_t)v}, 2);
-}
-
-static void append32(struct frame *f, unsigned long v)
-{
-	append16(f, (unsigned)(v >> 16) & 0xffff);
-	append16(f, (unsigned)v & 0xffff);
-}
-
-static unsigned checksum(const uint8_t *p, size_t size, unsigned long sum)
-{
-	for (size_t i = 0; i < size; i++)
-		sum += i % 2 ? p[i] : (unsigned long)p[i] * 256;
-	while (sum > 0xffff)
-		sum = sum % 65536 + sum / 65536;
-	return 0xffff - (unsigned)sum;
-}
-
-/* ---- what a packet is ---- */
-
-static bool parse_ip4(const struct frame *f, struct packet *p, bool quoted)
-{
-	size_t at = p->l3, header;
-
-	if (at + 20 > f->size || f->bytes[at] / 16 != 4)
-		return false;
-	header = f->bytes[at] % 16 * 4u;
-	p->size = get16(f, at + 2);
-	if (header < 20 || p->size < header || (!quoted && at + p->size > f->size))
-		return false;
-	p->tos = f->bytes[at + 1];
-	p->proto = f->bytes[at + 9];
-	p->src = get_address(f, at + 12, 4);
-	p->dst = get_address(f, at + 16, 4);
-	p->later = get16(f, at + 6) % 8192 != 0;
-	p->fragment = p->later || get16(f, at + 6) & 0x2000;
-	p->id = get16(f, at + 4);
-	p->l4 = at + header;
-	return true;
-}
-
-static bool is_extension(unsigned proto)
-{
-	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60;
-}
-
-static bool step_extension(const struct frame *f, struct packet *p)
-{
-	size_t at = p->l4;
-	unsigned proto = p->proto;
-
-	if (at + 2 > f->size)
-		return false;
-	if (proto == 44) {
-		if (at + 8 > f->size || p->fragment)
-			return false;
-		p->fragment = true;
-		p->later = get16(f, at + 2) / 8 != 0;
-		p->id = get32(f, at + 4);
-		p->l4 += 8;
-	} else if (proto == 51) {
-		p->l4 += (f->bytes[at + 1] + 2u) * 4;
-	} else {
-		p->l4 += (f->bytes[at + 1] + 1u) * 8;
-	}
-	p->proto = f->bytes[at];
-	return true;
-}
-
-static bool parse_ip6(const struct frame *f, struct packet *p, bool quoted)
-{
-	size_t at = p->l3;
-	unsigned steps = 0;
-
-	if (at + 40 > f->size || f->bytes[at] / 16 != 6)
-		return false;
-	p->size = 40 + get16(f, at + 4);
-	if (!quoted && at + p->size > f->size)
-		return false;
-	p->tos = get16(f, at) / 16 % 256;
-	p->proto = f->bytes[at + 6];
-	p->src = get_address(f, at + 8, 6);
-	p->dst = get_address(f, at + 24, 6);
-	p->l4 = at + 40;
-	while (!p->later && is_extension(p->proto))
-		if (++steps > 6 || !step_extension(f, p))
-			return false;
-	return true;
-}
-
-static bool parse_ip(const struct frame *f, struct packet *p, unsigned type, bool quoted)
-{
-	if (type == 0x0800)
-		return parse_ip4(f, p, quoted);
-	return type == 0x86dd && parse_ip6(f, p, quoted);
-}
-
-static bool parse_ports(const struct frame *f, struct packet *p)
-{
-	if ((p->proto != 6 && p->proto != 17) || p->l4 + (p->proto == 6 ? 20 : 8) > f->size)
-		return false;
-	p->sport = get16(f, p->l4);
-	p->dport = get16(f, p->l4 + 2);
-	p->syn = p->proto == 6 && (f->bytes[p->l4 + 13] & 0x12) == 2;
-	p->any_syn = p->proto == 6 && f->bytes[p->l4 + 13] & 2;
-	p->fin = p->proto == 6 && f->bytes[p->l4 + 13] & 1;
-	p->rst = p->proto == 6 && f->bytes[p->l4 + 13] & 4;
-	return true;
-}
-
-static bool parse_error(const struct frame *f, struct packet *p)
-{
-	bool v4 = p->src.version == 4;
-	struct packet quoted = {.l3 = p->l4 + 8};
-	unsigned type;
-
-	if (p->proto != (v4 ? 1u : 58u) || p->fragment || quoted.l3 > f->size)
-		return false;
-	type = f->bytes[p->l4];
-	if (v4 ? type != 3 && type != 11 && type != 12 : type < 1 || type > 4)
-		return false;
-	if (!parse_ip(f, &quoted, v4 ? 0x0800 : 0x86dd, true) || quoted.later || (quoted.proto != 6 && quoted.proto != 17))
-		return false;
-	if (!same(&quoted.src, &p->dst) || quoted.l4 + 4 > f->size)
-		return false;
-	p->src = quoted.dst;
-	p->proto = quoted.proto;
-	p->sport = get16(f, quoted.l4 + 2);
-	p->dport = get16(f, quoted.l4);
-	p->quoted = quoted.l4;
-	p->error = true;
-	return true;
-}
-
-static bool parse(const struct frame *f, struct packet *p)
-{
-	unsigned type;
-
-	if (f->size < 14)
-		return false;
-	type = get16(f, 12);
-	p->l3 = 14;
-	for (int tags = 0; tags < 2 && (type == 0x8100 || type == 0x88a8); tags++) {
-		if (p->l3 + 4 > f->size)
-			return false;
-		type = get16(f, p->l3 + 2);
-		p->l3 += 4;
-	}
-	if (!parse_ip(f, p, type, false))
-		return false;
-	p->from = p->src;
-	if (p->later)
-		return p->src.version == 4 ? p->proto == 6 || p->proto == 17 : p->proto != 58;
-	return parse_ports(f, p) || parse_error(f, p);
 }
 
 /* ---- fragments and services ---- */
@@ -638,159 +443,7 @@ static int choose(const struct world_service *s, const struct packet *p, unsigne
 	return backend;
 }
 
-/* ---- how it leaves ---- */
-
-/* Link header and tags of the frame that came, to this next hop. */
-static void start(struct frame *out, const struct frame *in, const struct packet *p, const uint8_t *next_hop, unsigned type)
-{
-	out->size = 0;
-	append(out, next_hop, 6);
-	append(out, in->bytes, 6);
-	append(out, in->bytes + 12, p->l3 - 14);
-	append16(out, type);
-}
-
-static void append_ip(struct frame *out, const struct world_address *src, const struct world_address *dst, unsigned proto, unsigned tos,
-		      size_t size)
-{
-	size_t at = out->size;
-
-	if (src->version == 4) {
-		append16(out, 0x4500 + tos);
-		append16(out, (unsigned)size + 20);
-		append32(out, 0x4000);
-		append16(out, 64 * 256 + proto);
-		append16(out, 0);
-		append(out, src->byte, 4);
-		append(out, dst->byte, 4);
-		unsigned sum = checksum(out->bytes + at, 20, 0);
-		out->bytes[at + 10] = (uint8_t)(sum / 256);
-		out->bytes[at + 11] = (uint8_t)sum;
-	} else {
-		append32(out, 0x60000000ul + ((unsigned long)tos << 20));
-		append16(out, (unsigned)size);
-		append16(out, proto * 256 + 64);
-		append(out, src->byte, 16);
-		append(out, dst->byte, 16);
-	}
-}
-
-static void tunnel(struct frame *out, const struct frame *in, const struct packet *p, const struct world_service *s,
-		   const struct world_backend *b, const unsigned *hops, unsigned hop_count)
-{
-	unsigned inner = p->from.version == 4 ? 4 : 41, each = b->addr.version == 4 ? 4 : 16;
-	unsigned chain = hop_count ? 4 + hop_count * each : 0, shim = s->delivery == WORLD_GUE ? 12 + chain : 0;
-	const struct world_address *src = b->addr.version == 4 ? &world.source4 : &world.source6;
-
-	start(out, in, p, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)b->mac}, b->addr.version == 4 ? 0x0800 : 0x86dd);
-	append_ip(out, src, &b->addr, shim ? 17 : inner, p->tos, p->size + shim);
-	if (shim) {
-		append16(out, 49152 + (unsigned)(hash_flow(p) % 16384));
-		append16(out, 6080);
-		append16(out, p->size + shim);
-		append16(out, 0);
-		append32(out, (unsigned long)(chain / 4) << 24 | (unsigned long)inner << 16);
-	}
-	if (chain)
-		append32(out, 1ul << 24 | (unsigned long)hop_count << 8);
-	for (unsigned i = 0; i < hop_count; i++)
-		append(out, s->backend[hops[i]].addr.byte, each);
-	append(out, in->bytes + p->l3, in->size - p->l3);
-}
-
-static bool answer(struct frame *out, const struct frame *in, const struct packet *p, unsigned mtu)
-{
-	bool v4 = p->src.version == 4;
-	size_t quote = v4 ? 548 : 1232, at;
-	unsigned long pseudo = 0;
-	unsigned sum;
-
-	if (in->size < p->l3 + quote)
-		return false;
-	start(out, in, p, in->bytes + 6, v4 ? 0x0800 : 0x86dd);
-	append_ip(out, &p->dst, &p->src, v4 ? 1 : 58, 0, quote + 8);
-	at = out->size;
-	append16(out, v4 ? 0x0304 : 0x0200);
-	append16(out, 0);
-	append32(out, mtu);
-	append(out, in->bytes + p->l3, quote);
-	if (!v4)
-		pseudo = 58 + quote + 8 + (0xffff - checksum(p->src.byte, 16, 0)) + (0xffff - checksum(p->dst.byte, 16, 0));
-	sum = checksum(out->bytes + at, quote + 8, pseudo);
-	out->bytes[at + 2] = (uint8_t)(sum / 256);
-	out->bytes[at + 3] = (uint8_t)sum;
-	return true;
-}
-
-/* ---- addresses and ports written anew ---- */
-
-static void set16(struct frame *f, size_t at, unsigned v)
-{
-	f->bytes[at] = (uint8_t)(v / 256);
-	f->bytes[at + 1] = (uint8_t)v;
-}
-
-/* RFC 1624: what the words that were take off a sum, and those that are add. */
-static unsigned long difference(const struct frame *was, const struct frame *is, size_t from, size_t to)
-{
-	unsigned long sum = 0;
-
-	for (size_t at = from; at + 2 <= to; at += 2)
-		sum += 0xffff - get16(was, at) + get16(is, at);
-	return sum;
-}
-
-static void adjust(struct frame *f, size_t at, unsigned long by)
-{
-	set16(f, at, checksum(NULL, 0, 0xffff - get16(f, at) + by));
-}
-
-/* Returns the difference that the address makes. */
-static unsigned long set_address(struct frame *f, size_t l3, const struct world_address *a, bool source)
-{
-	size_t at = l3 + (a->version == 4 ? (source ? 12u : 16u) : (source ? 8u : 24u)), size = a->version == 4 ? 4 : 16;
-	struct frame was = *f;
-	unsigned long by;
-
-	memcpy(f->bytes + at, a->byte, size);
-	by = difference(&was, f, at, at + size);
-	if (a->version == 4)
-		adjust(f, l3 + 10, by);
-	return by;
-}
-
-static void set_port(struct frame *f, const struct packet *p, size_t l4, unsigned port, bool source, unsigned long by)
-{
-	size_t at = l4 + (source ? 0 : 2), sum = l4 + (p->proto == 6 ? 16 : 6);
-	struct frame was = *f;
-
-	if (port) {
-		set16(f, at, port);
-		by += difference(&was, f, at, at + 2);
-	}
-	if (sum + 2 > f->size || sum + 2 > p->l3 + p->size || (p->proto == 17 && get16(f, sum) == 0))
-		return;
-	adjust(f, sum, by);
-	if (p->proto == 17 && get16(f, sum) == 0)
-		set16(f, sum, 0xffff);
-}
-
-static void translate(struct frame *f, const struct packet *p, const struct world_address *a, unsigned port, bool source, unsigned mac)
-{
-	struct frame was = *f;
-	unsigned long by = set_address(f, p->l3, a, source);
-
-	if (p->error) {
-		unsigned long inner = set_address(f, p->l4 + 8, a, !source);
-
-		set_port(f, p, p->quoted, port, !source, inner);
-		adjust(f, p->l4 + 2, difference(&was, f, p->l4 + 4, f->size) + (a->version == 6 ? by : 0));
-	} else if (!p->later) {
-		set_port(f, p, p->l4, port, source, by);
-	}
-	memcpy(f->bytes + 6, was.bytes, 6);
-	memcpy(f->bytes, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)mac}, 6);
-}
+/* ---- replies of dnat ---- */
 
 static void reply(const struct packet *p, struct result *ret)
 {
@@ -869,17 +522,6 @@ static void seen(struct connection *c, const struct packet *p, unsigned side)
 		c->stage = OVER;
 	if (was.stage != c->stage || was.fins != c->fins || ticks() - c->seen > idle[was.stage] / 64)
 		c->seen = ticks();
-}
-
-/* Both sides of a packet, and of what it quotes. */
-static void masquerade(struct frame *f, const struct packet *p, const struct world_address *src, unsigned sport,
-		       const struct world_address *dst, unsigned dport, unsigned mac, bool source_first)
-{
-	struct frame was = *f;
-
-	translate(f, p, source_first ? src : dst, source_first ? sport : dport, source_first, mac);
-	translate(f, p, source_first ? dst : src, source_first ? dport : sport, !source_first, mac);
-	memcpy(f->bytes + 6, was.bytes, 6);
 }
 
 /* The connection that a packet of a service is on, whose backend lives; NULL if there is none. */
@@ -1035,26 +677,6 @@ static bool flooding(const struct world_service *s)
 	return flood_ends[n] > now_ns;
 }
 
-static void ask(struct frame *out, const struct frame *in, const struct packet *p, uint32_t number)
-{
-	unsigned long pseudo = 6 + 20 + (0xfffful - checksum(p->src.byte, 16, 0)) + (0xfffful - checksum(p->dst.byte, 16, 0));
-	size_t at;
-	unsigned sum;
-
-	start(out, in, p, in->bytes + 6, p->src.version == 4 ? 0x0800 : 0x86dd);
-	append_ip(out, &p->dst, &p->src, 6, 0, 20);
-	at = out->size;
-	append16(out, p->dport);
-	append16(out, p->sport);
-	append32(out, 0);
-	append32(out, number);
-	append32(out, 0x5012fffful);
-	append32(out, 0);
-	sum = checksum(out->bytes + at, 20, pseudo);
-	out->bytes[at + 16] = (uint8_t)(sum / 256);
-	out->bytes[at + 17] = (uint8_t)sum;
-}
-
 /* Whether the packet is done with: a SYN of a flood that was answered, or the RST by which its sender shows itself. */
 static bool challenged(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
 {
@@ -1085,6 +707,7 @@ static void deliver(const struct frame *in, const struct packet *p, const struct
 {
 	struct connection *c = s->delivery == WORLD_SNAT ? known_connection(s, p) : NULL;
 	unsigned hops[2], hop_count = 0;
+	const struct world_address *src;
 	const struct world_backend *b;
 	unsigned over;
 	int chosen;
@@ -1105,6 +728,7 @@ static void deliver(const struct frame *in, const struct packet *p, const struct
 		ret->outcome = OUT_LOCAL;
 		return;
 	}
+	src = b->addr.version == 4 ? &world.source4 : &world.source6;
 	over = overhead(s, b);
 	ret->outcome = OUT_SEND;
 	if (p->size + over > b->mtu) {
@@ -1125,7 +749,7 @@ static void deliver(const struct frame *in, const struct packet *p, const struct
 		memcpy(ret->frame.bytes, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)b->mac}, 6);
 		memcpy(ret->frame.bytes + 6, in->bytes, 6);
 	} else {
-		tunnel(&ret->frame, in, p, s, b, hops, hop_count);
+		tunnel(&ret->frame, in, p, s, b, src, hash_flow(p), hops, hop_count);
 	}
 }
 
