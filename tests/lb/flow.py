@@ -47,6 +47,47 @@ class Flow:
         self.s.close()
 
 
+class Download(threading.Thread):
+    """Takes bytes slowly enough to last over a case, and counts them."""
+
+    def __init__(self, host, size):
+        super().__init__(daemon=True)
+        self.host, self.size, self.got, self.go, self.error = host, size, 0, threading.Event(), None
+        self.step = threading.Condition()
+        self.start()
+
+    def run(self):
+        try:
+            self.host.enter()
+            flow = Flow()
+            flow.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            flow.s.sendall(f"give {self.size}\n".encode())
+            while self.got < self.size:
+                more = len(flow.s.recv(4096))
+                if not more:
+                    raise ConnectionError("closed")
+                with self.step:
+                    self.got += more
+                    self.step.notify_all()
+                if not self.go.is_set() and self.got > self.size // 2:
+                    self.go.wait(0.001)
+        except OSError as e:
+            with self.step:
+                self.error = e
+                self.step.notify_all()
+
+    def more(self, size=50_000):
+        """Until so many bytes more arrived, or it broke."""
+        with self.step:
+            at = min(self.got + size, self.size)
+            return self.step.wait_for(lambda: self.error or self.got >= at, timeout=net.DEADLINE_S) and not self.error
+
+    def finish(self):
+        self.go.set()
+        self.join(timeout=net.DEADLINE_S)
+        return self.error is None and self.got == self.size
+
+
 def flows(count, vip=VIP):
     return [Flow(vip) for _ in range(count)]
 
