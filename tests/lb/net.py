@@ -289,6 +289,61 @@ class RealNode:
     def version(self):
         return self.get("/v1/services")["version"]
 
+    def services(self):
+        return self.get("/v1/services")["services"]
+
+    def leases(self):
+        return self.get("/v1/lb/leases")["leases"]
+
+    def active(self):
+        until("nothing is prepared", lambda: not any("prepared" in s for s in self.services()))
+
+    def settled(self):
+        """Nothing is prepared, and everybody has it in force."""
+        self.active()
+        until("all have it in force", lambda: (v := self.version()) and all(one["version"] == v for one in self.leases()))
+
+    def age(self, names, nobody):
+        """Until no slot of these services counts as moved lately: changes that move none, until the catalog has forgotten all that did. The
+        address is of a backend that isn't there, and that doesn't make their tables larger."""
+        def differ(service):
+            owners = ({(one["backend"], one["weight"]) for one in g["slots_of"] if one["weight"]} for g in service["generations"])
+            return len(set(map(frozenset, owners))) > 1
+
+        while any(map(differ, self.services())):
+            for verb, weight in (("add", ("--weight", "0")), ("rm", ())):
+                for name in names:
+                    self.say("backend", verb, name, nobody, *weight)
+                self.active()
+
+
+def top(balancer):
+    """What a balancer counts."""
+    return json.loads(run(os.path.join(BIN, "holdfast"), "lb", "top", "--once", "--json", "--interface", balancer.interface).stdout)
+
+
+def resolved(balancers, addresses):
+    """Every balancer knows the way to each of these backends that its services have."""
+    def all_alive(b):
+        return all(one["alive"] for s in top(b)["services"] for one in s["backends"] if one["address"] in addresses)
+
+    for b in balancers:
+        until(f"{b.name} knows the way", lambda: all_alive(b))
+
+
+def ecmp(router, vips, balancers):
+    """The router's routes to VIPs lead to all of these balancers, each connection and each datagram to one."""
+    router.run("sysctl", "-qw", "net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")
+    for vip in vips:
+        hops = [word for b in balancers for word in ("nexthop", "via", b.address6 if ":" in vip else b.address)]
+        router.ip("route", "replace", vip, *hops)
+
+
+def path_mtu(host, address):
+    """What a host has learned of the way to an address."""
+    words = host.ip("route", "get", address).stdout.split()
+    return int(words[words.index("mtu") + 1]) if "mtu" in words else None
+
 
 class Daemon:
     """holdfast-lbd on a host; its log is kept line by line."""

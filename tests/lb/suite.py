@@ -25,6 +25,16 @@ def check(name, ok, detail=""):
     return ok
 
 
+def in_world(kind, prefix, case):
+    """The case in a world of this kind, by a name that says so."""
+    def run(w):
+        case(w)
+
+    run.__name__ = f"case_{prefix}_{case.__name__.removeprefix('case_')}"
+    run.world = kind
+    return run
+
+
 def finish():
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.exit(failed > 0)
