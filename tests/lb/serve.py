@@ -3,7 +3,9 @@
 "take N" is followed by N bytes and answered with "taken", "echo N" by N bytes and answered with them, "peer" is answered with the
 client's address. After "deaf" no new connection is accepted at its port, but refused, until "hear" on one that there is; both are answered
 with the name. A datagram is answered with NAME, a space, and what it said."""
-import socket, socketserver, sys, threading
+import socket, socketserver, struct, sys, threading
+
+PKTINFO = struct.Struct("=16sI")  # an address, and an interface: 0 leaves it to the routes
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -41,12 +43,22 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 class Datagram(socketserver.BaseRequestHandler):
     def handle(self):
-        said, s = self.request
-        s.sendto(sys.argv[1].encode() + b" " + said, self.client_address)
+        said, to, s = self.request
+        s.sendmsg([sys.argv[1].encode() + b" " + said], [to], 0, self.client_address)
 
 
 class Datagrams(socketserver.UDPServer):
+    """Answers from the address that it was asked at, which may be a VIP on lo."""
     address_family = socket.AF_INET6
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        super().server_bind()
+
+    def get_request(self):
+        said, control, _, client = self.socket.recvmsg(65536, socket.CMSG_SPACE(PKTINFO.size))
+        address, _ = PKTINFO.unpack(control[0][2])
+        return (said, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, PKTINFO.pack(address, 0)), self.socket), client
 
 
 def serve(server):
