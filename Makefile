@@ -189,7 +189,7 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	libssl-dev libmicrohttpd-dev clang libbpf-dev bpftool dpdk-dev
-DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping bird2
+DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping bird2 nginx-light wrk
 DEPS_HOST := qemu-system-x86 cpio tcpdump
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
@@ -224,12 +224,12 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-announce=tests/lb/announce lb-flood=tests/lb/flood dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-clients=tests/lb/clients lb-announce=tests/lb/announce lb-flood=tests/lb/flood dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
-SUITES_LONG = fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
+SUITES_LONG = fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" lb-clients-long="tests/lb/clients --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 
 test: test-build ## install what the tests need, build, run all suites (at most 20 minutes on two cores)
