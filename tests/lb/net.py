@@ -254,10 +254,10 @@ class Node:
 
 class RealNode:
     """A node on a balancer's host, and what the command line says to it. hosts: one for each node of its cluster, in order; family: of the
-    addresses that its members have."""
+    addresses that its members have; store: where it serves."""
 
-    def __init__(self, host, directory, hosts=None, family=4):
-        self.host, self.hosts, self.family = host, hosts or [host], family
+    def __init__(self, host, directory, hosts=None, family=4, store="127.0.0.1:6379"):
+        self.host, self.hosts, self.family, self.store = host, hosts or [host], family, store
         self.number = self.hosts.index(host) + 1
         self.path = os.path.join(directory, f"real{self.number}.sock")
         self.data = os.path.join(directory, f"data{self.number}")
@@ -270,7 +270,7 @@ class RealNode:
         peers = [f"[{h.address6}]:7400" if self.family == 6 else f"{h.address}:7400" for h in self.hosts]
         members = ",".join(f"{i + 1}={peer}" for i, peer in enumerate(peers))
         self.child = self.host.start(os.path.join(BIN, "holdfastd"), "--node", str(self.number), "--members", members, "--peer",
-                                     peers[self.number - 1], "--insecure", "--data", self.data, "--store", "127.0.0.1:6379",
+                                     peers[self.number - 1], "--insecure", "--data", self.data, "--store", self.store,
                                      "--store-cluster", "127.0.0.1:7379", "--admin", "127.0.0.1:7480", "--socket", self.path)
 
     def ready(self):
