@@ -91,7 +91,7 @@ static int refused_backend(const struct services *s, const struct service_change
 			     backend, c->name, service ? service->key.port : 0);
 		break;
 	case REFUSED_NAT_TAKEN:
-		bytes_printf(out, "%s gets packets by dnat for another service already, so a reply couldn't tell which VIP it is from: give service \"%s\" another port there, or use snat",
+		bytes_printf(out, "%s gets packets by dnat for another service, or still has connections that it got so, and a reply couldn't tell which VIP it is from: give service \"%s\" another port there, or use snat",
 			     backend, c->name);
 		break;
 	default: /* REFUSED_WEIGHTLESS */

@@ -123,6 +123,15 @@ static enum service_refusal check_reach(const struct service_key *key, enum serv
 	return SERVICE_CHANGED;
 }
 
+/* Whether it has such a backend, or had one whose flows may still end in peace. */
+static bool has_or_had(const struct service *s, const struct backend *b)
+{
+	for (uint32_t i = 0; i < s->gone_count; i++)
+		if (ip_equal(&s->gone[i].address, &b->address) && s->gone[i].port == b->port)
+			return true;
+	return service_backend(s, &b->address, b->port) != NULL;
+}
+
 /* [nat]: with dnat a reply's source says which VIP it is to get back, so address and port belong to one VIP. */
 static bool nat_taken(const struct services *all, const struct service *s, enum service_delivery deliver, const struct backend *b)
 {
@@ -132,7 +141,7 @@ static bool nat_taken(const struct services *all, const struct service *s, enum 
 		const struct service *other = all->list[i];
 
 		if (other != s && other->settings.deliver == DELIVER_DNAT &&
-		    (other->key.proto == SERVICE_TCP) == (s->key.proto == SERVICE_TCP) && service_backend(other, &b->address, b->port))
+		    (other->key.proto == SERVICE_TCP) == (s->key.proto == SERVICE_TCP) && has_or_had(other, b))
 			return true;
 	}
 	return false;

@@ -32,7 +32,7 @@ enum service_refusal {
 	REFUSED_BACKEND_IS_VIP,
 	REFUSED_FAMILY,           /* a backend that the way to deliver can't reach from this VIP */
 	REFUSED_PORT,             /* a backend has another port, and the way to deliver can't change it */
-	REFUSED_NAT_TAKEN,        /* another service delivers to this address and port by dnat ([nat]) */
+	REFUSED_NAT_TAKEN,        /* another service delivers to this address and port by dnat, or did ([nat]) */
 	REFUSED_WEIGHTLESS,       /* no backend would be left that takes new flows */
 	REFUSED_PREFIX_FAMILY,
 	REFUSED_PREFIX_TWICE,

@@ -572,6 +572,37 @@ static void test_refused_backends(void **state)
 	catalog_fini(&w.c);
 }
 
+/* What a service has prepared becomes active. */
+static void activate(struct world *w, const char *name)
+{
+	const struct service *s = find(w, name);
+
+	fact(w, FACT_ACTIVE, s->id, s->prepared.number);
+}
+
+/* [nat] A removed backend's replies are still its old VIP's, until its service has forgotten it. */
+static void test_removed_by_dnat(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	assert_int_equal(add(&w, "nat", "10.1.1.3", SERVICE_TCP, 80, DELIVER_DNAT), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "nat2", "10.1.1.4", SERVICE_TCP, 80, DELIVER_DNAT), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "nat", "10.2.0.1", 8080, 1), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "nat", "10.2.0.2", 8080, 1), SERVICE_CHANGED);
+	activate(&w, "nat");
+	activate(&w, "nat");
+	assert_int_equal(backend(&w, BACKEND_RM, "nat", "10.2.0.2", 8080, -1), SERVICE_CHANGED);
+	activate(&w, "nat");
+	assert_int_equal(backend(&w, BACKEND_ADD, "nat2", "10.2.0.2", 8080, 1), REFUSED_NAT_TAKEN);
+	for (unsigned i = 0; i < SERVICE_GENERATIONS; i++) {
+		assert_int_equal(backend(&w, BACKEND_SET, "nat", "10.2.0.1", 8080, (int)(2 + i)), SERVICE_CHANGED);
+		activate(&w, "nat");
+	}
+	assert_int_equal(backend(&w, BACKEND_ADD, "nat2", "10.2.0.2", 8080, 1), SERVICE_CHANGED);
+	catalog_fini(&w.c);
+}
+
 static void test_limits(void **state)
 {
 	struct world w = {0};
@@ -753,6 +784,7 @@ int main(void)
 		cmocka_unit_test(test_refused_services),
 		cmocka_unit_test(test_refused_settings),
 		cmocka_unit_test(test_refused_backends),
+		cmocka_unit_test(test_removed_by_dnat),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_hostile_records),
