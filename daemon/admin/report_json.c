@@ -45,19 +45,26 @@ static bool read_who(struct reporter *ret, const json_t *body)
 	return true;
 }
 
+/* What it can do; not unless told. */
+static bool read_can(bool *ret, const json_t *body, const char *key)
+{
+	const json_t *said = json_object_get(body, key);
+
+	*ret = json_is_true(said);
+	return !said || json_is_boolean(said);
+}
+
 bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error)
 {
-	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed"),
-		     *announces = json_object_get(body, "announces");
+	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed");
 
-	*ret = (struct report){.by.node = node, .failed = json_is_true(failed),
-			       .announces = json_is_true(announces)};
+	*ret = (struct report){.by.node = node, .failed = json_is_true(failed)};
 	if (!read_who(&ret->by, body))
 		bytes_printf(error, "a report needs an id of 1 to %u characters and a side, balancer or backend", REPORTER_ID_MAX);
 	else if (!json_is_integer(version) || json_integer_value(version) < 0 || !json_is_boolean(failed))
 		bytes_puts(error, "a report needs the version that is in force, and whether it failed");
-	else if (announces && !json_is_boolean(announces))
-		bytes_puts(error, "announces is true or false");
+	else if (!read_can(&ret->announces, body, "announces") || !read_can(&ret->snat4, body, "snat4") || !read_can(&ret->snat6, body, "snat6"))
+		bytes_puts(error, "announces, snat4 and snat6 are true or false");
 	else if (!read_down(ret, json_object_get(body, "down")))
 		bytes_printf(error, "down must be pairs of service and backend id, ascending, at most %u", REPORT_DOWN_MAX);
 	else {
@@ -77,8 +84,9 @@ void leases_json(const struct leases *l, struct bytes *out)
 		bytes_printf(out, "%s{\"node\":%u,\"id\":\"%s\",\"side\":\"%s\",\"heard\":%s", i ? "," : "", r->by.node, r->by.id,
 			     reporter_sides[r->by.side], one->heard ? "true" : "false");
 		if (one->heard) {
-			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"down\":[", (unsigned long long)r->version,
-				     r->failed ? "true" : "false", r->announces ? "true" : "false");
+			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s,\"down\":[", (unsigned long long)r->version,
+				     r->failed ? "true" : "false", r->announces ? "true" : "false", r->snat4 ? "true" : "false",
+				     r->snat6 ? "true" : "false");
 			for (uint32_t k = 0; k < r->down_count; k++)
 				bytes_printf(out, "%s[%u,%u]", k ? "," : "", r->down[k].service, r->down[k].backend);
 			bytes_put_u8(out, ']');

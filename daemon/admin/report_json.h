@@ -2,10 +2,10 @@
 /*
  * What a holdfast-lbd says of itself, and what is known of all of them, as JSON:
  *
- *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"down":[[1,2],[1,5]]}
+ *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"snat4":true,"snat6":false,"down":[[1,2],[1,5]]}
  *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same}]}
  *
- * A report is answered with {"lease_ms":3000,"lease_id":57}: see reports.h. announces is false unless told.
+ * A report is answered with {"lease_ms":3000,"lease_id":57}: see reports.h. announces, snat4 and snat6 are false unless told.
  *
  * side is balancer or backend; down are pairs of service and backend id that fail its own checks, ascending, at most
  * REPORT_DOWN_MAX. Of a lease that no report was heard of since this node leads there is "heard":false and no more than

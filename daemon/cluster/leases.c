@@ -223,22 +223,48 @@ static struct bidder *bidder_of(struct bidder *list, uint32_t count, uint32_t le
 	return NULL;
 }
 
-/* The first of those with the fewest services, of those that have been heard and have a catalog in force. NULL: there is none. */
-static struct bidder *choose(const struct leases *l, struct bidder *list)
+/* Whether it can deliver what comes for a service. */
+static bool delivers(const struct lease *one, const struct service *s)
+{
+	return s->settings.deliver != DELIVER_SNAT || !one->heard || (s->key.vip.version == 4 ? one->report.snat4 : one->report.snat6);
+}
+
+/* The same for all services of a VIP, or for any of them. */
+static bool delivers_vip(const struct lease *one, const struct services *s, const struct ip *vip, bool all)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (ip_equal(&s->list[i]->key.vip, vip) && delivers(one, s->list[i]) != all)
+			return !all;
+	return all;
+}
+
+/* The first of those with the fewest services, of those that deliver and that have been heard and have a catalog in force. NULL: none. */
+static struct bidder *choose(const struct conclusion *c, struct bidder *list, const struct ip *vip, bool all)
 {
 	struct bidder *best = NULL;
 
-	for (uint32_t i = 0; i < l->count; i++)
-		if (list[i].lease_id && l->list[i].heard && l->list[i].report.version && (!best || list[i].services < best->services))
+	for (uint32_t i = 0; i < c->l->count; i++)
+		if (list[i].lease_id && c->l->list[i].heard && c->l->list[i].report.version && (!best || list[i].services < best->services) &&
+		    delivers_vip(&c->l->list[i], c->s, vip, all))
 			best = &list[i];
 	return best;
 }
 
-/* All services of a VIP have one owner, so the first of them stands for all. */
-static bool is_first_of_vip(const struct services *s, uint32_t at)
+/* Its owner isn't there, or can't deliver it. */
+static bool is_unserved(const struct conclusion *c, struct bidder *list, const struct service *s)
 {
+	struct bidder *owner = bidder_of(list, c->l->count, s->owner);
+
+	return !owner || !delivers(&c->l->list[owner - list], s);
+}
+
+/* All services of a VIP have one owner, so the first of them that is unserved stands for all. */
+static bool is_first_unserved(const struct conclusion *c, struct bidder *list, uint32_t at)
+{
+	if (!is_unserved(c, list, c->s->list[at]))
+		return false;
 	for (uint32_t i = 0; i < at; i++)
-		if (ip_equal(&s->list[i]->key.vip, &s->list[at]->key.vip))
+		if (ip_equal(&c->s->list[i]->key.vip, &c->s->list[at]->key.vip) && is_unserved(c, list, c->s->list[i]))
 			return false;
 	return true;
 }
@@ -254,8 +280,12 @@ static uint32_t services_of_vip(const struct services *s, const struct ip *vip)
 
 static void find_owner(struct conclusion *c, struct bidder *list, const struct service *s)
 {
-	struct bidder *next = choose(c->l, list);
+	struct bidder *next = choose(c, list, &s->key.vip, true), *owner = bidder_of(list, c->l->count, s->owner);
 
+	if (!next && owner && delivers_vip(&c->l->list[owner - list], c->s, &s->key.vip, false))
+		return; /* nobody is better */
+	if (!next)
+		next = choose(c, list, &s->key.vip, false);
 	if (next)
 		next->services += services_of_vip(c->s, &s->key.vip);
 	if (next || s->owner)
@@ -277,7 +307,7 @@ static void who_owns(struct conclusion *c)
 			owner->services++;
 	}
 	for (uint32_t i = 0; i < c->s->count; i++)
-		if (!bidder_of(list, count, c->s->list[i]->owner) && is_first_of_vip(c->s, i))
+		if (is_first_unserved(c, list, i))
 			find_owner(c, list, c->s->list[i]);
 }
 

@@ -10,7 +10,8 @@
  *   down     more than half of the balancers with a lease say so ([generations])
  *   up       more than half of them have reported and don't say so; between the two nothing changes
  *   owner    a VIP whose owner has no lease, or doesn't announce: of those that do, the one with the fewest services; the
- *            others keep theirs, so one that comes back takes nothing away
+ *            others keep theirs, so one that comes back takes nothing away. Who lacks addresses for a VIP's snat
+ *            gets it only if nobody has them, and some other service of the VIP needs none
  *
  * A node that begins to lead may have missed reports, and so may one that was stopped for a while: each lease gets a
  * full term then, and who has not reported since counts as one that has nothing in force and no opinion.

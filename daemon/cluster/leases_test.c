@@ -390,10 +390,50 @@ static void test_limit(void **state)
 	free(l);
 }
 
+/* Balancers 'a' and 'b' say which families they have addresses for; VIP 1 has services 1 and 2, the others are by snat alone. */
+static void test_owners_by_snat(void **state)
+{
+	static const struct {
+		const char *what;
+		bool a4, b4, both; /* both: service 1 is delivered otherwise */
+		const char *want;
+	} table[] = {
+		{"nobody has addresses, so nobody owns what is by snat alone", false, false, true, "aa..."},
+		{"one has: it owns all, also where the other one could do a part", false, true, true, "bbbbb"},
+		{"the other one has some, too: it takes nothing away", true, true, true, "bbbbb"},
+		{"the owner has lost its own", true, false, true, "aaaaa"},
+		{"nobody has any more: what is served in part stays", false, false, true, "aa..."},
+		{"now all of it is by snat", false, false, false, "....."},
+		{"and again", false, true, false, "bbbbb"},
+	};
+	struct services *s = five_services();
+	struct leases *l = mem_zalloc(sizeof *l);
+	char said[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		for (uint32_t k = 0; k < s->count; k++)
+			s->list[k]->settings.deliver = k == 0 && table[i].both ? DELIVER_DSR : DELIVER_SNAT;
+		for (int k = 0; k < 2; k++) {
+			struct report r = {.by = named(k ? "b" : "a", SIDE_BALANCER), .version = 1, .announces = true, .snat6 = true,
+					   .snat4 = k ? table[i].b4 : table[i].a4};
+
+			assert_true(leases_take(l, &r, LEASE_NS) >= 0);
+		}
+		(void)settle(l, s, 100 + i);
+		if (strcmp(owners_text(s, said), table[i].want))
+			fail_msg("%s: the owners are %s, not %s", table[i].what, said, table[i].want);
+	}
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
 static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}};
-	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .down_count = 3, .down = down}, back;
+	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .snat6 = true, .down_count = 3, .down = down},
+		      back;
 	struct bytes form = {0};
 	struct cursor in;
 
@@ -423,7 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_terms), cmocka_unit_test(test_own_pause),
 		cmocka_unit_test(test_grace),       cmocka_unit_test(test_owners), cmocka_unit_test(test_lease_ids),
-		cmocka_unit_test(test_limit),       cmocka_unit_test(test_form),
+		cmocka_unit_test(test_limit),       cmocka_unit_test(test_owners_by_snat), cmocka_unit_test(test_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static int place_compare(const void *a, const void *b)
 bool report_equal(const struct report *a, const struct report *b)
 {
 	return !reporter_compare(&a->by, &b->by) && a->by.side == b->by.side && a->version == b->version && a->failed == b->failed &&
-	       a->announces == b->announces &&
+	       a->announces == b->announces && a->snat4 == b->snat4 && a->snat6 == b->snat6 &&
 	       a->down_count == b->down_count && (!a->down_count || !memcmp(a->down, b->down, a->down_count * sizeof *a->down));
 }
 
@@ -40,6 +40,8 @@ void report_put(struct bytes *out, const struct report *r)
 	bytes_put_u64(out, r->version);
 	bytes_put_u8(out, r->failed);
 	bytes_put_u8(out, r->announces);
+	bytes_put_u8(out, r->snat4);
+	bytes_put_u8(out, r->snat6);
 	bytes_put_u32(out, r->down_count);
 	for (uint32_t i = 0; i < r->down_count; i++) {
 		bytes_put_u32(out, r->down[i].service);
@@ -49,17 +51,19 @@ void report_put(struct bytes *out, const struct report *r)
 
 void report_get(struct cursor *in, struct report *ret)
 {
-	uint8_t failed, announces;
+	bool *const said[] = {&ret->failed, &ret->announces, &ret->snat4, &ret->snat6};
 
 	*ret = (struct report){0};
 	reporter_get(in, &ret->by);
 	ret->version = cursor_u64(in);
-	failed = cursor_u8(in);
-	announces = cursor_u8(in);
-	ret->failed = failed;
-	ret->announces = announces;
+	for (uint32_t i = 0; i < sizeof said / sizeof *said; i++) {
+		uint8_t byte = cursor_u8(in);
+
+		*said[i] = byte;
+		in->bad |= byte > 1;
+	}
 	ret->down_count = cursor_u32(in);
-	if (failed > 1 || announces > 1 || ret->down_count > REPORT_DOWN_MAX)
+	if (ret->down_count > REPORT_DOWN_MAX)
 		in->bad = true;
 	if (in->bad)
 		ret->down_count = 0;

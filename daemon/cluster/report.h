@@ -3,7 +3,7 @@
  * What one holdfast-lbd says of itself each second, and at once when it changed. No record: the node that it talks to
  * hands it to all nodes (reports.h), and the leader of the catalog draws its conclusions (leases.h).
  *
- * Between nodes: who (fact.h), version (8), failed (1), announces (1), how many are down (4), then for each: service (4), backend (4).
+ * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many are down (4), then for each: service (4), backend (4).
  */
 #ifndef HF_CLUSTER_REPORT_H
 #define HF_CLUSTER_REPORT_H
@@ -22,6 +22,7 @@ struct report {
 	uint64_t version;  /* of the services, that its data plane has in force */
 	bool failed;       /* not all of that fitted: the rest is as it was */
 	bool announces;    /* it would answer for the VIPs that it is made the owner of */
+	bool snat4, snat6; /* it has addresses of its own to deliver by snat from */
 	uint32_t down_count;
 	struct report_place *down; /* that fail its own checks; ascending, each once */
 };

@@ -353,14 +353,16 @@ static void wake(struct announcer *a)
 	(void)!write(a->told, &one, sizeof one);
 }
 
-void announce_tell(struct announcer *a, const struct lb_catalog *c)
+void announce_tell(struct announcer *a, const struct lb_catalog *c, const struct sources *sources)
 {
 	struct vips v = {.list = mem_alloc(c->service_count * sizeof *v.list + 1), .known = true};
+	uint32_t served = 0;
 
 	for (uint32_t i = 0; i < c->service_count; i++)
-		v.list[i] = (struct vip){.at = {c->services[i].vip.addr, c->services[i].vip.family}, .owner = c->services[i].owner};
-	qsort(v.list, c->service_count, sizeof *v.list, by_address);
-	for (uint32_t i = 0; i < c->service_count; i++)
+		if (c->services[i].delivery != LB_SNAT || sources_have(sources, c->services[i].vip.family))
+			v.list[served++] = (struct vip){.at = {c->services[i].vip.addr, c->services[i].vip.family}, .owner = c->services[i].owner};
+	qsort(v.list, served, sizeof *v.list, by_address);
+	for (uint32_t i = 0; i < served; i++)
 		if (!i || by_address(&v.list[v.count - 1], &v.list[i]) != 0)
 			v.list[v.count++] = v.list[i];
 	(void)pthread_mutex_lock(&a->lock);

@@ -17,6 +17,7 @@
 #define HF_LB_ANNOUNCE_H
 
 #include "lb/catalog.h"
+#include "lb/sources.h"
 
 struct announcer;
 struct reporter;
@@ -30,8 +31,11 @@ int announce_open(struct announcer **ret, const char *interface, const char *bir
 bool announce_on_lan(const struct announcer *a);
 /* Begins; the reporter outlives it. 0 or negative errno. */
 int announce_start(struct announcer *a, struct reporter *r);
-/* This is in force now; it is copied. */
-void announce_tell(struct announcer *a, const struct lb_catalog *c);
+/*
+ * This is in force now; it is copied. A VIP all of whose services are delivered by snat from addresses that aren't among these is left to
+ * other balancers.
+ */
+void announce_tell(struct announcer *a, const struct lb_catalog *c, const struct sources *sources);
 /* Answers for nothing any more, takes the routes back, and is over. */
 void announce_stop(struct announcer *a);
 

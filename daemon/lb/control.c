@@ -79,7 +79,7 @@ int control_start(struct control *c, const struct control_side *side)
 	int r;
 
 	c->side = *side;
-	c->report.announces = side->announces;
+	c->report = (struct lb_report){.announces = side->announces, .snat4 = side->snat4, .snat6 = side->snat6};
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
 	r = start_tick(c);
 	if (r == 0)
@@ -99,9 +99,11 @@ static bool is_news(const struct lb_report *before, const struct lb_report *now)
 
 static void report(struct control *c, bool failed)
 {
-	struct lb_report now = {.version = c->catalog.version, .failed = failed, .announces = c->report.announces};
+	struct lb_report now = c->report;
 	struct catalog_place *down;
 
+	now.version = c->catalog.version;
+	now.failed = failed;
 	now.down_count = check_down(&c->checked, &down);
 	now.down = down;
 	if (!is_news(&c->report, &now)) {

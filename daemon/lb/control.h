@@ -27,6 +27,7 @@ struct control_side {
 	const char *interface; /* tells the balancers of a host apart */
 	bool backend;          /* the backend's side instead of the balancer's */
 	bool announces;        /* it can own VIPs */
+	bool snat4, snat6;     /* it has addresses for snat */
 	struct routes *routes;
 	control_apply *apply;
 	control_settle *settle;

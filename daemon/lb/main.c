@@ -231,7 +231,7 @@ static int apply(void *arg, const struct lb_catalog *c, const struct check_list 
 	if (r == 0 && d->plane.stale)
 		(void)attach(d);
 	if (d->announcer)
-		announce_tell(d->announcer, c);
+		announce_tell(d->announcer, c, &d->sources);
 	return r;
 }
 
@@ -275,6 +275,8 @@ static int start(struct lbd *d)
 		.socket = d->socket,
 		.interface = d->interface,
 		.backend = d->backend,
+		.snat4 = sources_have(&d->sources, LB_IP4),
+		.snat6 = sources_have(&d->sources, LB_IP6),
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,

@@ -49,8 +49,9 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	struct bytes out = {0};
 
 	(void)pthread_mutex_lock(&r->lock);
-	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"down\":[", r->id, r->backend ? "backend" : "balancer",
-		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false", r->report.announces ? "true" : "false");
+	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s,\"down\":[", r->id, r->backend ? "backend" : "balancer",
+		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false", r->report.announces ? "true" : "false",
+		     r->report.snat4 ? "true" : "false", r->report.snat6 ? "true" : "false");
 	for (uint32_t i = 0; i < r->report.down_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.down[i].service,
 			     (unsigned long long)r->report.down[i].backend);

@@ -17,6 +17,7 @@ struct lb_report {
 	uint64_t version; /* of the catalog, that the data plane has in force */
 	bool failed;      /* not all of that fitted: the rest is as it was */
 	bool announces;   /* it answers for the VIPs that it is made the owner of */
+	bool snat4, snat6; /* it has addresses of its own for snat */
 	/*
 	 * Backends that fail this balancer's own checks, by service and backend id, ascending. One that hasn't been checked often enough to
 	 * tell, as after a restart, is what the catalog says of it: who leaves out a dead one says that it lives.
