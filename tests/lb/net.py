@@ -86,6 +86,8 @@ class Host:
         self.interface = f"{name}0"
         self.address = f"10.{network}.0.{number}"
         self.address6 = f"fd{network:02x}::{number:x}"
+        self.prefix, self.prefix6 = f"10.{network}.0.0/24", f"fd{network:02x}::/64"
+        self.snat = ()  # addresses of a balancer's own
         self.children = []
         run("ip", "netns", "add", self.ns)
         run("ip", "link", "add", self.interface, "netns", self.ns, "type", "veth", "peer", "name", f"{name}w", "netns", net.wire)
@@ -133,6 +135,9 @@ class Host:
         """Moves this thread into the host's network."""
         with open(f"/run/netns/{self.ns}") as ns:
             enter(ns.fileno())
+
+    def is_up(self):
+        return "UP" in json.loads(self.ip("-j", "link", "show", self.interface).stdout)[0]["flags"]
 
     def link_address(self):
         text = json.loads(self.ip("-j", "link", "show", self.interface).stdout)[0]["address"]
@@ -337,6 +342,30 @@ def ecmp(router, vips, balancers):
     for vip in vips:
         hops = [word for b in balancers for word in ("nexthop", "via", b.address6 if ":" in vip else b.address)]
         router.ip("route", "replace", vip, *hops)
+
+
+def return_by(backend, balancers):
+    """What a backend sends from its own addresses goes to any of these balancers, as dnat needs it; from a VIP, by its default route."""
+    for v, own, prefix, vias in ((4, backend.address, backend.prefix, [b.address for b in balancers]),
+                                 (6, backend.address6, backend.prefix6, [b.address6 for b in balancers])):
+        hops = [word for via in vias for word in ("nexthop", "via", via)]
+        backend.ip(f"-{v}", "route", "replace", prefix, "dev", backend.interface, "table", "100")
+        backend.ip(f"-{v}", "route", "replace", "default", "table", "100", *hops)
+        if own not in backend.ip(f"-{v}", "rule").stdout:
+            backend.ip(f"-{v}", "rule", "add", "from", own, "lookup", "100")
+
+
+def snat_options(balancer):
+    """Addresses of its own for snat, as holdfast-lbd takes them."""
+    return [word for a in balancer.snat for word in ("--snat-address", a)]
+
+
+def snat_addresses(balancer):
+    """Deprecated, so that the kernel sends nothing of its own from them, and no tunnels begin there."""
+    number = int(balancer.address.rpartition(".")[2]) + 10
+    balancer.snat = (f"10.2.0.{number}", f"fd02::{number:x}")
+    balancer.ip("addr", "add", f"{balancer.snat[0]}/24", "dev", balancer.interface)
+    balancer.ip("addr", "add", f"{balancer.snat[1]}/64", "dev", balancer.interface, "nodad", "preferred_lft", "0")
 
 
 def path_mtu(host, address):

@@ -139,16 +139,23 @@ class Handshake:
 
 # host: whose interface is used; gateway: the next hop to the services; addresses: of the client that doesn't exist, by family.
 Wire = collections.namedtuple("Wire", "host gateway backends addresses")
+TTL_STEP = 50
+
+
+def mark_by_ttl(backends):
+    """What the backends send says by its TTL who did, whatever has been rewritten on its way."""
+    for i, b in enumerate(backends, 1):
+        b.run("sysctl", "-qw", f"net.ipv4.ip_default_ttl={TTL_STEP * i}", f"net.ipv6.conf.{b.interface}.hop_limit={TTL_STEP * i}")
 
 
 class Handshakes:
     """Packets are made here, from an address that no kernel has, so that nobody answers a SYN-ACK before we do. What comes back shows by
-    its link address which backend sent it."""
+    its TTL which backend sent it (mark_by_ttl())."""
     kind = "mid-handshake"
     used = 0  # ports, so that no two handshakes of a run share one
 
     def __init__(self, services, count, wire):
-        self.names = {b.link_address(): b.name for b in wire.backends}
+        self.names = [b.name for b in wire.backends]
         self.link = wire.gateway.link_address() + wire.host.link_address()
         with net.inside(wire.host):
             self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -193,9 +200,9 @@ class Handshakes:
         if not l3 or frame[14 + (6 if l3 is IP6 else 9)] != socket.IPPROTO_TCP:
             return
         sport, dport, seq, ack, _, flags, *_ = TCP.unpack_from(frame, 14 + l3.size)
-        h = self.by_ports.get((sport, dport))
-        if h and frame[6:12] in self.names:
-            self.take(h, self.names[frame[6:12]], seq, ack, flags)
+        h, ttl = self.by_ports.get((sport, dport)), frame[14 + (7 if l3 is IP6 else 8)]
+        if h and frame[:6] == self.link[6:]:
+            self.take(h, self.names[(ttl - 1) // TTL_STEP], seq, ack, flags)
 
     def take(self, h, sender, seq, ack, flags):
         if flags & RST:
