@@ -228,6 +228,7 @@ static void tell_config(struct bench *b)
 		.idle_ticks = {[LB_FLOW_EMBRYONIC] = 56, [LB_FLOW_CONFIRMED] = 7200, [LB_FLOW_DATAGRAM] = 28},
 		.source4 = LB_HTONL(0x0a090001),
 		.source6 = {{LB_HTONL(0xfd090000), 0, 0, LB_HTONL(1)}},
+		.mac = {{LB_HTONS(0x0200), 0, LB_HTONS(2)}}, /* the rig's frames are for it */
 		.bucket_sources = 1024,
 		.bucket_mask = (1 << 14) - 1,
 	};

@@ -123,6 +123,7 @@ static void tell_service(struct bench *b)
 		.secret = {0x0123456789abcdef, 0xfedcba9876543210},
 		.idle_ticks = {[LB_FLOW_EMBRYONIC] = 56, [LB_FLOW_CONFIRMED] = 7200, [LB_FLOW_DATAGRAM] = 28},
 		.source4 = OWN,
+		.mac = {{LB_HTONS(0x0200), 0, LB_HTONS(1)}}, /* the source's frames are for it */
 	};
 	struct tables *t = &b->memory.tables;
 	const uint32_t first = 0;

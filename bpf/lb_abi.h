@@ -388,8 +388,10 @@ struct lb_config {
 	__u32 snat_mask;         /* buckets of lb_snat_buckets less one */
 	struct lb_limit answers; /* packet-too-big, in all and to one address */
 	struct lb_limit answers_source;
+	struct lb_mac mac; /* this host's, to which frames for it come */
+	__u8 unused[2];
 };
-static_assert(sizeof(struct lb_config) == 144, "map value");
+static_assert(sizeof(struct lb_config) == 152, "map value");
 
 /* lb_service_counts, lb_backend_counts: per core. Bytes are those of the IP packet as it came. */
 struct lb_count {

@@ -53,10 +53,19 @@ LB_INLINE enum lb_verdict lb_assign(const struct lb_config *cfg, struct lb_flow 
 	return LB_SEND;
 }
 
+/* Whether a frame is for this host. A switch that has lost sight of another host sends what is for that one everywhere, and a device that takes
+ * all frames lets it in: it is the other one's to forward. */
+LB_INLINE _Bool lb_is_ours(const struct lb_config *cfg, const struct lb_packet *p)
+{
+	const struct lb_eth *eth = lb_at(p, 0, sizeof *eth);
+
+	return eth && !((eth->dst.half[0] ^ cfg->mac.half[0]) | (eth->dst.half[1] ^ cfg->mac.half[1]) | (eth->dst.half[2] ^ cfg->mac.half[2]));
+}
+
 /* The flow of a packet, and the service it is for: LB_SEND if there is one. */
 LB_INLINE enum lb_verdict lb_recognise(const struct lb_config *cfg, const struct lb_packet *p, struct lb_flow *f, struct lb_decision *d)
 {
-	return lb_parse(p, f) < 0 ? LB_PASS : lb_assign(cfg, f, d);
+	return !lb_is_ours(cfg, p) || lb_parse(p, f) < 0 ? LB_PASS : lb_assign(cfg, f, d);
 }
 
 /* What to do with a packet of a service, and with which backend; *ret_b is set unless it is dropped. */

@@ -644,6 +644,7 @@ static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p
 		return r;
 	place_services(f, c, p);
 	base_config(&config, f->tables);
+	config.mac = f->routes->mac;
 	find_ways(f, &config);
 	if (p->snat)
 		sources_place(f->sources, f->tables, &config);

@@ -34,12 +34,16 @@ static uint16_t address_size(const struct host_address *a)
 	return a->family == LB_IP6 ? 16 : 4;
 }
 
-static void read_mtu(struct routes *r)
+static void read_link(struct routes *r)
 {
 	struct ifreq q = {0};
 
-	if (if_indextoname(r->ifindex, q.ifr_name) && ioctl(r->ask, SIOCGIFMTU, &q) == 0)
+	if (!if_indextoname(r->ifindex, q.ifr_name))
+		return;
+	if (ioctl(r->ask, SIOCGIFMTU, &q) == 0)
 		r->mtu = (uint32_t)q.ifr_mtu;
+	if (ioctl(r->ask, SIOCGIFHWADDR, &q) == 0)
+		memcpy(&r->mac, q.ifr_hwaddr.sa_data, sizeof r->mac);
 }
 
 int routes_open(struct routes *r, unsigned ifindex)
@@ -55,7 +59,7 @@ int routes_open(struct routes *r, unsigned ifindex)
 		return -errno;
 	r->listen = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (r->listen >= 0 && bind(r->listen, (struct sockaddr *)&changes, sizeof changes) == 0) {
-		read_mtu(r);
+		read_link(r);
 		return 0;
 	}
 	e = -errno;
@@ -284,6 +288,6 @@ bool routes_changed(struct routes *r)
 			changed |= concerns(r, &m);
 	}
 	if (changed)
-		read_mtu(r);
+		read_link(r);
 	return changed;
 }

@@ -16,7 +16,8 @@ struct routes {
 	int ask;    /* one request and its answer at a time */
 	int listen; /* readable when neighbours, routes, addresses or links change; non-blocking */
 	uint32_t sequence;
-	uint32_t mtu; /* of the interface */
+	uint32_t mtu;      /* of the interface */
+	struct lb_mac mac; /* of the interface */
 };
 
 struct way {

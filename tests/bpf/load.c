@@ -177,6 +177,7 @@ void load_world(const struct load *l, const struct world *w)
 		.bucket_sources = LB_BUCKET_SERVICES + WORLD_SERVICES,
 		.bucket_mask = WORLD_SOURCE_BUCKETS - 1,
 		.gateway4 = mac(w->gateway4),
+		.mac = mac(w->mac),
 		.gateway6 = mac(w->gateway6),
 		.snat4 = (__u8)w->snat_count[0],
 		.snat6 = (__u8)w->snat_count[1],

@@ -763,7 +763,7 @@ static void model_run(struct plane *plane, const struct frame *in, struct result
 	ret->outcome = OUT_PASS;
 	ret->reason = NULL;
 	ret->frame = *in;
-	if (!parse(in, &p))
+	if (in->size < 14 || memcmp(in->bytes, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)world.mac}, 6) != 0 || !parse(in, &p))
 		return;
 	if (p.fragment && !p.error) {
 		enum outcome joined = join_fragment(&p);

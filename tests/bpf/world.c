@@ -57,6 +57,7 @@ void world_init(struct world *w)
 	w->snat[1][0] = world_address("fd09::7");
 	w->snat_count[0] = w->snat_count[1] = 1;
 	w->snat_ports = 1;
+	w->mac = 2;
 	w->source4 = world_address("10.9.0.1");
 	w->source6 = world_address("fd09::1");
 	w->gateway4 = 0x30;

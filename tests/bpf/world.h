@@ -89,7 +89,7 @@ struct world {
 	uint64_t secret[2];
 	unsigned flow_idle, udp_idle, embryonic_idle, closed_idle; /* ticks */
 	struct world_address source4, source6;
-	unsigned gateway4, gateway6;                /* MAC addresses as the backends' */
+	unsigned mac, gateway4, gateway6;           /* MAC addresses as the backends'; the first is its own */
 	struct world_address snat[2][WORLD_SNAT_ADDRESSES]; /* own addresses of IPv4, of IPv6 */
 	unsigned snat_count[2], snat_ports;                 /* ports of each, from 1024 */
 	struct world_limit answers, answers_source; /* packet-too-big */

@@ -234,7 +234,7 @@ static void make_packet(struct room *r, const struct tuple *t, __u8 tcp_flags)
 
 	memset(r, 0, sizeof *r);
 	r->packet = (struct lb_packet){.frame = &r->packet, .data = data, .end = data + l4 + payload};
-	((struct lb_eth *)data)->type = htons(v4 ? LB_ETH_IP4 : LB_ETH_IP6);
+	*(struct lb_eth *)data = (struct lb_eth){.dst = config.mac, .type = htons(v4 ? LB_ETH_IP4 : LB_ETH_IP6)};
 	put_ip(t, data + sizeof(struct lb_eth), payload);
 	if (t->proto == LB_PROTO_TCP)
 		*(struct lb_tcp *)(data + l4) = (struct lb_tcp){.sport = t->sport, .dport = t->dport, .words = 5 << 4, .flags = tcp_flags};

@@ -228,7 +228,7 @@ static __u64 lb_sum_bytes(const struct lb_packet *p, __u32 at, __u32 size)
 
 /* The decision sees frames as they were on the wire: a tag that the device took off goes back. What came in pieces is longer than anything
  * that this port was set up for; the kernel can tell what it is. */
-static inline void parse(struct staged *s, struct rte_mbuf *m)
+static inline void parse(const struct lb_config *cfg, struct staged *s, struct rte_mbuf *m)
 {
 	if (unlikely(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))
 		(void)rte_vlan_insert(&m);
@@ -238,7 +238,7 @@ static inline void parse(struct staged *s, struct rte_mbuf *m)
 	s->packet.end = s->packet.data + m->data_len;
 	s->flow = (struct lb_flow){0};
 	s->decision = (struct lb_decision){0};
-	s->verdict = likely(m->nb_segs == 1) && lb_parse(&s->packet, &s->flow) == 0 ? LB_SEND : LB_PASS;
+	s->verdict = likely(m->nb_segs == 1) && likely(lb_is_ours(cfg, &s->packet)) && lb_parse(&s->packet, &s->flow) == 0 ? LB_SEND : LB_PASS;
 }
 
 static inline void assign(const struct lb_config *cfg, struct staged *s)
@@ -307,7 +307,7 @@ void worker_decide(struct worker *w, struct rte_mbuf **burst, uint16_t n, uint64
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + FETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(burst[i + FETCH_AHEAD], void *));
-		parse(&staged[i], burst[i]);
+		parse(cfg, &staged[i], burst[i]);
 	}
 	for (uint16_t i = 0; i < n; i++)
 		assign(cfg, &staged[i]);
