@@ -152,7 +152,7 @@ LB_INLINE _Bool is_vip(const struct lb_flow *inner)
 }
 
 /* Of the hop to try next, address and way there; NULL if the catalog doesn't know it. */
-LB_INLINE const struct lb_hop *next_hop(const struct lb_packet *p, const struct tunnel *t, __u8 next, struct lb_hop_key *key)
+LB_INLINE struct lb_hop *next_hop(const struct lb_packet *p, const struct tunnel *t, __u8 next, struct lb_hop_key *key)
 {
 	__u32 words = t->outer.family == LB_IP4 ? 1 : 4, at = t->chain + sizeof(struct lb_chain);
 
@@ -200,12 +200,21 @@ LB_INLINE _Bool readdress6(const struct lb_packet *p, __u32 l3, const struct lb_
 	return 1;
 }
 
+/* Once a tick, so that the entry's cache line stays with all cores. By it the daemon knows which owners of old are in use ([generations]). */
+LB_INLINE void mark_handed(struct lb_hop *hop)
+{
+	__u32 now = (__u32)(bpf_ktime_get_coarse_ns() >> LB_TICK_SHIFT);
+
+	if (*(volatile __u32 *)&hop->handed_ticks != now)
+		*(volatile __u32 *)&hop->handed_ticks = now;
+}
+
 /* From us to the hop; GUE's UDP has no checksum that would have to follow. */
 LB_INLINE int hand_on(const struct lb_packet *p, const struct tunnel *t, struct lb_chain *chain)
 {
 	struct lb_hop_key key = {0};
 	__u8 next = chain->next++;
-	const struct lb_hop *hop = next_hop(p, t, next, &key);
+	struct lb_hop *hop = next_hop(p, t, next, &key);
 	struct lb_eth *eth;
 
 	if (!hop)
@@ -218,6 +227,7 @@ LB_INLINE int hand_on(const struct lb_packet *p, const struct tunnel *t, struct 
 		return XDP_DROP;
 	eth->src = eth->dst;
 	eth->dst = hop->mac;
+	mark_handed(hop);
 	return count(LB_DECAP_HANDED_ON, XDP_TX);
 }
 

@@ -159,7 +159,8 @@ struct lb_backend {
 	__u8 skipped;      /* the daemon's alone, with the next: it takes no new flows here (daemon/lb/skip.h) */
 	__u8 unused1;
 	__u32 skipped_ticks; /* since when it is, or was last; 0: never, or so long ago that it doesn't matter */
-	__u8 unused2[28];
+	__u32 older_ticks;   /* when a packet last came here by a slot that is others' now (lb_slot.h); 0: never */
+	__u8 unused2[24];
 };
 static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
@@ -434,8 +435,9 @@ static_assert(sizeof(struct lb_hop_key) == 36, "map key");
 struct lb_hop {
 	struct lb_mac mac;
 	__u8 unused[2];
+	__u32 handed_ticks; /* when a packet was last handed on to it; 0: never */
 };
-static_assert(sizeof(struct lb_hop) == 8, "map value");
+static_assert(sizeof(struct lb_hop) == 12, "map value");
 
 /* decap_cookies: hash, of the services whose SYNs this host answers itself ([syn flood]), by VIP, port and protocol, to how many SYNs are
  * not too many yet; interval 0: every one is. decap_floods: LRU hash, by the same, to struct lb_flood. */

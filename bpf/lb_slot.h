@@ -15,6 +15,9 @@
  * turn, or the less loaded of two ([schedulers]).
  *
  * An owner that died since the word was written counts as not there: the other one answers.
+ *
+ * A packet that goes to another backend than a new flow could get by its slot leaves the time there: by it the daemon knows how long
+ * older owners have been without packets ([generations]). In chain mode it is the backends' side that knows.
  */
 #ifndef HF_BPF_LB_SLOT_H
 #define HF_BPF_LB_SLOT_H
@@ -32,6 +35,9 @@ LB_INLINE __u64 lb_now_ns(void);
 LB_INLINE const __u64 *lb_load_at(__u32 backend);
 /* How many turns of a service's round robin were taken before this one. */
 LB_INLINE __u64 lb_turn_take(__u32 service);
+
+/* A packet went to this backend, in lb_backends, as an older owner of its slot: the time is to be noted there. */
+LB_INLINE void lb_backend_mark_older(__u32 index, __u32 now);
 
 /* Why a backend was chosen: what `holdfast lb explain` prints. */
 enum lb_choice {
@@ -72,6 +78,7 @@ struct lb_moved {
 	__u8 hop_count;
 	__u32 hop[LB_HOPS_MAX];
 	__u32 backend; /* this and the hops are counted from the service's first */
+	__u16 owner;   /* the slot's current one by its word, whoever is in its place for a new flow */
 };
 
 /* The backend of this number if it is there and alive. */
@@ -174,26 +181,16 @@ LB_INLINE _Bool lb_began_before(const struct lb_config *cfg, const struct lb_ser
 	return !m->syn;
 }
 
-LB_APART int lb_choose_moved(struct lb_moved *m)
+/* By the flow table and the slot's word; what the table learns is recorded. */
+LB_INLINE _Bool lb_moved_recorded(const struct lb_config *cfg, const struct lb_service *s, struct lb_moved *m, __u32 now)
 {
-	const struct lb_config *cfg = lb_config_get();
-	__u32 now = (__u32)(lb_now_ns() >> LB_TICK_SHIFT);
-	const struct lb_service *s;
-	struct lb_flow_bucket *bucket;
+	struct lb_flow_bucket *bucket = lb_flow_bucket_at(m->hash & cfg->flow_mask);
 	struct lb_flow_entry *e;
 	union lb_flow_word w;
 	_Bool before;
 
-	if (!m || !cfg)
+	if (!bucket)
 		return 0;
-	s = lb_service_at(m->service);
-	bucket = lb_flow_bucket_at(m->hash & cfg->flow_mask);
-	if (!s || !bucket)
-		return 0;
-	if (!m->udp && s->flags & LB_SERVICE_CHAIN && s->scheduler != LB_ROUND_ROBIN)
-		return lb_moved_chained(s, m);
-	if (m->udp && s->flags & LB_SERVICE_NO_AFFINITY)
-		return lb_moved_first(s, m, 0);
 	e = lb_flow_find(cfg, bucket, &m->key, now, &w);
 	if (e && lb_moved_to(s, m, w.s.backend, LB_BY_TABLE)) {
 		lb_flow_touch(cfg, e, w, m->syn, now);
@@ -207,6 +204,35 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	if (lb_flow_put(cfg, bucket, &m->key, (__u16)m->backend, m->udp ? LB_FLOW_DATAGRAM : LB_FLOW_EMBRYONIC, now) || m->udp)
 		return 1;
 	return lb_moved_first(s, m, 1); /* [flow table]: with nothing recorded, the flow's next packet goes there */
+}
+
+/* What round robin has is no older owner's while that has slots: the daemon knows. */
+LB_INLINE _Bool lb_moved_is_older(const struct lb_service *s, const struct lb_moved *m)
+{
+	return m->backend != m->owner && (s->scheduler != LB_TWO_CHOICES || m->backend != lb_slot_current(m->second));
+}
+
+LB_APART int lb_choose_moved(struct lb_moved *m)
+{
+	const struct lb_config *cfg = lb_config_get();
+	__u32 now = (__u32)(lb_now_ns() >> LB_TICK_SHIFT);
+	const struct lb_service *s;
+	_Bool found;
+
+	if (!m || !cfg)
+		return 0;
+	s = lb_service_at(m->service);
+	if (!s)
+		return 0;
+	if (!m->udp && s->flags & LB_SERVICE_CHAIN && s->scheduler != LB_ROUND_ROBIN)
+		found = lb_moved_chained(s, m);
+	else if (m->udp && s->flags & LB_SERVICE_NO_AFFINITY)
+		found = lb_moved_first(s, m, 0);
+	else
+		found = lb_moved_recorded(cfg, s, m, now);
+	if (found && lb_moved_is_older(s, m))
+		lb_backend_mark_older(s->backend_base + m->backend, now);
+	return found;
 }
 
 /* The word of a flow's slot, its number and the flow's hash in *d; NULL while the service has no slots. */
@@ -250,6 +276,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		.key = lb_flow_key_of(f, d->service),
 		.service = d->service,
 		.slot = slot.s,
+		.owner = slot.s.current,
 		.hash = d->hash,
 		.second = t->base + lb_hash_slot((__u64)d->hash << 32, t->count),
 		.udp = f->proto == LB_PROTO_UDP,

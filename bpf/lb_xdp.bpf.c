@@ -211,6 +211,15 @@ static const struct lb_backend *lb_backend_at(__u32 index)
 	return bpf_map_lookup_elem(&lb_backends, &index);
 }
 
+/* Once a tick, so that the backend's cache line stays with all cores. */
+static void lb_backend_mark_older(__u32 index, __u32 now)
+{
+	struct lb_backend *b = bpf_map_lookup_elem(&lb_backends, &index);
+
+	if (b && *(volatile __u32 *)&b->older_ticks != now)
+		*(volatile __u32 *)&b->older_ticks = now;
+}
+
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&lb_flows, &index);

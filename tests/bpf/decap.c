@@ -213,6 +213,14 @@ static void put_cookies(unsigned port, struct lb_limit limit)
 	put(skel->maps.decap_cookies, &vip, &limit);
 }
 
+/* Nothing has been handed on to them. */
+static void put_hops(void)
+{
+	put_hop("10.1.1.1", "10.2.0.1", 17);
+	put_hop("10.1.1.1", "10.2.0.3", 19);
+	put_hop("fd01::1", "fd02::1", 33);
+}
+
 static void tell(void)
 {
 	put_peer("10.2.0.2", LB_PEER_SELF);
@@ -222,9 +230,7 @@ static void tell(void)
 	put_peer("10.2.0.1", LB_PEER_SENDER);
 	put_vip("10.1.1.1");
 	put_vip("fd01::1");
-	put_hop("10.1.1.1", "10.2.0.1", 17);
-	put_hop("10.1.1.1", "10.2.0.3", 19);
-	put_hop("fd01::1", "fd02::1", 33);
+	put_hops();
 }
 
 int decap_open(char *error, size_t size)
@@ -361,6 +367,22 @@ static int counted_now(void)
 	return found;
 }
 
+/* The hop that a packet was handed on to since put_hops(), by the last byte of its MAC address; 0: none. */
+static unsigned handed_to(void)
+{
+	int fd = bpf_map__fd(skel->maps.decap_hops);
+	struct lb_hop_key key, *before = NULL;
+	unsigned found = 0;
+
+	for (struct lb_hop hop; bpf_map_get_next_key(fd, before, &key) == 0; before = &key) {
+		if (bpf_map_lookup_elem(fd, &key, &hop) < 0)
+			abort();
+		if (hop.handed_ticks)
+			found = ntohs(hop.mac.half[2]) + 256 * found;
+	}
+	return found;
+}
+
 /* Runs a packet; its verdict, what was counted in *ret_counted, what came out in *ret. */
 static __u32 run(const char *words, struct frame *ret, int *ret_counted)
 {
@@ -379,14 +401,22 @@ static __u32 run(const char *words, struct frame *ret, int *ret_counted)
 static bool row_holds(const struct row *row)
 {
 	static struct frame in, got, want;
+	unsigned handed;
+	__u32 verdict;
 	int counted;
-	__u32 verdict = run(row->in, &got, &counted);
 
+	put_hops();
+	verdict = run(row->in, &got, &counted);
 	frame_build(&in, row->in);
 	frame_build(&want, row->out ? row->out : row->in);
 	if (verdict != row->verdict || counted != (int)row->counted) {
 		fprintf(stderr, "FAIL decap: %s: verdict %u, counted %d, wanted %u, %d\n", row->name, verdict, counted, row->verdict,
 			row->counted);
+		return false;
+	}
+	handed = handed_to();
+	if (handed != (counted == LB_DECAP_HANDED_ON ? want.bytes[5] : 0)) {
+		fprintf(stderr, "FAIL decap: %s: the time was left at hop %u\n", row->name, handed);
 		return false;
 	}
 	if (row->verdict == XDP_DROP || (got.size == want.size && !memcmp(got.bytes, want.bytes, got.size)))

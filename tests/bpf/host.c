@@ -78,6 +78,12 @@ static const __u32 *lb_vip_lookup(const struct lb_vip *vip)
 	return NULL;
 }
 
+static void lb_backend_mark_older(__u32 index, __u32 now)
+{
+	if (index < LOAD_BACKENDS)
+		backends[index].older_ticks = now;
+}
+
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	return index < WORLD_BUCKETS ? &flows[index] : NULL;
@@ -307,6 +313,7 @@ static void host_load(struct plane *p, const struct world *w)
 	memset(snat_buckets, 0, sizeof snat_buckets);
 	memset(floods, 0, sizeof floods);
 	memset(verified, 0, sizeof verified);
+	memset(backends, 0, sizeof backends);
 	fragment_count = 0;
 	host_reload(p, w);
 }
@@ -337,6 +344,12 @@ static void host_run(struct plane *p, const struct frame *f, struct result *ret)
 	free(room);
 }
 
+static unsigned host_older(struct plane *p, unsigned service, unsigned backend)
+{
+	(void)p;
+	return backends[service * WORLD_BACKENDS + backend].older_ticks;
+}
+
 struct plane plane_host = {
 	.name = "host",
 	.open = host_open,
@@ -345,4 +358,5 @@ struct plane plane_host = {
 	.reload = host_reload,
 	.clock = host_clock,
 	.run = host_run,
+	.older = host_older,
 };

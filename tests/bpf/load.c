@@ -35,8 +35,7 @@ static struct lb_mac mac(unsigned last)
 
 static void load_backend(struct lb_backend *to, const struct world_backend *b)
 {
-	memset(to, 0, sizeof *to);
-	to->addr = address(&b->addr);
+	*to = (struct lb_backend){.addr = address(&b->addr), .older_ticks = to->older_ticks};
 	to->family = (__u8)b->addr.version;
 	to->flags = (b->alive ? LB_BACKEND_ALIVE : 0) | (b->local ? LB_BACKEND_LOCAL : 0);
 	to->mtu = b->mtu;

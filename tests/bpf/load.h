@@ -18,7 +18,7 @@
 struct load {
 	struct lb_config *config;
 	struct lb_service *service;
-	struct lb_backend *backend;
+	struct lb_backend *backend; /* the time of its last packet as an older owner stays */
 	__u64 *slot;
 	struct lb_rules *rules;
 	__u64 *loads; /* by backend */

@@ -54,6 +54,7 @@ static unsigned fragment_count;
 static uint64_t spent_services[WORLD_SERVICES], spent_answers, spent_sources[2][WORLD_SOURCE_BUCKETS];
 static uint64_t turns[WORLD_SERVICES];
 static uint64_t flood_spent[WORLD_SERVICES], flood_ends[WORLD_SERVICES];
+static unsigned older[WORLD_SERVICES][WORLD_BACKENDS]; /* when a backend last had a packet as an older owner */
 static uint64_t now_ns;
 
 /* A source that has shown that it is there. */
@@ -418,17 +419,11 @@ static int choose_by_id(const struct frame *f, const struct packet *p, const str
 	return -1;
 }
 
-/* The backend, or -1; the hops that it goes with. */
-static int choose(const struct world_service *s, const struct packet *p, unsigned *hops, unsigned *hop_count)
+static int choose_of_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot, unsigned *hops,
+			   unsigned *hop_count)
 {
-	const struct world_slot *slot = slot_of(s, p);
 	int backend;
 
-	*hop_count = 0;
-	if (!slot)
-		return -1;
-	if (!slot->moved && s->scheduler <= WORLD_SOURCE)
-		return lives(s, slot->current) ? (int)slot->current : -1;
 	if (p->proto == 17 && s->no_affinity)
 		return either(s, slot->current, slot->previous);
 	if (p->proto == 17 || !s->chain || s->scheduler == WORLD_ROUND_ROBIN)
@@ -440,6 +435,24 @@ static int choose(const struct world_service *s, const struct packet *p, unsigne
 		add_hop(s, s->slot[(hash_flow(p) & 0xffffffff) * s->slot_count >> 32].current, backend, hops, hop_count);
 	add_hop(s, slot->between, backend, hops, hop_count);
 	add_hop(s, slot->previous, backend, hops, hop_count);
+	return backend;
+}
+
+/* The backend, or -1; the hops that it goes with. Who gets a packet that a new flow of its slot wouldn't send there is an older owner. */
+static int choose(const struct world_service *s, const struct packet *p, unsigned *hops, unsigned *hop_count)
+{
+	const struct world_slot *slot = slot_of(s, p);
+	int backend, second;
+
+	*hop_count = 0;
+	if (!slot)
+		return -1;
+	if (!slot->moved && s->scheduler <= WORLD_SOURCE)
+		return lives(s, slot->current) ? (int)slot->current : -1;
+	backend = choose_of_moved(s, p, slot, hops, hop_count);
+	second = (int)s->slot[(hash_flow(p) & 0xffffffff) * s->slot_count >> 32].current;
+	if (backend >= 0 && backend != (int)slot->current && (s->scheduler != WORLD_TWO_CHOICES || backend != second))
+		older[s - world.service][backend] = ticks();
 	return backend;
 }
 
@@ -817,6 +830,7 @@ static void model_load(struct plane *p, const struct world *w)
 	memset(flood_spent, 0, sizeof flood_spent);
 	memset(flood_ends, 0, sizeof flood_ends);
 	memset(sources, 0, sizeof sources);
+	memset(older, 0, sizeof older);
 	spent_answers = 0;
 	fragment_count = 0;
 	model_reload(p, w);
@@ -828,6 +842,12 @@ static void model_clock(struct plane *p, uint64_t now)
 	now_ns = now * 1073741824;
 }
 
+static unsigned model_older(struct plane *p, unsigned service, unsigned backend)
+{
+	(void)p;
+	return older[service][backend];
+}
+
 struct plane plane_model = {
 	.name = "model",
 	.open = model_open,
@@ -836,4 +856,5 @@ struct plane plane_model = {
 	.reload = model_reload,
 	.clock = model_clock,
 	.run = model_run,
+	.older = model_older,
 };

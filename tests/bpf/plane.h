@@ -31,6 +31,7 @@ struct plane {
 	void (*reload)(struct plane *p, const struct world *w); /* keeps them */
 	void (*clock)(struct plane *p, uint64_t ticks);
 	void (*run)(struct plane *p, const struct frame *f, struct result *ret);
+	unsigned (*older)(struct plane *p, unsigned service, unsigned backend); /* the tick when it last had a packet as an older owner; 0: never */
 	char error[160];
 };
 

@@ -396,6 +396,23 @@ static bool agree(struct plane *p, const struct frame *in, const struct result *
 	return false;
 }
 
+/* Whether all say the same of when each backend was last in use as an older owner. */
+static bool agree_on_older(const struct scene *s, struct plane **planes, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned v = 0; v < s->world.service_count; v++)
+			for (unsigned b = 0; b < WORLD_BACKENDS; b++) {
+				unsigned got = planes[i]->older(planes[i], v, b), want = plane_model.older(&plane_model, v, b);
+
+				if (got == want)
+					continue;
+				fprintf(stderr, "%s: service %u, backend %u was an older owner last at %u, the model: %u\n", planes[i]->name, v,
+					b, got, want);
+				return false;
+			}
+	return true;
+}
+
 static void pass_time(struct scene *s, struct plane **planes, unsigned count)
 {
 	s->ticks += one_in(s, 50) ? below(s, 9000) : one_in(s, 3) ? below(s, 30) : 0;
@@ -459,7 +476,7 @@ int random_compare(struct random_run *run, struct plane **planes, unsigned count
 			tell(&s, plant, planes, count, fresh);
 		if (n % 20 == 0)
 			pass_time(&s, planes, count);
-		if (!one_packet(&s, run, planes, count)) {
+		if (!one_packet(&s, run, planes, count) || (n % 50 == 49 && !agree_on_older(&s, planes, count))) {
 			fprintf(stderr, "packet %ju differs; again with: random --seed %ju --count %ju%s%s\n", (uintmax_t)n,
 				(uintmax_t)run->seed, (uintmax_t)n + 1, plant >= 0 ? " --plant " : "", plant >= 0 ? run->plant : "");
 			return 1;

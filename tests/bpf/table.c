@@ -52,6 +52,20 @@ static bool step_equal(struct plane *p, const struct table_case *c, unsigned n, 
 	return false;
 }
 
+/* Which backends had a packet as older owners in this very tick. */
+static bool older_equal(struct plane *p, const struct table_case *c, unsigned n, uint64_t ticks)
+{
+	const char *want = c->steps[n].older;
+
+	for (unsigned b = 0; want && want[b]; b++)
+		if ((p->older(p, 0, b) == ticks) != (want[b] == '1')) {
+			fprintf(stderr, "FAIL %s: %s, packet %u: backend %u was an older owner last at %u, now is %ju, wanted %s\n", p->name, c->name, n,
+				b, p->older(p, 0, b), (uintmax_t)ticks, want);
+			return false;
+		}
+	return true;
+}
+
 bool table_run(struct plane *p, const struct table_case *c)
 {
 	static struct result got;
@@ -72,7 +86,7 @@ bool table_run(struct plane *p, const struct table_case *c)
 		}
 		frame_build(&in, c->steps[n].in);
 		p->run(p, &in, &got);
-		if (!step_equal(p, c, n, &in, &got))
+		if (!step_equal(p, c, n, &in, &got) || !older_equal(p, c, n, ticks))
 			return false;
 	}
 	return true;

@@ -13,6 +13,7 @@ struct step {
 	const char *out;                 /* SEND: the frame; DROP: the reason */
 	unsigned wait;                   /* ticks that pass before */
 	void (*change)(struct world *w); /* what the daemon changes before */
+	const char *older;               /* of service 0's backends, '1' where this packet came as to an older owner, else '.'; NULL: not looked at */
 };
 
 /* One step; .wait and .change may follow. */

@@ -173,6 +173,7 @@ static void xdp_load(struct plane *p, const struct world *w)
 	memset(snat_buckets, 0, WORLD_BUCKETS * sizeof *snat_buckets);
 	memset(floods, 0, WORLD_SERVICES * sizeof *floods);
 	memset(verified, 0, LB_VERIFIED_BUCKETS * sizeof *verified);
+	memset(backends, 0, LOAD_BACKENDS * sizeof *backends);
 	clear(skel->maps.lb_fragments);
 	xdp_reload(p, w);
 }
@@ -218,6 +219,12 @@ static void xdp_run(struct plane *p, const struct frame *f, struct result *ret)
 	ret->reason = ret->outcome == OUT_DROP ? reason_of_drop() : NULL;
 }
 
+static unsigned xdp_older(struct plane *p, unsigned service, unsigned backend)
+{
+	(void)p;
+	return backends[service * WORLD_BACKENDS + backend].older_ticks;
+}
+
 struct plane plane_xdp = {
 	.name = "xdp",
 	.coarse = true,
@@ -227,4 +234,5 @@ struct plane plane_xdp = {
 	.reload = xdp_reload,
 	.clock = xdp_clock,
 	.run = xdp_run,
+	.older = xdp_older,
 };

@@ -141,6 +141,7 @@ static void dpdk_load(struct plane *p, const struct world *w)
 	memset(memory.tables.snat_buckets, 0, WORLD_BUCKETS * sizeof *memory.tables.snat_buckets);
 	memset(memory.tables.floods, 0, WORLD_SERVICES * sizeof *memory.tables.floods);
 	memset(memory.tables.verified, 0, LB_VERIFIED_BUCKETS * sizeof *memory.tables.verified);
+	memset(memory.tables.backends, 0, LOAD_BACKENDS * sizeof *memory.tables.backends);
 	fragments_free(memory.fragments);
 	memory.fragments = fragments_new();
 	dpdk_reload(p, w);
@@ -236,6 +237,12 @@ static void dpdk_run(struct plane *p, const struct frame *f, struct result *ret)
 	rte_pktmbuf_free(out);
 }
 
+static unsigned dpdk_older(struct plane *p, unsigned service, unsigned backend)
+{
+	(void)p;
+	return memory.tables.backends[service * WORLD_BACKENDS + backend].older_ticks;
+}
+
 struct plane plane_dpdk = {
 	.name = "dpdk",
 	.coarse = true,
@@ -245,4 +252,5 @@ struct plane plane_dpdk = {
 	.reload = dpdk_reload,
 	.clock = dpdk_clock,
 	.run = dpdk_run,
+	.older = dpdk_older,
 };

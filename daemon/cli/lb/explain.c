@@ -49,6 +49,12 @@ static const struct lb_reply *lb_reply_lookup(const struct lb_vip *backend)
 	return bpf_map_lookup_elem(maps->keyed[TABLES_BY_REPLY], backend, &reply) == 0 ? &reply : NULL;
 }
 
+static void lb_backend_mark_older(__u32 index, __u32 now)
+{
+	(void)index;
+	(void)now;
+}
+
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	static struct lb_flow_bucket copy;

@@ -99,6 +99,15 @@ static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
 	return NULL;
 }
 
+/* Once a tick, so that the backend's cache line stays with all workers. */
+static void lb_backend_mark_older(__u32 index, __u32 now)
+{
+	const struct tables *t = tables_here();
+
+	if (index < t->backend_count && __atomic_load_n(&t->backends[index].older_ticks, __ATOMIC_RELAXED) != now)
+		__atomic_store_n(&t->backends[index].older_ticks, now, __ATOMIC_RELAXED);
+}
+
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	const struct tables *t = tables_here();
