@@ -238,8 +238,12 @@ static void read_generations(struct reader *r, const json_t *o, struct catalog_s
 	uint32_t count;
 	const json_t *list = read_array(r, o, "generations", CATALOG_GENERATIONS_MAX, &count);
 
-	for (uint32_t i = 0; i < count && !r->bad; i++)
-		read_generation(r, json_array_get(list, i), &s->generations[s->generation_count++]);
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		struct catalog_generation *g = &s->generations[s->generation_count++];
+
+		read_generation(r, json_array_get(list, i), g);
+		g->number = (uint32_t)read_number(r, json_array_get(list, i), "number", 1, UINT32_MAX);
+	}
 	if (s->generation_count)
 		refuse_unknown(r, s, &s->generations[s->generation_count - 1], "active");
 	s->has_prepared = json_object_get(o, "prepared") != NULL;
@@ -394,6 +398,9 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	s->affinity = read_bool(r, o, "affinity");
 	s->limit = (uint32_t)read_number(r, o, "limit", 0, 1000000000);
 	read_syn_cookies(r, o, s);
+	s->flow_idle_s = CATALOG_FLOW_IDLE_S;
+	if (json_object_get(o, "flow_idle"))
+		s->flow_idle_s = (uint32_t)read_number(r, o, "flow_idle", 1, CATALOG_FLOW_IDLE_MAX_S);
 	read_check(r, o, s);
 	read_prefixes(r, o, s);
 	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX, false);

@@ -53,6 +53,8 @@ static void test_everything_is_read(void **state)
 	assert_int_equal(s->syn_rate, 500);
 	assert_int_equal(s->generation_count, 2); /* an earlier one may name who is gone */
 	assert_int_equal(s->generations[1].shares[0].weight, 3);
+	assert_true(s->generations[0].number == 1 && s->generations[1].number == 2);
+	assert_int_equal(s->flow_idle_s, 7800);
 	lb_catalog_free(&c);
 }
 
@@ -184,6 +186,9 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"1:3 2:0", "3:3 2:0", "backend 3"},
 		{"1:3 2:0", "1:65536 2:0", "no pairs"},
 		{"\"generations\":[", "\"generations\":[{},", "shares"},
+		{"\"number\":2", "\"number\":0", "number"},
+		{"\"limit\":0", "\"limit\":0,\"flow_idle\":0", "flow_idle"},
+		{"\"limit\":0", "\"limit\":0,\"flow_idle\":604801", "flow_idle"},
 		{"1:3 2:0", "1:3  2:0", "no pairs"},
 		{"1:3 2:0", "1:3 2:", "no pairs"},
 		{"1:3 2:0", "1:3 2", "no pairs"},

@@ -15,6 +15,7 @@
 #include "log.h"
 
 #define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
+#define WAIT_MAX_MS 3600000 /* poll() takes no more than fits into an int */
 #define TICK_S 60 /* between looks at what expires by time */
 
 const char *control_socket_default(void)
@@ -80,6 +81,8 @@ int control_start(struct control *c, const struct control_side *side)
 
 	c->side = *side;
 	c->report = (struct lb_report){.announces = side->announces, .snat4 = side->snat4, .snat6 = side->snat6};
+	c->look_ms = UINT64_MAX;
+	earlier_init(&c->earlier, &side->earlier);
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
 	r = start_tick(c);
 	if (r == 0)
@@ -91,10 +94,33 @@ int control_start(struct control *c, const struct control_side *side)
 	return r < 0 ? r : follow_start(&c->follower, address);
 }
 
+static bool differ(const void *a, uint32_t a_count, const void *b, uint32_t b_count, size_t size)
+{
+	return a_count != b_count || (a_count && memcmp(a, b, a_count * size) != 0);
+}
+
 static bool is_news(const struct lb_report *before, const struct lb_report *now)
 {
-	return before->version != now->version || before->failed != now->failed || before->down_count != now->down_count ||
-	       (now->down_count && memcmp(before->down, now->down, now->down_count * sizeof *now->down) != 0);
+	return before->version != now->version || before->failed != now->failed ||
+	       differ(before->down, before->down_count, now->down, now->down_count, sizeof *now->down) ||
+	       differ(before->idle, before->idle_count, now->idle, now->idle_count, sizeof *now->idle);
+}
+
+static void free_lists(const struct lb_report *r)
+{
+	free((void *)(uintptr_t)r->down);
+	free((void *)(uintptr_t)r->idle);
+}
+
+/* Which earlier generations have no flows, and when to look again. */
+static void look_for_idle(struct control *c, struct lb_report *ret)
+{
+	struct catalog_past *idle;
+	uint32_t ticks;
+
+	ret->idle_count = earlier_idle(&c->earlier, &c->catalog, monotonic_ticks(), REPORT_IDLE_MAX, &idle, &ticks);
+	ret->idle = idle;
+	c->look_ms = ticks ? boottime_ms() + (((uint64_t)ticks << LB_TICK_SHIFT) / 1000000) + 1 : UINT64_MAX;
 }
 
 static void report(struct control *c, bool failed)
@@ -106,18 +132,22 @@ static void report(struct control *c, bool failed)
 	now.failed = failed;
 	now.down_count = check_down(&c->checked, &down);
 	now.down = down;
+	look_for_idle(c, &now);
 	if (!is_news(&c->report, &now)) {
-		free(down);
+		free_lists(&now);
 		return;
 	}
-	free((void *)(uintptr_t)c->report.down);
+	free_lists(&c->report);
 	c->report = now;
 	report_tell(c->reporter, &c->report);
 }
 
 static void apply(struct control *c, bool routes_changed)
 {
-	report(c, c->side.apply(c->side.arg, &c->catalog, c->heard ? NULL : &c->checked, routes_changed) < 0);
+	int r = c->side.apply(c->side.arg, &c->catalog, c->heard ? NULL : &c->checked, routes_changed);
+
+	earlier_follow(&c->earlier, &c->catalog, monotonic_ticks());
+	report(c, r < 0);
 	c->side.settle(c->side.arg);
 }
 
@@ -156,12 +186,14 @@ void control_leave(struct control *c)
 /* Until the next thing that is due by time; -1: nothing is. */
 static int wait_ms(const struct control *c, uint64_t end_ms)
 {
-	uint64_t now_ms = boottime_ms();
+	uint64_t now_ms = boottime_ms(), due_ms = end_ms < c->look_ms ? end_ms : c->look_ms;
 	int scrape = c->scrape ? scrape_wait_ms(c->scrape) : -1;
-	uint64_t left = end_ms > now_ms ? end_ms - now_ms : 0;
+	uint64_t left = due_ms > now_ms ? due_ms - now_ms : 0;
 
-	if (end_ms == UINT64_MAX)
+	if (due_ms == UINT64_MAX)
 		return scrape;
+	if (left > WAIT_MAX_MS)
+		left = WAIT_MAX_MS;
 	return scrape < 0 || (uint64_t)scrape > left ? (int)left : scrape;
 }
 
@@ -200,6 +232,8 @@ void control_run(struct control *c, uint64_t end_ms)
 		}
 		if ((due || ways_changed) && c->has_catalog)
 			apply(c, ways_changed);
+		else if (boottime_ms() >= c->look_ms)
+			report(c, c->report.failed);
 		if (c->scrape && (n == 0 || events[6].revents))
 			scrape_run(c->scrape);
 	}

@@ -7,6 +7,7 @@
 #define HF_LB_CONTROL_H
 
 #include "lb/catalog.h"
+#include "lb/earlier.h"
 #include "lb/follow.h"
 #include "lb/prober.h"
 #include "lb/report.h"
@@ -31,7 +32,8 @@ struct control_side {
 	struct routes *routes;
 	control_apply *apply;
 	control_settle *settle;
-	void *arg;                   /* of these, and of write_metrics */
+	struct earlier_plane earlier;
+	void *arg;                   /* of apply, settle and write_metrics */
 	const char *metrics;         /* the address to serve metrics at; NULL: nobody asks */
 	bool insecure;               /* it may be off loopback */
 	scrape_write *write_metrics; /* NULL if metrics is */
@@ -48,6 +50,8 @@ struct control {
 	struct lb_report report;   /* as it was told last; at first, that nothing is in force */
 	struct lb_catalog catalog; /* in force */
 	bool has_catalog;
+	struct earlier earlier;
+	uint64_t look_ms; /* when it is to be looked for generations without flows; UINT64_MAX: not at all */
 	int signals; /* SIGTERM and SIGINT */
 	int tick;    /* a timer, for what expires by time */
 };

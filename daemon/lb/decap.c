@@ -66,6 +66,27 @@ static void want_peer(struct plan *p, const struct host_address *at, uint32_t fl
 	wanted_put(&p->peers, &key, &flags);
 }
 
+static struct lb_hop_key hop_key(const struct catalog_service *s, const struct host_address *at)
+{
+	return (struct lb_hop_key){.vip = s->vip.addr, .hop = at->addr, .vip_family = s->vip.family, .hop_family = at->family};
+}
+
+static uint32_t last_handed(const struct decapsulator *d, const struct lb_hop_key *key)
+{
+	struct lb_hop hop;
+
+	return bpf_map_lookup_elem(d->hops, key, &hop) == 0 ? hop.handed_ticks : 0;
+}
+
+void decap_last_handed(const struct decapsulator *d, const struct catalog_service *s, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		struct lb_hop_key key = hop_key(s, &s->backends[i].at);
+
+		ret[i] = last_handed(d, &key);
+	}
+}
+
 /* The ways to a service's backends in w; whether one of them is this host. */
 static bool find_ways(struct decapsulator *d, const struct catalog_service *s, struct way *w, bool *found)
 {
@@ -86,8 +107,8 @@ static void want_backends(struct decapsulator *d, struct plan *p, const struct c
 	wanted_put(&p->vips, &vip, &here);
 	for (uint32_t i = 0; i < s->backend_count; i++) {
 		const struct host_address *at = &s->backends[i].at;
-		struct lb_hop_key key = {.vip = s->vip.addr, .hop = at->addr, .vip_family = s->vip.family, .hop_family = at->family};
-		struct lb_hop hop = {.mac = w[i].mac};
+		struct lb_hop_key key = hop_key(s, at);
+		struct lb_hop hop = {.mac = w[i].mac, .handed_ticks = last_handed(d, &key)};
 		bool self = found[i] && w[i].local;
 
 		want_peer(p, at, self ? LB_PEER_SENDER | LB_PEER_SELF : LB_PEER_SENDER);

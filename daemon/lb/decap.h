@@ -20,6 +20,8 @@ struct decapsulator {
 /* On the maps pinned in a directory; routes must outlive it. 0, or negative errno. */
 int decap_open(struct decapsulator *d, const char *maps, struct routes *routes);
 void decap_close(struct decapsulator *d);
+/* By place in s->backends: when a packet was last handed on to it; 0: never. */
+void decap_last_handed(const struct decapsulator *d, const struct catalog_service *s, uint32_t *ret);
 /* Brings the maps to what the catalog says. 0, or negative errno, which was logged. */
 int decap_apply(struct decapsulator *d, const struct lb_catalog *c);
 

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "lb/clock.h"
+#include "lb/earlier.h"
 #include "lb/rate.h"
 #include "lb/region.h"
 #include "lb/skip.h"
@@ -22,8 +23,6 @@
 #define SECOND_NS 1000000000u
 
 #define TICKS(seconds) ((__u32)((seconds) * (__u64)SECOND_NS >> LB_TICK_SHIFT))
-#define FLOW_IDLE_S 7800 /* [generations]: 2 h 10 min, longer than TCP's default keepalive */
-#define UDP_IDLE_S 30    /* [udp] */
 #define EMBRYONIC_IDLE_S 60
 #define CLOSED_IDLE_S 60 /* Linux's TIME_WAIT: so long a backend may know the connection */
 
@@ -40,14 +39,6 @@ static void store_word(void *to, const void *from)
 
 	memcpy(&word, from, sizeof word);
 	__atomic_store_n((uint64_t *)to, word, __ATOMIC_RELEASE);
-}
-
-static __u32 now_ticks(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (__u32)(((__u64)t.tv_sec * SECOND_NS + (__u64)t.tv_nsec) >> LB_TICK_SHIFT);
 }
 
 /* ---- numbers ---- */
@@ -322,6 +313,20 @@ static bool find_slot_room(const struct feed *f, const struct lb_service *s, uin
 	return region_find(used, count, size, f->tables->slot_count, ret_base);
 }
 
+/* Whether new flows go where they went. */
+static bool owners_stay(const struct feed *f, const struct lb_table *now, const struct lb_slot *slots, uint32_t count)
+{
+	bool same = now->count == count;
+
+	for (uint32_t i = 0; same && i < count; i++) {
+		struct lb_slot was;
+
+		memcpy(&was, &f->tables->slots[now->base + i], sizeof was);
+		same = was.current == slots[i].current;
+	}
+	return same;
+}
+
 /* Into the table that isn't in use; one store flips. */
 static int write_slots(struct feed *f, struct lb_service *s, const struct lb_slot *slots, uint32_t count)
 {
@@ -334,7 +339,11 @@ static int write_slots(struct feed *f, struct lb_service *s, const struct lb_slo
 	if (!find_slot_room(f, s, count, &base))
 		return -ENOSPC;
 	memcpy(&f->tables->slots[base], slots, count * sizeof *slots);
-	*next = (struct lb_table){.base = base, .count = count, .moved_ticks = now_ticks()};
+	*next = (struct lb_table){
+		.base = base,
+		.count = count,
+		.moved_ticks = owners_stay(f, now, slots, count) ? now->moved_ticks : monotonic_ticks(),
+	};
 	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
 	return 1;
 }
@@ -404,8 +413,8 @@ static __u16 service_flags(const struct catalog_service *c)
 /* Whether other backends are skipped than before. */
 static bool skip_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c, const struct check_list *own)
 {
-	return skip_update(&f->tables->backends[s->backend_base], &f->tables->ids[s->backend_base], s->backend_count, c, own, now_ticks(),
-			   c->vip.proto == IPPROTO_UDP ? TICKS(UDP_IDLE_S) : TICKS(FLOW_IDLE_S));
+	return skip_update(&f->tables->backends[s->backend_base], &f->tables->ids[s->backend_base], s->backend_count, c, own, monotonic_ticks(),
+			   earlier_idle_ticks(c));
 }
 
 static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c, const struct check_list *own)
@@ -452,6 +461,61 @@ static void free_service(struct feed *f, uint32_t number)
 	f->tables->names[number] = (struct lb_name){0};
 }
 
+/* ---- what flows say ---- */
+
+uint32_t feed_number(const struct feed *f, uint64_t service)
+{
+	uint32_t i = 0;
+
+	while (i < f->tables->service_count && f->tables->names[i].id != service)
+		i++;
+	return i;
+}
+
+/* Which backends of a service, by number, have open connections of snat: those keep their backend whatever the slots say. */
+static void find_connected(const struct feed *f, uint32_t service, uint32_t now, bool *ret)
+{
+	struct lb_config config;
+
+	if (f->tables->plane->get_config(f->tables, &config) < 0)
+		return;
+	for (uint32_t i = 0; i < f->tables->snat_count; i++) {
+		const struct lb_snat *e = &f->tables->snats[i];
+		__u64 word = __atomic_load_n(&e->state, __ATOMIC_RELAXED);
+		struct lb_snat_state state;
+
+		memcpy(&state, &word, sizeof state);
+		if (state.stage >= LB_FLOW_EMBRYONIC && state.stage < LB_FLOW_CLOSED && e->client.word[2] >> 32 == service &&
+		    now - state.seen_ticks <= config.idle_ticks[state.stage] && e->backend < NUMBERS_MAX)
+			ret[e->backend] = true;
+	}
+}
+
+void feed_last_older(const struct feed *f, const struct catalog_service *s, uint32_t *ret)
+{
+	uint32_t number = feed_number(f, s->id), now = monotonic_ticks();
+	bool connected[NUMBERS_MAX + 1] = {false};
+	const struct lb_service *service;
+	struct numbers n;
+
+	if (number == f->tables->service_count)
+		return;
+	service = &f->tables->services[number];
+	if (s->delivery == LB_SNAT)
+		find_connected(f, number, now, connected);
+	numbers_init(&n, f, service);
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		uint16_t backend = numbers_find(&n, s->backends[i].id);
+
+		if (backend == NOBODY)
+			continue;
+		ret[i] = __atomic_load_n(&f->tables->backends[service->backend_base + backend].older_ticks, __ATOMIC_RELAXED);
+		if (connected[backend])
+			ret[i] = now;
+	}
+	free(n.list);
+}
+
 /* ---- all of it ---- */
 
 /* What a catalog asks for: the numbers of its services, and what is written by difference. */
@@ -460,6 +524,7 @@ struct plan {
 	bool used[TABLES_SERVICES];       /* by number */
 	struct wanted vips, prefixes, replies;
 	uint32_t wildcards;
+	uint32_t flow_idle_s; /* the longest: the flow table is for all */
 	const struct check_list *own;
 	uint32_t dnat, snat; /* services that deliver so */
 	uint32_t nat4, nat6; /* the same by family */
@@ -539,6 +604,8 @@ static void number_services(struct feed *f, const struct lb_catalog *c, struct p
 			continue;
 		f->tables->names[p->number[i]].id = s->id;
 		p->used[p->number[i]] = true;
+		if (s->flow_idle_s > p->flow_idle_s)
+			p->flow_idle_s = s->flow_idle_s;
 		count_nat(p, s);
 		want_prefixes(p, p->number[i], s);
 	}
@@ -564,14 +631,14 @@ static void place_services(struct feed *f, const struct lb_catalog *c, struct pl
 	}
 }
 
-static void base_config(struct lb_config *config, const struct tables *t)
+static void base_config(struct lb_config *config, const struct tables *t, uint32_t flow_idle_s)
 {
 	*config = (struct lb_config){
 		.abi = LB_ABI,
 		.flow_mask = t->flow_count - 1,
 		.idle_ticks = {[LB_FLOW_EMBRYONIC] = TICKS(EMBRYONIC_IDLE_S),
-			       [LB_FLOW_CONFIRMED] = TICKS(FLOW_IDLE_S),
-			       [LB_FLOW_DATAGRAM] = TICKS(UDP_IDLE_S),
+			       [LB_FLOW_CONFIRMED] = TICKS(flow_idle_s),
+			       [LB_FLOW_DATAGRAM] = TICKS(CATALOG_UDP_IDLE_S),
 			       [LB_FLOW_CLOSED] = TICKS(CLOSED_IDLE_S)},
 		.bucket_sources = LB_BUCKET_SERVICES + TABLES_SERVICES,
 		.bucket_mask = TABLES_SOURCES - 1,
@@ -643,7 +710,7 @@ static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p
 	if (r < 0)
 		return r;
 	place_services(f, c, p);
-	base_config(&config, f->tables);
+	base_config(&config, f->tables, p->flow_idle_s);
 	config.mac = f->routes->mac;
 	find_ways(f, &config);
 	if (p->snat)
@@ -664,6 +731,7 @@ int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_li
 
 	feed_settle(f);
 	p->own = own;
+	p->flow_idle_s = CATALOG_FLOW_IDLE_S;
 	wanted_init(&p->vips, sizeof(struct lb_vip), sizeof(uint32_t));
 	wanted_init(&p->prefixes, sizeof(struct lb_prefix), sizeof(uint32_t));
 	wanted_init(&p->replies, sizeof(struct lb_vip), sizeof(struct lb_reply));

@@ -39,6 +39,10 @@ void feed_init(struct feed *f, struct tables *tables, struct routes *routes, con
  * rest is in force.
  */
 int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own);
+/* By place in s->backends: when a packet last came there as to an older owner of its slot, or by a connection of snat; 0: never. */
+void feed_last_older(const struct feed *f, const struct catalog_service *s, uint32_t *ret);
+/* The number that counters have for a service; tables->service_count if it isn't in the tables. */
+uint32_t feed_number(const struct feed *f, uint64_t service);
 /*
  * Waits until no packet can be reading what the last feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the
  * kernel takes some 8 ms for it, and that the change is in force is told before ([two steps]).

@@ -16,9 +16,11 @@
 
 #include "bpf/decap.skel.h"
 #include "bpf/lb_xdp.skel.h"
+#include "base/mem.h"
 #include "lb/announce.h"
 #include "lb/clock.h"
 #include "lb/control.h"
+#include "lb/counts.h"
 #include "lb/decap.h"
 #include "lb/feed.h"
 #include "lb/metrics.h"
@@ -242,6 +244,32 @@ static void settle(void *arg)
 	feed_settle(&d->feed); /* of a backend it has nothing */
 }
 
+static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)
+{
+	const struct lbd *d = arg;
+
+	if (d->backend)
+		decap_last_handed(&d->decap, s, ret);
+	else
+		feed_last_older(&d->feed, s, ret);
+}
+
+/* Its packets; on the backend's side, when one was handed on last. */
+static uint64_t seen(void *arg, const struct catalog_service *s)
+{
+	const struct lbd *d = arg;
+	uint32_t *last, latest = 0;
+
+	if (!d->backend)
+		return counts_read(d->maps.service_counts, feed_number(&d->feed, s->id)).packets;
+	last = mem_zalloc(s->backend_count * sizeof *last + 1);
+	decap_last_handed(&d->decap, s, last);
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		latest = last[i] > latest ? last[i] : latest;
+	free(last);
+	return latest;
+}
+
 static void write_metrics(void *arg, struct bytes *out)
 {
 	const struct lbd *d = arg;
@@ -280,6 +308,7 @@ static int start(struct lbd *d)
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,
+		.earlier = {.last = last_older, .seen = seen, .arg = d},
 		.arg = d,
 		.metrics = d->metrics,
 		.insecure = d->insecure,

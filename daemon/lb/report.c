@@ -55,6 +55,10 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	for (uint32_t i = 0; i < r->report.down_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.down[i].service,
 			     (unsigned long long)r->report.down[i].backend);
+	bytes_puts(&out, "],\"idle\":[");
+	for (uint32_t i = 0; i < r->report.idle_count; i++)
+		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.idle[i].service,
+			     (unsigned long long)r->report.idle[i].generation);
 	*ret_number = r->number;
 	(void)pthread_mutex_unlock(&r->lock);
 	bytes_puts(&out, "]}");
@@ -169,6 +173,22 @@ static void close_events(struct reporter *r)
 		(void)close(r->extended);
 }
 
+/* A copy of count elements. */
+static void *copy(const void *list, uint32_t count, size_t size)
+{
+	void *to = mem_alloc(count * size + 1);
+
+	if (count)
+		memcpy(to, list, count * size);
+	return to;
+}
+
+static void free_lists(struct lb_report *r)
+{
+	free((void *)(uintptr_t)r->down);
+	free((void *)(uintptr_t)r->idle);
+}
+
 int report_start(struct reporter **ret, const char *address, const char *interface, bool backend, const struct lb_report *first)
 {
 	struct reporter *r = mem_zalloc(sizeof *r);
@@ -196,7 +216,7 @@ int report_start(struct reporter **ret, const char *address, const char *interfa
 	e = pthread_create(&r->thread, NULL, run, r);
 	if (e) {
 		close_events(r);
-		free((void *)(uintptr_t)r->report.down);
+		free_lists(&r->report);
 		free(r);
 		return -e;
 	}
@@ -206,20 +226,21 @@ int report_start(struct reporter **ret, const char *address, const char *interfa
 
 void report_tell(struct reporter *r, const struct lb_report *report)
 {
-	uint32_t count = report->down_count < REPORT_DOWN_MAX ? report->down_count : REPORT_DOWN_MAX;
-	struct catalog_place *down = mem_alloc(count * sizeof *down + 1), *before;
+	struct lb_report next = *report, before;
 
-	if (count)
-		memcpy(down, report->down, count * sizeof *down);
+	if (next.down_count > REPORT_DOWN_MAX)
+		next.down_count = REPORT_DOWN_MAX;
+	if (next.idle_count > REPORT_IDLE_MAX)
+		next.idle_count = REPORT_IDLE_MAX;
+	next.down = copy(report->down, next.down_count, sizeof *next.down);
+	next.idle = copy(report->idle, next.idle_count, sizeof *next.idle);
 	(void)pthread_mutex_lock(&r->lock);
-	before = (void *)(uintptr_t)r->report.down;
-	r->report = *report;
-	r->report.down = down;
-	r->report.down_count = count;
+	before = r->report;
+	r->report = next;
 	r->number++;
 	(void)pthread_cond_signal(&r->told);
 	(void)pthread_mutex_unlock(&r->lock);
-	free(before);
+	free_lists(&before);
 }
 
 bool report_heard(struct reporter *r)

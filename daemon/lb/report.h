@@ -11,6 +11,7 @@
 #include "lb/catalog.h"
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
+#define REPORT_IDLE_MAX 1024u /* the same, of what is idle: that retires soon, and makes room for the next ones */
 #define LEASE_MS 3000         /* at most; the cluster's (cluster/leases.h) */
 
 struct lb_report {
@@ -24,6 +25,8 @@ struct lb_report {
 	 */
 	const struct catalog_place *down;
 	uint32_t down_count;
+	const struct catalog_past *idle; /* earlier generations without flows here (earlier.h), ascending */
+	uint32_t idle_count;
 };
 
 /* What the catalog's leader granted last. */

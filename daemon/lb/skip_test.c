@@ -29,7 +29,7 @@ static void world_init(struct world *w, const char *weights)
 		w->ids[i] = 11 + i;
 		w->shares[i] = (struct catalog_share){.backend = 11 + i, .weight = (uint16_t)(weights[i] - '0')};
 	}
-	w->service.generations[0] = (struct catalog_generation){w->shares, COUNT};
+	w->service.generations[0] = (struct catalog_generation){.shares = w->shares, .share_count = COUNT};
 }
 
 /* States of the three: u, d, ?. */

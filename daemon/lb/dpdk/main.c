@@ -158,6 +158,24 @@ static void settle(void *arg)
 	feed_settle(&d->feed);
 }
 
+static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)
+{
+	const struct lbd *d = arg;
+
+	feed_last_older(&d->feed, s, ret);
+}
+
+static uint64_t seen(void *arg, const struct catalog_service *s)
+{
+	const struct lbd *d = arg;
+	uint32_t number = feed_number(&d->feed, s->id);
+	uint64_t packets = 0;
+
+	for (unsigned i = 0; number < d->memory.tables.service_count && i < d->worker_count; i++)
+		packets += __atomic_load_n(&d->workers[i].counts.services[number].packets, __ATOMIC_RELAXED);
+	return packets;
+}
+
 static int start_control(struct lbd *d)
 {
 	const struct control_side side = {
@@ -166,6 +184,7 @@ static int start_control(struct lbd *d)
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,
+		.earlier = {.last = last_older, .seen = seen, .arg = d},
 		.arg = d,
 	};
 	int r = routes_open(&d->routes, if_nametoindex(d->interface));
