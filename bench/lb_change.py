@@ -101,11 +101,11 @@ class Bench:
         self.api.call("POST", "/v1/services", {"name": name, "vip": vip, "proto": "udp", "port": PORT, "affinity": False, "check": "none"})
 
     def settled(self):
-        """Nothing is prepared, and all have it."""
+        """Nothing is prepared, what was before has retired, and all have it."""
         def done():
             all_of_it = self.api.call("GET", "/v1/services")
             have = [one["version"] for one in self.api.call("GET", "/v1/lb/leases")["leases"]]
-            return not any("prepared" in s for s in all_of_it["services"]) and set(have) == {all_of_it["version"]}
+            return not any("prepared" in s or len(s["generations"]) > 1 for s in all_of_it["services"]) and set(have) == {all_of_it["version"]}
         net.until("a quiet catalog", done, 60)
 
     def close(self):

@@ -11,22 +11,23 @@ static bool is_id(const json_t *v)
 	return json_is_integer(v) && json_integer_value(v) > 0 && json_integer_value(v) <= UINT32_MAX;
 }
 
-static bool read_down(struct report *ret, const json_t *list)
+/* The caller's, also if it is false: those are no pairs in order. */
+static bool read_places(const json_t *pairs, size_t max, struct report_place **ret, uint32_t *ret_count)
 {
 	const struct report_place *before = NULL;
-	size_t count = json_array_size(list);
+	size_t count = json_array_size(pairs);
 
-	if (!json_is_array(list) || count > REPORT_DOWN_MAX)
+	if (!json_is_array(pairs) || count > max)
 		return false;
-	ret->down = mem_zalloc(count * sizeof *ret->down + 1);
+	*ret = mem_zalloc(count * sizeof **ret + 1);
 	for (size_t i = 0; i < count; i++) {
-		const json_t *pair = json_array_get(list, i), *service = json_array_get(pair, 0), *backend = json_array_get(pair, 1);
-		struct report_place *place = &ret->down[ret->down_count++];
+		const json_t *pair = json_array_get(pairs, i), *service = json_array_get(pair, 0), *number = json_array_get(pair, 1);
+		struct report_place *place = &(*ret)[(*ret_count)++];
 
-		if (json_array_size(pair) != 2 || !is_id(service) || !is_id(backend))
+		if (json_array_size(pair) != 2 || !is_id(service) || !is_id(number))
 			return false;
-		*place = (struct report_place){(uint32_t)json_integer_value(service), (uint32_t)json_integer_value(backend)};
-		if (before && (before->service > place->service || (before->service == place->service && before->backend >= place->backend)))
+		*place = (struct report_place){(uint32_t)json_integer_value(service), (uint32_t)json_integer_value(number)};
+		if (before && (before->service > place->service || (before->service == place->service && before->number >= place->number)))
 			return false;
 		before = place;
 	}
@@ -56,7 +57,8 @@ static bool read_can(bool *ret, const json_t *body, const char *key)
 
 bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error)
 {
-	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed");
+	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed"),
+		     *idle = json_object_get(body, "idle");
 
 	*ret = (struct report){.by.node = node, .failed = json_is_true(failed)};
 	if (!read_who(&ret->by, body))
@@ -65,13 +67,23 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_puts(error, "a report needs the version that is in force, and whether it failed");
 	else if (!read_can(&ret->announces, body, "announces") || !read_can(&ret->snat4, body, "snat4") || !read_can(&ret->snat6, body, "snat6"))
 		bytes_puts(error, "announces, snat4 and snat6 are true or false");
-	else if (!read_down(ret, json_object_get(body, "down")))
+	else if (!read_places(json_object_get(body, "down"), REPORT_DOWN_MAX, &ret->down, &ret->down_count))
 		bytes_printf(error, "down must be pairs of service and backend id, ascending, at most %u", REPORT_DOWN_MAX);
+	else if (idle && !read_places(idle, REPORT_IDLE_MAX, &ret->idle, &ret->idle_count))
+		bytes_printf(error, "idle must be pairs of service id and generation, ascending, at most %u", REPORT_IDLE_MAX);
 	else {
 		ret->version = (uint64_t)json_integer_value(version);
 		return true;
 	}
 	return false;
+}
+
+static void put_places(struct bytes *out, const char *key, const struct report_place *list, uint32_t count)
+{
+	bytes_printf(out, ",\"%s\":[", key);
+	for (uint32_t i = 0; i < count; i++)
+		bytes_printf(out, "%s[%u,%u]", i ? "," : "", list[i].service, list[i].number);
+	bytes_put_u8(out, ']');
 }
 
 void leases_json(const struct leases *l, struct bytes *out)
@@ -84,12 +96,11 @@ void leases_json(const struct leases *l, struct bytes *out)
 		bytes_printf(out, "%s{\"node\":%u,\"id\":\"%s\",\"side\":\"%s\",\"heard\":%s", i ? "," : "", r->by.node, r->by.id,
 			     reporter_sides[r->by.side], one->heard ? "true" : "false");
 		if (one->heard) {
-			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s,\"down\":[", (unsigned long long)r->version,
+			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s", (unsigned long long)r->version,
 				     r->failed ? "true" : "false", r->announces ? "true" : "false", r->snat4 ? "true" : "false",
 				     r->snat6 ? "true" : "false");
-			for (uint32_t k = 0; k < r->down_count; k++)
-				bytes_printf(out, "%s[%u,%u]", k ? "," : "", r->down[k].service, r->down[k].backend);
-			bytes_put_u8(out, ']');
+			put_places(out, "down", r->down, r->down_count);
+			put_places(out, "idle", r->idle, r->idle_count);
 		}
 		bytes_put_u8(out, '}');
 	}

@@ -151,6 +151,20 @@ static bool take_syn_rate(struct reading *r, const json_t *v)
 	return true;
 }
 
+static bool take_flow_idle(struct reading *r, const json_t *v)
+{
+	long long seconds;
+
+	if (!take_number(r, "flow_idle", v, SERVICE_FLOW_IDLE_MAX_S, &seconds))
+		return false;
+	if (!seconds) {
+		bytes_puts(r->error, "flow_idle 0 would end flows at once: give seconds, at least 1");
+		return false;
+	}
+	r->c->settings.flow_idle_s = (uint32_t)seconds;
+	return true;
+}
+
 static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
 {
 	json_t *one;
@@ -244,6 +258,7 @@ static const struct {
 	{"limit", SERVICE_KINDS, SETTING_LIMIT, take_limit},
 	{"syn_cookies", SERVICE_KINDS, SETTING_SYN_COOKIES, take_syn_cookies},
 	{"syn_rate", SERVICE_KINDS, SETTING_SYN_RATE, take_syn_rate},
+	{"flow_idle", SERVICE_KINDS, SETTING_FLOW_IDLE, take_flow_idle},
 	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
 	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
 	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},
@@ -313,7 +328,8 @@ bool service_request_read(struct service_change *c, json_t *body, struct bytes *
 		bytes_puts(error, "the body is no JSON object");
 		return false;
 	}
-	c->settings = (struct service_settings){.chain = true, .affinity = true, .syn_rate = SERVICE_SYN_RATE};
+	c->settings = (struct service_settings){
+		.chain = true, .affinity = true, .syn_rate = SERVICE_SYN_RATE, .flow_idle_s = SERVICE_FLOW_IDLE_S};
 	json_object_foreach(body, key, v)
 		if (!take_key(&r, key, v))
 			return false;

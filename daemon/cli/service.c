@@ -26,6 +26,7 @@ static const char service_usage[] =
 	"  --limit RATE         new flows a second, as 5000, 20k or 1m; 0: no limit (the default)\n"
 	"  --syn-cookies off|auto|always   answer SYNs without keeping them: never, while a host gets too many, always; off\n"
 	"  --syn-rate RATE      more SYNs a second, to one host, are too many; 10k\n"
+	"  --flow-idle SECONDS  a flow without packets for so long is over, 1 to 604800; 7800 unless told\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
 	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
@@ -87,7 +88,7 @@ static const struct option {
 	{"--vip", "vip", VALUE_TEXT},           {"--proto", "proto", VALUE_TEXT},     {"--port", "port", VALUE_NUMBER},
 	{"--scheduler", "scheduler", VALUE_TEXT}, {"--deliver", "deliver", VALUE_TEXT}, {"--affinity", "affinity", VALUE_AFFINITY},
 	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
-	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE},
+	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE}, {"--flow-idle", "flow_idle", VALUE_NUMBER},
 	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
 }, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}};
 
@@ -289,17 +290,59 @@ static void print_prefixes(const json_t *s, const char *key, const char *empty)
 	printf("%s\n", i ? "" : empty);
 }
 
-/* Which of those that report haven't got the version of the prepared generation. */
-static void print_prepared(struct command *c, const json_t *prepared)
+static bool is_listed(const json_t *pairs, long long service, long long number_of)
 {
-	json_t *known = http_get_json(cli_node_address(&c->node), "/v1/lb/leases"), *one;
+	json_t *pair;
 	size_t i;
 
-	printf("%-10s %lld, waits for", "prepared", number(prepared, "number"));
-	json_array_foreach(json_object_get(known, "leases"), i, one)
+	json_array_foreach(pairs, i, pair)
+		if (json_integer_value(json_array_get(pair, 0)) == service && json_integer_value(json_array_get(pair, 1)) == number_of)
+			return true;
+	return false;
+}
+
+/* Who has flows of an earlier generation still: of backends' sides, only those that hand packets on can tell. */
+static void print_users(const json_t *leases, const json_t *s, long long generation)
+{
+	bool chained = json_is_true(json_object_get(s, "chain")) && !strcmp(text(s, "deliver"), "gue");
+	json_t *one;
+	size_t i;
+
+	printf("%-10s %lld may have flows by", "earlier", generation);
+	json_array_foreach(leases, i, one)
+		if ((chained || !strcmp(text(one, "side"), "balancer")) && !is_listed(json_object_get(one, "idle"), number(s, "id"), generation))
+			printf(" n%lld:%s", number(one, "node"), text(one, "id"));
+	printf("\n");
+}
+
+/* What the prepared generation waits for: those that haven't got it, or room for it. */
+static void print_prepared(const json_t *leases, const json_t *s)
+{
+	const json_t *prepared = json_object_get(s, "prepared");
+	bool full = json_array_size(json_object_get(s, "generations")) == SERVICE_GENERATIONS;
+	json_t *one;
+	size_t i;
+
+	printf("%-10s %lld, waits for%s", "prepared", number(prepared, "number"),
+	       full ? " an earlier one to retire (--flow-idle says when a flow is over)" : "");
+	json_array_foreach(leases, i, one)
 		if (number(one, "version") < number(prepared, "version"))
 			printf(" n%lld:%s", number(one, "node"), text(one, "id"));
 	printf("\n");
+}
+
+static void print_generations(struct command *c, const json_t *s)
+{
+	json_t *known = http_get_json(cli_node_address(&c->node), "/v1/lb/leases"), *leases = json_object_get(known, "leases");
+	const json_t *generations = json_object_get(s, "generations");
+	size_t count = json_array_size(generations);
+
+	printf("%-10s %lld, and %zu earlier\n", "generation", count ? number(json_array_get(generations, count - 1), "number") : 0,
+	       count ? count - 1 : 0);
+	for (size_t i = 0; i + 1 < count; i++)
+		print_users(leases, s, number(json_array_get(generations, i), "number"));
+	if (json_object_get(s, "prepared"))
+		print_prepared(leases, s);
 	json_decref(known);
 }
 
@@ -314,7 +357,6 @@ static void print_owner(const json_t *owner)
 
 static void print_service(struct command *c, const json_t *s)
 {
-	const json_t *generations = json_object_get(s, "generations");
 	json_t *b;
 	size_t i;
 
@@ -328,10 +370,8 @@ static void print_service(struct command *c, const json_t *s)
 	printf("%-10s %s, too many are more than %lld a second\n", "syncookies", text(s, "syn_cookies"), number(s, "syn_rate"));
 	print_prefixes(s, "allow", " everybody");
 	print_prefixes(s, "deny", " nobody");
-	printf("%-10s %s\n%-10s %lld, the last %zu are kept\n", "check", text(s, "check"), "generation",
-	       number(json_array_get(generations, json_array_size(generations) - 1), "number"), json_array_size(generations));
-	if (json_object_get(s, "prepared"))
-		print_prepared(c, json_object_get(s, "prepared"));
+	printf("%-10s %s\n%-10s %lld s\n", "check", text(s, "check"), "flow idle", number(s, "flow_idle"));
+	print_generations(c, s);
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)
 		printf("%6lld %-40s %6lld %6lld%s%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),

@@ -8,6 +8,7 @@
  *       FACT_JOINED, FACT_LEFT     who: node (1), side (1), id (size (1), text)
  *       FACT_ACTIVE                service (4), generation (4)
  *       FACT_DOWN, FACT_UP         service (4), backend (4)
+ *       FACT_RETIRED               service (4), generation (4)
  *       FACT_OWNER                 service (4), lease id (4): who answers for the VIP of this service, and so of every
  *                                  service with that VIP; 0: nobody
  *
@@ -20,7 +21,7 @@
 #include "base/bytes.h"
 #include "raft/liveness.h"
 
-#define FACT_RECORD_VERSION 2u
+#define FACT_RECORD_VERSION 3u
 #define FACTS_MAX 1024u /* in a record */
 #define REPORTER_ID_MAX 63u
 #define REPORTERS_MAX 256u
@@ -34,7 +35,7 @@ struct reporter {
 	char id[REPORTER_ID_MAX + 1]; /* zero-filled; printable, without space, quote or backslash */
 };
 
-enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_OWNER, FACT_KINDS };
+enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_OWNER, FACT_RETIRED, FACT_KINDS };
 
 struct fact {
 	enum fact_kind kind;

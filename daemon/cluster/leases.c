@@ -68,25 +68,28 @@ void leases_grace(struct leases *l, const struct services *s, uint64_t now_ns)
 bool leases_expire(struct leases *l, const struct services *s, uint64_t now_ns)
 {
 	uint32_t kept = 0, before = l->count;
+	bool due = l->again_ns && now_ns >= l->again_ns;
 
 	if (l->looked_ns && now_ns > l->looked_ns + OWN_PAUSE_NS)
 		leases_grace(l, s, now_ns);
 	l->looked_ns = now_ns;
 	for (uint32_t i = 0; i < before; i++) {
-		if (l->list[i].end_ns > now_ns)
+		if (l->list[i].end_ns > now_ns) {
 			l->list[kept++] = l->list[i];
-		else
-			report_fini(&l->list[i].report);
+			continue;
+		}
+		l->left_ns = now_ns;
+		report_fini(&l->list[i].report);
 	}
 	l->count = kept;
-	return kept != before;
+	return kept != before || due;
 }
 
 /* ---- conclusions ---- */
 
 /* What is being concluded, and its room. */
 struct conclusion {
-	const struct leases *l;
+	struct leases *l;
 	const struct services *s;
 	struct fact *facts;
 	uint32_t count;
@@ -130,7 +133,7 @@ static void what_all_have(struct conclusion *c)
 		const struct service *s = c->s->list[i];
 		uint32_t k = 0;
 
-		if (!s->prepared.number)
+		if (!s->prepared.number || (c->balancers && service_is_full(s)))
 			continue;
 		while (k < c->l->count && !lease_behind(&c->l->list[k], s))
 			k++;
@@ -159,7 +162,7 @@ static void vote(const struct leases *l, uint32_t service, uint32_t backend, uin
 static bool named_later(const struct leases *l, uint32_t after, const struct report_place *place)
 {
 	for (uint32_t i = after + 1; i < l->count; i++)
-		if (l->list[i].report.by.side == SIDE_BALANCER && report_says_down(&l->list[i].report, place->service, place->backend))
+		if (l->list[i].report.by.side == SIDE_BALANCER && report_says_down(&l->list[i].report, place->service, place->number))
 			return true;
 	return false;
 }
@@ -172,14 +175,14 @@ static void who_died(struct conclusion *c)
 		for (uint32_t k = 0; r->by.side == SIDE_BALANCER && k < r->down_count; k++) {
 			const struct report_place *place = &r->down[k];
 			const struct service *s = services_by_id(c->s, place->service);
-			const struct backend *b = s ? service_backend_by_id(s, place->backend) : NULL;
+			const struct backend *b = s ? service_backend_by_id(s, place->number) : NULL;
 			uint32_t down, up;
 
 			if (!b || b->down || named_later(c->l, i, place))
 				continue;
-			vote(c->l, place->service, place->backend, &down, &up);
+			vote(c->l, place->service, place->number, &down, &up);
 			if (2 * down > c->balancers)
-				conclude(c, (struct fact){.kind = FACT_DOWN, .service = place->service, .number = place->backend});
+				conclude(c, (struct fact){.kind = FACT_DOWN, .service = place->service, .number = place->number});
 		}
 	}
 }
@@ -198,6 +201,43 @@ static void who_is_back(struct conclusion *c)
 			if (2 * up > c->balancers)
 				conclude(c, (struct fact){.kind = FACT_UP, .service = s->id, .number = s->backends[k].id});
 		}
+	}
+}
+
+/* ---- what is over ---- */
+
+/* Only with chains a backend knows more of a flow than its balancer. */
+static bool all_say_idle(const struct leases *l, const struct service *s, uint32_t generation)
+{
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct report *r = &l->list[i].report;
+
+		if ((r->by.side == SIDE_BALANCER || service_hands_on(s)) && !report_says_idle(r, s->id, generation))
+			return false;
+	}
+	return true;
+}
+
+static bool is_time_to_retire(struct conclusion *c, const struct service *s)
+{
+	uint64_t from_ns = c->l->left_ns ? c->l->left_ns + s->settings.flow_idle_s * NS_PER_S : 0;
+
+	if (c->l->looked_ns >= from_ns)
+		return true;
+	if (!c->l->again_ns || from_ns < c->l->again_ns)
+		c->l->again_ns = from_ns;
+	return false;
+}
+
+static void what_is_over(struct conclusion *c)
+{
+	c->l->again_ns = 0;
+	for (uint32_t i = 0; c->balancers && i < c->s->count; i++) {
+		const struct service *s = c->s->list[i];
+
+		for (uint32_t k = 0; k + 1 < s->generation_count; k++)
+			if (all_say_idle(c->l, s, s->generations[k].number) && is_time_to_retire(c, s))
+				conclude(c, (struct fact){.kind = FACT_RETIRED, .service = s->id, .number = s->generations[k].number});
 	}
 }
 
@@ -311,7 +351,7 @@ static void who_owns(struct conclusion *c)
 			find_owner(c, list, c->s->list[i]);
 }
 
-uint32_t leases_conclude(const struct leases *l, const struct services *s, struct fact *ret)
+uint32_t leases_conclude(struct leases *l, const struct services *s, struct fact *ret)
 {
 	struct conclusion c = {.l = l, .s = s, .facts = ret};
 
@@ -320,6 +360,7 @@ uint32_t leases_conclude(const struct leases *l, const struct services *s, struc
 	who_died(&c);
 	who_is_back(&c);
 	what_all_have(&c);
+	what_is_over(&c);
 	who_owns(&c);
 	return c.count;
 }

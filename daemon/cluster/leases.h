@@ -9,12 +9,18 @@
  *   active   a prepared generation that everybody with a lease has in force; or there is no balancer ([two steps])
  *   down     more than half of the balancers with a lease say so ([generations])
  *   up       more than half of them have reported and don't say so; between the two nothing changes
+ *   retired  an earlier generation that everybody with a lease has had no flow of for the service's flow_idle_s
+ *            ([generations]): balancers, and with chains the backends' sides, for who else knows. Nothing retires while no
+ *            balancer is there, nor for flow_idle_s after this node saw one of these go: its flows may go on elsewhere, and
+ *            idle ones haven't been seen there
  *   owner    a VIP whose owner has no lease, or doesn't announce: of those that do, the one with the fewest services; the
  *            others keep theirs, so one that comes back takes nothing away. Who lacks addresses for a VIP's snat
  *            gets it only if nobody has them, and some other service of the VIP needs none
  *
  * A node that begins to lead may have missed reports, and so may one that was stopped for a while: each lease gets a
  * full term then, and who has not reported since counts as one that has nothing in force and no opinion.
+ *
+ * A generation that is prepared for a service that keeps as many as it may is active only when one of those has retired.
  */
 #ifndef HF_CLUSTER_LEASES_H
 #define HF_CLUSTER_LEASES_H
@@ -35,6 +41,8 @@ struct leases {
 	struct lease list[REPORTERS_MAX]; /* by reporter_compare() */
 	uint32_t count;
 	uint64_t looked_ns; /* when leases_expire() ran last */
+	uint64_t left_ns;   /* when a lease ended last; 0: none has */
+	uint64_t again_ns;  /* when there is something to conclude though nothing new was heard; 0: never */
 };
 
 void leases_fini(struct leases *l);
@@ -45,10 +53,13 @@ void leases_fini(struct leases *l);
 int leases_take(struct leases *l, struct report *r, uint64_t now_ns);
 /* Everybody that the catalog knows, and everybody heard, has a full term from now on. */
 void leases_grace(struct leases *l, const struct services *s, uint64_t now_ns);
-/* Ends those whose time is over; true if there were any. To be called often: a long pause counts as our own, and ends none. */
+/*
+ * Ends those whose time is over; true if there were any, or if there may be something to conclude now. To be called often: a long pause
+ * counts as our own, and ends none.
+ */
 bool leases_expire(struct leases *l, const struct services *s, uint64_t now_ns);
 /* What the leader concludes that the catalog doesn't know yet: at most FACTS_MAX, the rest when these are applied. */
-uint32_t leases_conclude(const struct leases *l, const struct services *s, struct fact *ret);
+uint32_t leases_conclude(struct leases *l, const struct services *s, struct fact *ret);
 /* Whether a prepared generation of this service waits for it. */
 bool lease_behind(const struct lease *one, const struct service *s);
 

@@ -59,7 +59,7 @@ static struct services *catalog(const char *reporters, bool prepared, const char
 
 static const char *facts_text(const struct fact *facts, uint32_t count, char said[256])
 {
-	static const char *const kinds[] = {[FACT_JOINED] = "joined", [FACT_LEFT] = "left", [FACT_ACTIVE] = "active", [FACT_DOWN] = "down", [FACT_UP] = "up", [FACT_OWNER] = "owner"};
+	static const char *const kinds[] = {[FACT_JOINED] = "joined", [FACT_LEFT] = "left", [FACT_ACTIVE] = "active", [FACT_DOWN] = "down", [FACT_UP] = "up", [FACT_OWNER] = "owner", [FACT_RETIRED] = "retired"};
 
 	said[0] = 0;
 	for (uint32_t i = 0; i < count; i++) {
@@ -74,7 +74,7 @@ static const char *facts_text(const struct fact *facts, uint32_t count, char sai
 	return said;
 }
 
-static const char *concluded(const struct leases *l, const struct services *s, char said[256])
+static const char *concluded(struct leases *l, const struct services *s, char said[256])
 {
 	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
 
@@ -220,6 +220,133 @@ static void test_grace(void **state)
 	services_free(s);
 }
 
+/* ---- retirement ---- */
+
+/* Says which generations of service 1 are idle. */
+static void say_idle(struct leases *l, const char *id, const char *idle, uint64_t now_ns)
+{
+	struct report r = {.by = named(id, *id == 'k' ? SIDE_BACKEND : SIDE_BALANCER), .version = VERSION, .idle = mem_zalloc(8 * sizeof *r.idle)};
+
+	for (const char *c = idle; *c; c++)
+		r.idle[r.idle_count++] = (struct report_place){1, (uint32_t)(*c - '0')};
+	assert_true(leases_take(l, &r, now_ns) >= 0);
+	report_fini(&r);
+}
+
+/* Service 1 with this many generations, 1 being the oldest. */
+static struct services *with_generations(const char *reporters, uint32_t count, bool prepared, bool chained)
+{
+	struct services *s = catalog(reporters, prepared, "");
+	struct service *one = s->list[0];
+
+	for (one->generation_count = 0; one->generation_count < count; one->generation_count++)
+		one->generations[one->generation_count].number = one->generation_count + 1;
+	one->settings = (struct service_settings){.chain = chained, .deliver = DELIVER_GUE, .flow_idle_s = 60};
+	return s;
+}
+
+struct over {
+	const char *what;
+	const char *known;
+	uint32_t generations;
+	bool prepared, chained;
+	const char *leases[3]; /* of a, b, k: idle generations; "?": nothing heard; NULL: no lease */
+	const char *want;
+};
+
+static const struct over overs[] = {
+	{"[generations] no balancer has flows of it", "ab", 3, false, false, {"1", "1"}, "retired 1.1"},
+	{"[generations] one has", "ab", 3, false, false, {"1", ""}, ""},
+	{"[generations] they have those of different ones", "ab", 3, false, false, {"1", "2"}, ""},
+	{"[generations] not the oldest", "ab", 3, false, false, {"12", "2"}, "retired 1.2"},
+	{"[generations] never the active one", "a", 3, false, false, {"123"}, "retired 1.1, retired 1.2"},
+	{"[generations] one wasn't heard", "ab", 3, false, false, {"1", "?"}, ""},
+	{"[generations] one has just come", "a", 3, false, false, {"1", ""}, "joined b"},
+	{"[generations] a backend's side knows no more than the balancers", "ak", 3, false, false, {"1", NULL, ""}, "retired 1.1"},
+	{"[chain] but with chains it does", "ak", 3, false, true, {"1", NULL, ""}, ""},
+	{"[chain] nothing was handed on", "ak", 3, false, true, {"1", NULL, "1"}, "retired 1.1"},
+	{"[generations] nobody balances: who has flows isn't known", "k", 3, false, false, {NULL, NULL, "1"}, ""},
+	{"[generations] a planned change waits for room", "a", SERVICE_GENERATIONS, true, false, {""}, ""},
+	{"[generations] not if there is some", "a", SERVICE_GENERATIONS - 1, true, false, {""}, "active 1.9"},
+	{"[generations] nor if nobody balances", "k", SERVICE_GENERATIONS, true, false, {NULL, NULL, ""}, "active 1.9"},
+};
+
+static void test_retirement(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof overs / sizeof overs[0]; i++) {
+		static const char *const ids[] = {"a", "b", "k"};
+		const struct over *o = &overs[i];
+		struct services *s = with_generations(o->known, o->generations, o->prepared, o->chained);
+		struct leases *l = mem_zalloc(sizeof *l);
+		char said[256];
+
+		leases_grace(l, s, 0);
+		for (unsigned k = 0; k < 3; k++)
+			if (o->leases[k] && *o->leases[k] != '?')
+				say_idle(l, ids[k], o->leases[k], 0);
+		if (strcmp(concluded(l, s, said), o->want))
+			fail_msg("%s: \"%s\", wanted \"%s\"", o->what, said, o->want);
+		leases_fini(l);
+		free(l);
+		services_free(s);
+	}
+}
+
+/* The flows of a balancer that has gone may go on through another one, which hasn't seen the idle ones. */
+static void test_gone_before_retirement(void **state)
+{
+	struct services *s = with_generations("a", 2, false, false);
+	struct leases *l = mem_zalloc(sizeof *l);
+	uint64_t now, left = 0;
+	char said[256];
+
+	(void)state;
+	say_idle(l, "b", "", 0);
+	for (now = 100 * MS; now < 70 * NS_PER_S; now += 100 * MS) {
+		say_idle(l, "a", "1", now);
+		if (leases_expire(l, s, now) && !left)
+			left = now;
+		if (!left && now < LEASE_NS)
+			assert_string_equal(concluded(l, s, said), "joined b");
+		else if (now < left + 60 * NS_PER_S)
+			assert_string_equal(concluded(l, s, said), "");
+		else
+			break;
+	}
+	assert_int_equal(now, LEASE_NS + 60 * NS_PER_S);
+	assert_string_equal(concluded(l, s, said), "retired 1.1");
+	say_idle(l, "a", "", now);
+	assert_string_equal(concluded(l, s, said), "");
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+/* Nothing new is heard: what is due by time must be said to be. */
+static void test_retirement_is_due(void **state)
+{
+	struct services *s = with_generations("a", 2, false, false);
+	struct leases *l = mem_zalloc(sizeof *l);
+	unsigned told = 0;
+	char said[256];
+
+	(void)state;
+	say_idle(l, "b", "", 0);
+	for (uint64_t now = 0; now <= LEASE_NS + 60 * NS_PER_S; now += 100 * MS) {
+		say_idle(l, "a", "1", now);
+		if (!leases_expire(l, s, now))
+			continue;
+		told++;
+		(void)concluded(l, s, said);
+	}
+	assert_int_equal(told, 2);
+	assert_string_equal(said, "retired 1.1");
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
 /* ---- owners of VIPs ---- */
 
 /* What happens among balancers a to d, and who owns the VIPs of services 1 to 5 then. */
@@ -258,6 +385,7 @@ static struct services *five_services(void)
 
 		one->id = i + 1;
 		one->name[0] = 's';
+		one->settings.flow_idle_s = SERVICE_FLOW_IDLE_S;
 		one->key = (struct service_key){.vip = {.version = 4, .bytes = {10, 1, 1, (uint8_t)(i < 2 ? 1 : i)}}, .port = (uint16_t)(80 + i)};
 		s->list[s->count++] = one;
 	}
@@ -266,7 +394,7 @@ static struct services *five_services(void)
 }
 
 /* As the leader does: concludes and applies until nothing is left to conclude. */
-static unsigned settle(const struct leases *l, struct services *s, uint64_t index)
+static unsigned settle(struct leases *l, struct services *s, uint64_t index)
 {
 	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
 	unsigned records = 0;
@@ -431,9 +559,9 @@ static void test_owners_by_snat(void **state)
 
 static void test_form(void **state)
 {
-	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}};
-	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .snat6 = true, .down_count = 3, .down = down},
-		      back;
+	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}}, idle[] = {{1, 7}, {2, 1}};
+	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .snat6 = true, .down_count = 3,
+			   .down = down, .idle_count = 2, .idle = idle}, back;
 	struct bytes form = {0};
 	struct cursor in;
 
@@ -443,6 +571,9 @@ static void test_form(void **state)
 	report_get(&in, &back);
 	assert_true(!in.bad && !cursor_left(&in) && report_equal(&r, &back));
 	assert_true(report_says_down(&back, 1, 5) && !report_says_down(&back, 2, 5));
+	assert_true(report_says_idle(&back, 1, 7) && !report_says_idle(&back, 1, 5));
+	back.idle[0].number = 8;
+	assert_false(report_equal(&r, &back));
 	report_fini(&back);
 	for (size_t size = 0; size < form.size; size++) {
 		in = cursor_of(form.data, size);
@@ -450,7 +581,7 @@ static void test_form(void **state)
 		assert_true(in.bad);
 		report_fini(&back);
 	}
-	form.data[form.size - 8] = 1; /* 1.1 behind 1.5: not in order */
+	form.data[form.size - 8] = 1; /* 1.1 behind 1.7: not in order */
 	in = cursor_of(form.data, form.size);
 	report_get(&in, &back);
 	assert_true(in.bad);
@@ -462,7 +593,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_terms), cmocka_unit_test(test_own_pause),
-		cmocka_unit_test(test_grace),       cmocka_unit_test(test_owners), cmocka_unit_test(test_lease_ids),
+		cmocka_unit_test(test_grace),       cmocka_unit_test(test_retirement), cmocka_unit_test(test_gone_before_retirement),
+		cmocka_unit_test(test_retirement_is_due), cmocka_unit_test(test_owners), cmocka_unit_test(test_lease_ids),
 		cmocka_unit_test(test_limit),       cmocka_unit_test(test_owners_by_snat), cmocka_unit_test(test_form),
 	};
 

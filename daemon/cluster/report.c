@@ -8,6 +8,7 @@
 void report_fini(struct report *r)
 {
 	free(r->down);
+	free(r->idle);
 	*r = (struct report){0};
 }
 
@@ -17,21 +18,64 @@ static int place_compare(const void *a, const void *b)
 
 	if (x->service != y->service)
 		return x->service < y->service ? -1 : 1;
-	return x->backend < y->backend ? -1 : x->backend > y->backend;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static bool places_equal(const struct report_place *a, uint32_t a_count, const struct report_place *b, uint32_t b_count)
+{
+	return a_count == b_count && (!a_count || !memcmp(a, b, a_count * sizeof *a));
 }
 
 bool report_equal(const struct report *a, const struct report *b)
 {
 	return !reporter_compare(&a->by, &b->by) && a->by.side == b->by.side && a->version == b->version && a->failed == b->failed &&
 	       a->announces == b->announces && a->snat4 == b->snat4 && a->snat6 == b->snat6 &&
-	       a->down_count == b->down_count && (!a->down_count || !memcmp(a->down, b->down, a->down_count * sizeof *a->down));
+	       places_equal(a->down, a->down_count, b->down, b->down_count) && places_equal(a->idle, a->idle_count, b->idle, b->idle_count);
+}
+
+static bool has_place(const struct report_place *list, uint32_t count, struct report_place place)
+{
+	return count && bsearch(&place, list, count, sizeof place, place_compare);
 }
 
 bool report_says_down(const struct report *r, uint32_t service, uint32_t backend)
 {
-	const struct report_place place = {service, backend};
+	return has_place(r->down, r->down_count, (struct report_place){service, backend});
+}
 
-	return r->down_count && bsearch(&place, r->down, r->down_count, sizeof place, place_compare);
+bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation)
+{
+	return has_place(r->idle, r->idle_count, (struct report_place){service, generation});
+}
+
+static void put_places(struct bytes *out, const struct report_place *list, uint32_t count)
+{
+	bytes_put_u32(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		bytes_put_u32(out, list[i].service);
+		bytes_put_u32(out, list[i].number);
+	}
+}
+
+/* The caller's, also if the cursor is bad. */
+static struct report_place *get_places(struct cursor *in, uint32_t max, uint32_t *ret_count)
+{
+	uint32_t count = cursor_u32(in);
+	struct report_place *list;
+
+	if (count > max)
+		in->bad = true;
+	if (in->bad)
+		count = 0;
+	list = mem_zalloc(count * sizeof *list + 1);
+	for (uint32_t i = 0; i < count; i++) {
+		list[i].service = cursor_u32(in);
+		list[i].number = cursor_u32(in);
+		if (i && place_compare(&list[i - 1], &list[i]) >= 0)
+			in->bad = true;
+	}
+	*ret_count = count;
+	return list;
 }
 
 void report_put(struct bytes *out, const struct report *r)
@@ -42,11 +86,8 @@ void report_put(struct bytes *out, const struct report *r)
 	bytes_put_u8(out, r->announces);
 	bytes_put_u8(out, r->snat4);
 	bytes_put_u8(out, r->snat6);
-	bytes_put_u32(out, r->down_count);
-	for (uint32_t i = 0; i < r->down_count; i++) {
-		bytes_put_u32(out, r->down[i].service);
-		bytes_put_u32(out, r->down[i].backend);
-	}
+	put_places(out, r->down, r->down_count);
+	put_places(out, r->idle, r->idle_count);
 }
 
 void report_get(struct cursor *in, struct report *ret)
@@ -62,16 +103,6 @@ void report_get(struct cursor *in, struct report *ret)
 		*said[i] = byte;
 		in->bad |= byte > 1;
 	}
-	ret->down_count = cursor_u32(in);
-	if (ret->down_count > REPORT_DOWN_MAX)
-		in->bad = true;
-	if (in->bad)
-		ret->down_count = 0;
-	ret->down = mem_zalloc(ret->down_count * sizeof *ret->down + 1);
-	for (uint32_t i = 0; i < ret->down_count; i++) {
-		ret->down[i].service = cursor_u32(in);
-		ret->down[i].backend = cursor_u32(in);
-		if (i && place_compare(&ret->down[i - 1], &ret->down[i]) >= 0)
-			in->bad = true;
-	}
+	ret->down = get_places(in, REPORT_DOWN_MAX, &ret->down_count);
+	ret->idle = get_places(in, REPORT_IDLE_MAX, &ret->idle_count);
 }

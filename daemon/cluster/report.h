@@ -3,7 +3,8 @@
  * What one holdfast-lbd says of itself each second, and at once when it changed. No record: the node that it talks to
  * hands it to all nodes (reports.h), and the leader of the catalog draws its conclusions (leases.h).
  *
- * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many are down (4), then for each: service (4), backend (4).
+ * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many are down (4), then for each:
+ * service (4), backend (4); how many are idle (4), then for each: service (4), generation (4).
  */
 #ifndef HF_CLUSTER_REPORT_H
 #define HF_CLUSTER_REPORT_H
@@ -12,9 +13,11 @@
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
 
-/* A backend of a service, by their ids. */
+#define REPORT_IDLE_MAX 1024u /* the same: what is idle retires soon, and makes room for the next ones */
+
+/* A backend of a service, by their ids, or one of its generations. */
 struct report_place {
-	uint32_t service, backend;
+	uint32_t service, number;
 };
 
 struct report {
@@ -24,12 +27,15 @@ struct report {
 	bool announces;    /* it would answer for the VIPs that it is made the owner of */
 	bool snat4, snat6; /* it has addresses of its own to deliver by snat from */
 	uint32_t down_count;
-	struct report_place *down; /* that fail its own checks; ascending, each once */
+	struct report_place *down; /* backends that fail its own checks; ascending, each once */
+	uint32_t idle_count;
+	struct report_place *idle; /* earlier generations that have had no flow here for the service's flow_idle_s; ascending, each once */
 };
 
 void report_fini(struct report *r);
 bool report_equal(const struct report *a, const struct report *b);
 bool report_says_down(const struct report *r, uint32_t service, uint32_t backend);
+bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation);
 void report_put(struct bytes *out, const struct report *r);
 /* The cursor is bad if it is none; report_fini() all the same. */
 void report_get(struct cursor *in, struct report *ret);

@@ -42,6 +42,11 @@ bool service_translates(enum service_delivery deliver)
 	return deliver == DELIVER_DNAT || deliver == DELIVER_SNAT;
 }
 
+bool service_hands_on(const struct service *s)
+{
+	return s->settings.chain && s->settings.deliver == DELIVER_GUE && s->key.proto == SERVICE_TCP;
+}
+
 bool service_key_clashes(const struct service_key *a, const struct service_key *b)
 {
 	return ip_equal(&a->vip, &b->vip) && a->port == b->port && (a->proto == SERVICE_TCP) == (b->proto == SERVICE_TCP);
@@ -150,14 +155,37 @@ static struct generation generation_of(const struct service *s)
 	return g;
 }
 
-static void push_active(struct service *s, struct generation g)
+static void drop_generation(struct service *s, uint32_t at)
 {
-	if (s->generation_count == SERVICE_GENERATIONS) {
-		free(s->generations[0].shares);
-		memmove(&s->generations[0], &s->generations[1], (SERVICE_GENERATIONS - 1) * sizeof s->generations[0]);
-		s->generation_count--;
-	}
-	s->generations[s->generation_count++] = g;
+	free(s->generations[at].shares);
+	s->generation_count--;
+	memmove(&s->generations[at], &s->generations[at + 1], (s->generation_count - at) * sizeof s->generations[0]);
+}
+
+bool service_is_full(const struct service *s)
+{
+	return s->generation_count == SERVICE_GENERATIONS;
+}
+
+bool service_retire(struct service *s, uint32_t generation)
+{
+	for (uint32_t i = 0; i + 1 < s->generation_count; i++)
+		if (s->generations[i].number == generation) {
+			drop_generation(s, i);
+			forget_gone(s);
+			return true;
+		}
+	return false;
+}
+
+bool service_retire_earlier(struct service *s)
+{
+	bool any = s->generation_count > 1;
+
+	while (s->generation_count > 1)
+		drop_generation(s, 0);
+	forget_gone(s);
+	return any;
 }
 
 static void drop_prepared(struct service *s)
@@ -194,7 +222,9 @@ void service_activate(struct service *s, uint64_t version)
 {
 	if (!s->prepared.number)
 		return;
-	push_active(s, s->prepared);
+	if (service_is_full(s))
+		drop_generation(s, 0);
+	s->generations[s->generation_count++] = s->prepared;
 	s->prepared = (struct generation){0};
 	s->prepared_version = 0;
 	service_prepare(s, version);
@@ -243,7 +273,9 @@ bool service_backend_found(struct service *s, struct backend *b, bool down, uint
 	next = survivors(s, b);
 	if (has_weight(&next) && !same_weights(&next, now)) {
 		next.number = ++s->generation_last;
-		push_active(s, next);
+		if (service_is_full(s))
+			drop_generation(s, s->generation_count - 1);
+		s->generations[s->generation_count++] = next;
 	} else {
 		free(next.shares);
 	}
@@ -340,6 +372,7 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	bytes_put_u32(out, s->limit);
 	bytes_put_u8(out, s->syn_cookies);
 	bytes_put_u32(out, s->syn_rate);
+	bytes_put_u32(out, s->flow_idle_s);
 	put_prefixes(out, &s->allow);
 	put_prefixes(out, &s->deny);
 	service_text_put(out, s->path);
@@ -356,6 +389,9 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	ret->syn_cookies = get_word(in, SERVICE_SYN_COOKIES);
 	ret->syn_rate = cursor_u32(in);
 	if (ret->syn_rate > SERVICE_SYN_RATE_MAX)
+		in->bad = true;
+	ret->flow_idle_s = cursor_u32(in);
+	if (!ret->flow_idle_s || ret->flow_idle_s > SERVICE_FLOW_IDLE_MAX_S)
 		in->bad = true;
 	get_prefixes(in, &ret->allow);
 	get_prefixes(in, &ret->deny);

@@ -4,8 +4,9 @@
  * Here are its parts, their forms in records and snapshots, and the words for them; what may change how is services.c's.
  *
  * A generation is the set of (backend, weight) that the slot table is computed from. Every change of that set makes a
- * new one; the last SERVICE_GENERATIONS are kept, oldest first, because current and previous owner of a slot are
- * computed from them and never from what one balancer has seen.
+ * new one. Those that may have flows are kept, SERVICE_GENERATIONS at most, oldest first, because current and previous
+ * owner of a slot are computed from them and never from what one balancer has seen. One that no balancer has packets
+ * for any more retires (leases.h); until one has, a planned change waits for room.
  *
  * A planned change is made in two steps ([two steps]). There is one prepared generation at most: what is changed while
  * it waits to be activated makes the next one, all together, so nothing is lost and nobody waits for more than two.
@@ -14,8 +15,9 @@
  *          ^                                                                          |
  *          +----------------------- nothing changed meanwhile ------------------------+--- else: prepared again
  *
- * A death or a return makes an active generation at once, and what was prepared is prepared anew, behind it. When all
- * are dead, the table stays as it was with the last one alive.
+ * A death or a return makes an active generation at once, and what was prepared is prepared anew, behind it. Without
+ * room it takes the active one's place: of all that are kept, its flows are the youngest, and those of its slots that
+ * moved are in the balancers' flow tables. When all are dead, the table stays as it was with the last one alive.
  */
 #ifndef HF_CLUSTER_SERVICE_H
 #define HF_CLUSTER_SERVICE_H
@@ -29,6 +31,8 @@
 #define SERVICE_PATH_MAX 127u    /* of an HTTP check */
 #define SERVICE_SYN_RATE 10000u  /* unless told */
 #define SERVICE_SYN_RATE_MAX 1000000000u
+#define SERVICE_FLOW_IDLE_S 7800u /* unless told: longer than TCP's default keepalive */
+#define SERVICE_FLOW_IDLE_MAX_S 604800u
 
 /* Their numbers stand in records: only ever add behind the last. */
 enum service_proto { SERVICE_TCP, SERVICE_UDP, SERVICE_QUIC, SERVICE_PROTOS };
@@ -63,6 +67,7 @@ struct service_settings {
 	uint32_t limit;        /* new flows a second, 0: none */
 	uint8_t syn_cookies;   /* of TCP alone */
 	uint32_t syn_rate;     /* SYNs a second, to one host, that are not too many yet */
+	uint32_t flow_idle_s;  /* a flow without packets for so long is over ([generations]); 1 to SERVICE_FLOW_IDLE_MAX_S */
 	struct service_prefixes allow, deny;
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
 };
@@ -114,6 +119,8 @@ bool service_path_ok(const char *path);
 int service_word(const char *const *words, int count, const char *word);
 /* Only these can send a packet to another port than it came for. */
 bool service_translates(enum service_delivery deliver);
+/* Backends hand on what they don't know to earlier owners ([chain]); a balancer can't tell which flows those have. */
+bool service_hands_on(const struct service *s);
 /* On the wire QUIC is UDP: both can't have one address and port. */
 bool service_key_clashes(const struct service_key *a, const struct service_key *b);
 
@@ -127,6 +134,12 @@ void service_remove_backend(struct service *s, struct backend *b);
 void service_prepare(struct service *s, uint64_t version);
 /* What is prepared becomes active, and what was changed since is prepared. */
 void service_activate(struct service *s, uint64_t version);
+/* As many as may be are kept: what is activated now makes the oldest go. */
+bool service_is_full(const struct service *s);
+/* An earlier generation goes, and the removed backends that only it had; false: there is none of this number that isn't active. */
+bool service_retire(struct service *s, uint32_t generation);
+/* All but the active one go; false: there are none. */
+bool service_retire_earlier(struct service *s);
 /* A backend was found dead or alive; false: it was known. */
 bool service_backend_found(struct service *s, struct backend *b, bool down, uint64_t version);
 void service_free(struct service *s);

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 4u
+#define SAVE_VERSION 5u
 
 struct services *services_new(void)
 {
@@ -213,6 +213,8 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->syn_cookies = from->syn_cookies;
 	if (c->given & SETTING_SYN_RATE)
 		to->syn_rate = from->syn_rate;
+	if (c->given & SETTING_FLOW_IDLE)
+		to->flow_idle_s = from->flow_idle_s;
 	if (c->given & SETTING_ALLOW)
 		to->allow = from->allow;
 	if (c->given & SETTING_DENY)
@@ -332,7 +334,7 @@ static bool own(struct services *all, const struct service *s, uint32_t lease_id
 	return changed;
 }
 
-/* Each of these two says whether it changed what balancers are told: what they own. */
+/* Each of these says whether it changed what balancers are told: what they own, and which generations there are. */
 static bool reporter_left(struct services *all, const struct reporter *who)
 {
 	bool there, owned;
@@ -345,6 +347,20 @@ static bool reporter_left(struct services *all, const struct reporter *who)
 	memmove(&all->reporters[at], &all->reporters[at + 1], behind * sizeof all->reporters[0]);
 	memmove(&all->lease_ids[at], &all->lease_ids[at + 1], behind * sizeof all->lease_ids[0]);
 	return owned;
+}
+
+/* The first balancer joins: no earlier generation has flows. */
+static bool begin_to_balance(struct services *all)
+{
+	bool changed = false;
+
+	all->balanced = true;
+	for (uint32_t i = 0; i < all->count; i++)
+		if (service_retire_earlier(all->list[i])) {
+			all->sums[i] = content_sum(all->list[i]);
+			changed = true;
+		}
+	return changed;
 }
 
 static bool reporter_joined(struct services *all, const struct reporter *who)
@@ -363,7 +379,7 @@ static bool reporter_joined(struct services *all, const struct reporter *who)
 	memmove(&all->lease_ids[at + 1], &all->lease_ids[at], behind * sizeof all->lease_ids[0]);
 	all->reporters[at] = *who;
 	all->lease_ids[at] = ++all->lease_last;
-	return owned;
+	return who->side == SIDE_BALANCER && !all->balanced ? begin_to_balance(all) || owned : owned;
 }
 
 /* ---- changes of its backends ---- */
@@ -518,7 +534,9 @@ static bool service_found(struct services *all, const struct fact *f, uint64_t i
 
 	if (s && f->kind == FACT_OWNER)
 		return own(all, s, f->number);
-	if (s && f->kind == FACT_ACTIVE && s->prepared.number == f->number && f->number) {
+	if (s && f->kind == FACT_RETIRED)
+		changed = service_retire(s, f->number);
+	else if (s && f->kind == FACT_ACTIVE && s->prepared.number == f->number && f->number) {
 		service_activate(s, index);
 		changed = true;
 	} else if (b) {
@@ -575,6 +593,7 @@ void services_save(const struct services *s, struct bytes *out)
 		bytes_put_u8(out, s->sessions[i].outcome);
 		bytes_put_u64(out, s->sessions[i].version);
 	}
+	bytes_put_u8(out, s->balanced);
 	bytes_put_u32(out, s->lease_last);
 	bytes_put_u32(out, s->reporter_count);
 	for (uint32_t i = 0; i < s->reporter_count; i++) {
@@ -588,11 +607,13 @@ void services_save(const struct services *s, struct bytes *out)
 
 static bool restore_reporters(struct services *s, struct cursor *in)
 {
+	uint8_t balanced = cursor_u8(in);
 	uint32_t count;
 
+	s->balanced = balanced;
 	s->lease_last = cursor_u32(in);
 	count = cursor_u32(in);
-	if (count > REPORTERS_MAX)
+	if (count > REPORTERS_MAX || balanced > 1)
 		return false;
 	while (!in->bad && s->reporter_count < count) {
 		struct reporter *one = &s->reporters[s->reporter_count];
@@ -649,7 +670,7 @@ struct services *services_restore(struct cursor *in)
 
 uint64_t services_checksum(const struct services *s)
 {
-	uint64_t sum = mix64(s->version) + mix64(s->id_last) + mix64(s->lease_last);
+	uint64_t sum = mix64(s->version) + mix64(s->id_last) + mix64(s->lease_last) + mix64(s->balanced);
 
 	for (uint32_t i = 0; i < s->count; i++)
 		sum += s->sums[i];

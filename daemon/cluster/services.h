@@ -59,6 +59,7 @@ struct services {
 	struct reporter reporters[REPORTERS_MAX]; /* whom a prepared change waits for, in order */
 	uint32_t lease_ids[REPORTERS_MAX];        /* theirs: a new one each time that one joins, so that what was owned before is known as such */
 	uint32_t lease_last;                      /* the lease id given last */
+	bool balanced;                /* a balancer has joined, ever: before, no flow was sent anywhere */
 	struct change_session sessions[NODE_SLOTS];
 };
 

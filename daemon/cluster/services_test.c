@@ -60,7 +60,7 @@ static struct ip ip(const char *text)
 
 static struct service_change named(enum service_change_kind kind, const char *name)
 {
-	struct service_change c = {.kind = kind};
+	struct service_change c = {.kind = kind, .settings.flow_idle_s = SERVICE_FLOW_IDLE_S};
 
 	(void)snprintf(c.name, sizeof c.name, "%s", name);
 	return c;
@@ -72,7 +72,7 @@ static struct service_change adding(const char *name, const char *vip, enum serv
 
 	c.secret = 0x1234;
 	c.key = (struct service_key){.vip = ip(vip), .proto = proto, .port = port};
-	c.settings = (struct service_settings){.deliver = deliver, .chain = true, .affinity = true};
+	c.settings = (struct service_settings){.deliver = deliver, .chain = true, .affinity = true, .flow_idle_s = SERVICE_FLOW_IDLE_S};
 	return c;
 }
 
@@ -190,7 +190,8 @@ static void test_set_takes_what_is_given(void **state)
 	(void)state;
 	assert_int_equal(add(&w, "dns", "10.1.1.1", SERVICE_UDP, 53, DELIVER_IPIP), SERVICE_CHANGED);
 	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_SYN_RATE | SETTING_CHECK;
-	c.settings = (struct service_settings){.scheduler = SCHEDULE_RR, .limit = 1000, .syn_rate = 7, .check = CHECK_HTTP, .path = "/up"};
+	c.settings = (struct service_settings){
+		.scheduler = SCHEDULE_RR, .limit = 1000, .syn_rate = 7, .check = CHECK_HTTP, .path = "/up", .flow_idle_s = SERVICE_FLOW_IDLE_S};
 	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 	s = find(&w, "dns");
 	assert_int_equal(s->settings.scheduler, SCHEDULE_MAGLEV);
@@ -373,6 +374,93 @@ static void test_deaths(void **state)
 
 	(void)state;
 	STORY(rows);
+}
+
+/* The numbers of the kept generations, the active one last; then the ids of removed backends that are still told of. */
+static const char *kept_text(const struct service *s, char said[128])
+{
+	said[0] = 0;
+	for (uint32_t i = 0; i < s->generation_count; i++)
+		(void)snprintf(said + strlen(said), 128 - strlen(said), "%s%u", i ? " " : "", s->generations[i].number);
+	for (uint32_t i = 0; i < s->gone_count; i++)
+		(void)snprintf(said + strlen(said), 128 - strlen(said), " -%u", s->gone[i].id);
+	return said;
+}
+
+static void keeps(const struct world *w, const char *want)
+{
+	char said[128];
+
+	if (strcmp(kept_text(find(w, "web"), said), want))
+		fail_msg("kept are \"%s\", wanted \"%s\"", said, want);
+}
+
+/* [generations] An earlier generation retires by a record, and with it whom only it had. */
+static void test_retirement(void **state)
+{
+	struct world w = {0};
+	uint64_t version;
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.2", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_ADD, "web", "10.2.0.3", -1, -1), SERVICE_CHANGED);
+	reporter(&w, FACT_JOINED, 1, SIDE_BACKEND, "k");
+	keeps(&w, "1 2 3");
+	reporter(&w, FACT_JOINED, 1, SIDE_BALANCER, "a"); /* the first one: no flow was sent anywhere before */
+	keeps(&w, "3");
+	assert_int_equal(backend(&w, BACKEND_RM, "web", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	fact(&w, FACT_ACTIVE, 1, 4);
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "web", "10.2.0.2", -1, -1), SERVICE_CHANGED);
+	fact(&w, FACT_ACTIVE, 1, 5);
+	keeps(&w, "3 4 5 -1");
+	reporter(&w, FACT_JOINED, 2, SIDE_BALANCER, "b");
+	keeps(&w, "3 4 5 -1");
+	version = catalog_services(&w.c)->version;
+	fact(&w, FACT_RETIRED, 1, 5); /* the active one never does */
+	fact(&w, FACT_RETIRED, 1, 2);
+	fact(&w, FACT_RETIRED, 2, 3);
+	keeps(&w, "3 4 5 -1");
+	assert_int_equal(catalog_services(&w.c)->version, version);
+	fact(&w, FACT_RETIRED, 1, 4);
+	keeps(&w, "3 5 -1");
+	fact(&w, FACT_RETIRED, 1, 3);
+	keeps(&w, "5");
+	assert_int_equal(catalog_services(&w.c)->version, w.c.applied);
+	catalog_fini(&w.c);
+}
+
+/* [generations] A death waits for no room, and it is not the oldest flows that pay. */
+static void test_no_room(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	assert_int_equal(add(&w, "web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP), SERVICE_CHANGED);
+	for (int i = 1; i <= 3; i++) {
+		char address[24];
+
+		(void)snprintf(address, sizeof address, "10.2.0.%d", i);
+		assert_int_equal(backend(&w, BACKEND_ADD, "web", address, -1, -1), SERVICE_CHANGED);
+	}
+	reporter(&w, FACT_JOINED, 1, SIDE_BALANCER, "a");
+	for (uint32_t number = 4; number <= 10; number++) {
+		assert_false(service_is_full(find(&w, "web")));
+		assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.1", -1, (int)number), SERVICE_CHANGED);
+		fact(&w, FACT_ACTIVE, 1, number);
+	}
+	assert_true(service_is_full(find(&w, "web")));
+	keeps(&w, "3 4 5 6 7 8 9 10");
+	fact(&w, FACT_DOWN, 1, 2);
+	keeps(&w, "3 4 5 6 7 8 9 11");
+	generation_is(find(&w, "web"), 0, 11, "1:10 2:0 3:1");
+	fact(&w, FACT_UP, 1, 2);
+	keeps(&w, "3 4 5 6 7 8 9 12");
+	assert_int_equal(backend(&w, BACKEND_SET, "web", "10.2.0.1", -1, 1), SERVICE_CHANGED);
+	fact(&w, FACT_ACTIVE, 1, 13); /* the leader says so only when nobody balances */
+	keeps(&w, "4 5 6 7 8 9 12 13");
+	catalog_fini(&w.c);
 }
 
 /* Commands are judged by what is configured: while all are dead an operator is not refused as if he had taken their weight. */
@@ -563,7 +651,7 @@ static void test_refused_backends(void **state)
 	}
 	/* What a backend may be depends on the way to deliver, so that can't be changed under it. */
 	deliver.given = SETTING_DELIVER;
-	deliver.settings = (struct service_settings){.deliver = DELIVER_DSR};
+	deliver.settings = (struct service_settings){.deliver = DELIVER_DSR, .flow_idle_s = SERVICE_FLOW_IDLE_S};
 	assert_int_equal(change(&w, &deliver), REFUSED_PORT);
 	assert_int_equal(find(&w, "nat")->settings.deliver, DELIVER_DNAT);
 	deliver.settings.deliver = DELIVER_DNAT;
@@ -775,6 +863,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_retirement),
+		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_set_takes_what_is_given),
 		cmocka_unit_test(test_applied_once),
 		cmocka_unit_test(test_two_steps),

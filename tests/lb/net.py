@@ -9,7 +9,7 @@ Hosts of other IP networks are on the same bridge; a host that routes between th
 
 A veth takes XDP's packets only if its peer has a program, and checksums must be there when XDP sees the packet ([veth tests]).
 """
-import contextlib, ctypes, http.server, json, os, shutil, signal, socket, socketserver, subprocess, sys, tempfile, threading, time
+import contextlib, ctypes, http.server, json, os, re, shutil, signal, socket, socketserver, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -17,6 +17,7 @@ BIN = os.path.join(ROOT, "build", os.environ.get("BUILD", "release"))
 PASS = os.path.join(ROOT, "build/bpf/tests/lb/pass.bpf.o")
 PINS = "/sys/fs/bpf/holdfast"
 DEADLINE_S = 20
+FLOW_IDLE_S = "7800"  # what it is unless told
 
 
 def run(*argv, check=True):
@@ -308,18 +309,13 @@ class RealNode:
         self.active()
         until("all have it in force", lambda: (v := self.version()) and all(one["version"] == v for one in self.leases()))
 
-    def age(self, names, nobody):
-        """Until no slot of these services counts as moved lately: changes that move none, until the catalog has forgotten all that did. The
-        address is of a backend that isn't there, and that doesn't make their tables larger."""
-        def differ(service):
-            owners = ({(one["backend"], one["weight"]) for one in g["slots_of"] if one["weight"]} for g in service["generations"])
-            return len(set(map(frozenset, owners))) > 1
-
-        while any(map(differ, self.services())):
-            for verb, weight in (("add", ("--weight", "0")), ("rm", ())):
-                for name in names:
-                    self.say("backend", verb, name, nobody, *weight)
-                self.active()
+    def age(self, names):
+        """Until no slot of these services counts as moved lately: silent flows are over at once for a while, so earlier generations retire."""
+        for name in names:
+            self.say("service", "set", name, "--flow-idle", "1")
+        until("earlier generations have retired", lambda: all(len(s["generations"]) == 1 for s in self.services() if s["name"] in names))
+        for name in names:
+            self.say("service", "set", name, "--flow-idle", FLOW_IDLE_S)
 
 
 def top(balancer):
@@ -401,7 +397,13 @@ class Daemon:
                 raise TimeoutError(f"{self.program} never said {text!r}; it said: {self.lines}")
 
     def in_force(self, version):
-        self.wait(f"in force version={version} ")
+        """This version or a later one: what the cluster finds out, as that a generation has retired, makes versions of its own."""
+        def told():
+            return any(int(m[1]) >= version for line in self.lines if (m := re.search(r"in force version=(\d+) ", line)))
+
+        with self.seen:
+            if not self.seen.wait_for(told, timeout=DEADLINE_S):
+                raise TimeoutError(f"{self.program} never had version {version} in force; it said: {self.lines}")
 
     def kill(self, sig=signal.SIGKILL):
         self.child.send_signal(sig)
