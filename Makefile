@@ -224,7 +224,7 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-clients=tests/lb/clients lb-nodes=tests/lb/nodes lb-announce=tests/lb/announce lb-flood=tests/lb/flood dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-clients=tests/lb/clients lb-nodes=tests/lb/nodes lb-announce=tests/lb/announce lb-flood=tests/lb/flood lb-retire=tests/lb/retire dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \
