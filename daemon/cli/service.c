@@ -331,6 +331,23 @@ static void print_prepared(const json_t *leases, const json_t *s)
 	printf("\n");
 }
 
+/* Those that can't go by the catalog, or not by all of it: they are waited for by nobody. */
+static void print_failed(const json_t *leases)
+{
+	bool any = false;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(leases, i, one) {
+		if (!json_is_true(json_object_get(one, "failed")))
+			continue;
+		printf(any ? " n%lld:%s" : "failed     n%lld:%s", number(one, "node"), text(one, "id"));
+		any = true;
+	}
+	if (any)
+		printf(" (not all of the catalog is in force there; its log says why)\n");
+}
+
 static void print_generations(struct command *c, const json_t *s)
 {
 	json_t *known = http_get_json(cli_node_address(&c->node), "/v1/lb/leases"), *leases = json_object_get(known, "leases");
@@ -343,6 +360,7 @@ static void print_generations(struct command *c, const json_t *s)
 		print_users(leases, s, number(json_array_get(generations, i), "number"));
 	if (json_object_get(s, "prepared"))
 		print_prepared(leases, s);
+	print_failed(leases);
 	json_decref(known);
 }
 

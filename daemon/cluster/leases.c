@@ -279,15 +279,26 @@ static bool delivers_vip(const struct lease *one, const struct services *s, cons
 }
 
 /* The first of those with the fewest services, of those that deliver and that have been heard and have a catalog in force. NULL: none. */
-static struct bidder *choose(const struct conclusion *c, struct bidder *list, const struct ip *vip, bool all)
+static struct bidder *choose_among(const struct conclusion *c, struct bidder *list, const struct ip *vip, bool all, bool failed)
 {
 	struct bidder *best = NULL;
 
-	for (uint32_t i = 0; i < c->l->count; i++)
-		if (list[i].lease_id && c->l->list[i].heard && c->l->list[i].report.version && (!best || list[i].services < best->services) &&
-		    delivers_vip(&c->l->list[i], c->s, vip, all))
+	for (uint32_t i = 0; i < c->l->count; i++) {
+		const struct lease *one = &c->l->list[i];
+
+		if (list[i].lease_id && one->heard && one->report.version && one->report.failed == failed &&
+		    (!best || list[i].services < best->services) && delivers_vip(one, c->s, vip, all))
 			best = &list[i];
+	}
 	return best;
+}
+
+/* Who failed may not know the VIP, but where all did, somebody must. */
+static struct bidder *choose(const struct conclusion *c, struct bidder *list, const struct ip *vip, bool all)
+{
+	struct bidder *best = choose_among(c, list, vip, all, false);
+
+	return best ? best : choose_among(c, list, vip, all, true);
 }
 
 /* Its owner isn't there, or can't deliver it. */

@@ -352,7 +352,7 @@ static void test_retirement_is_due(void **state)
 /* What happens among balancers a to d, and who owns the VIPs of services 1 to 5 then. */
 struct owning {
 	const char *what;
-	char act;         /* '+' reports that it announces, '0' the same without a catalog, '-' reports that it doesn't, 'x' its lease ends */
+	char act;         /* '+' reports that it announces, '0' the same without a catalog, '!' that failed, '-' reports that it doesn't, 'x' its lease ends */
 	const char *whom;
 	const char *want; /* by service; '.': nobody */
 };
@@ -373,6 +373,11 @@ static const struct owning owning[] = {
 	{"the last one", '-', "c", "....."},
 	{"and again", '+', "c", "ccccc"},
 	{"all are gone", 'x', "abc", "....."},
+	{"where all failed, somebody must", '!', "a", "aaaaa"},
+	{"who failed and owns goes on", '+', "bc", "aaaaa"},
+	{"and gets no more", 'x', "c", "aaaaa"},
+	{"a failed one that comes", '!', "d", "aaaaa"},
+	{"is chosen after those that didn't", 'x', "a", "bbbbb"},
 };
 
 /* Services 1 and 2 have one VIP, the others each its own. */
@@ -417,7 +422,8 @@ static unsigned settle(struct leases *l, struct services *s, uint64_t index)
 static void own_act(struct leases *l, const struct owning *o, uint64_t now_ns)
 {
 	for (const char *who = o->whom; *who; who++) {
-		struct report r = {.by = named((char[]){*who, 0}, SIDE_BALANCER), .version = o->act != '0', .announces = o->act != '-'};
+		struct report r = {
+			.by = named((char[]){*who, 0}, SIDE_BALANCER), .version = o->act != '0', .failed = o->act == '!', .announces = o->act != '-'};
 
 		assert_true(leases_take(l, &r, o->act == 'x' ? now_ns - LEASE_NS : now_ns) >= 0);
 		report_fini(&r);

@@ -23,7 +23,7 @@ struct report_place {
 struct report {
 	struct reporter by;
 	uint64_t version;  /* of the services, that its data plane has in force */
-	bool failed;       /* not all of that fitted: the rest is as it was */
+	bool failed;       /* not all of that fitted, or none of it was understood: the rest is as it was */
 	bool announces;    /* it would answer for the VIPs that it is made the owner of */
 	bool snat4, snat6; /* it has addresses of its own to deliver by snat from */
 	uint32_t down_count;

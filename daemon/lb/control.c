@@ -123,13 +123,15 @@ static void look_for_idle(struct control *c, struct lb_report *ret)
 	c->look_ms = ticks ? boottime_ms() + (((uint64_t)ticks << LB_TICK_SHIFT) / 1000000) + 1 : UINT64_MAX;
 }
 
-static void report(struct control *c, bool failed)
+/* One that can't read what the others go by is waited for by nobody: it says that it has it, and that it failed. */
+static void report(struct control *c)
 {
+	uint64_t refused = follow_refused(c->follower);
 	struct lb_report now = c->report;
 	struct catalog_place *down;
 
-	now.version = c->catalog.version;
-	now.failed = failed;
+	now.version = refused ? refused : c->catalog.version;
+	now.failed = c->failed || refused;
 	now.down_count = check_down(&c->checked, &down);
 	now.down = down;
 	look_for_idle(c, &now);
@@ -147,7 +149,8 @@ static void apply(struct control *c, bool routes_changed)
 	int r = c->side.apply(c->side.arg, &c->catalog, c->heard ? NULL : &c->checked, routes_changed);
 
 	earlier_follow(&c->earlier, &c->catalog, monotonic_ticks());
-	report(c, r < 0);
+	c->failed = r < 0;
+	report(c);
 	c->side.settle(c->side.arg);
 }
 
@@ -161,8 +164,10 @@ static void take_catalog(struct control *c)
 {
 	struct lb_catalog latest;
 
-	if (!follow_take(c->follower, &latest))
+	if (!follow_take(c->follower, &latest)) {
+		report(c);
 		return;
+	}
 	lb_catalog_free(&c->catalog);
 	c->catalog = latest;
 	c->has_catalog = true;
@@ -233,7 +238,7 @@ void control_run(struct control *c, uint64_t end_ms)
 		if ((due || ways_changed) && c->has_catalog)
 			apply(c, ways_changed);
 		else if (boottime_ms() >= c->look_ms)
-			report(c, c->report.failed);
+			report(c);
 		if (c->scrape && (n == 0 || events[6].revents))
 			scrape_run(c->scrape);
 	}

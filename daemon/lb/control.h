@@ -50,6 +50,7 @@ struct control {
 	struct lb_report report;   /* as it was told last; at first, that nothing is in force */
 	struct lb_catalog catalog; /* in force */
 	bool has_catalog;
+	bool failed; /* not all of it is in force */
 	struct earlier earlier;
 	uint64_t look_ms; /* when it is to be looked for generations without flows; UINT64_MAX: not at all */
 	int signals; /* SIGTERM and SIGINT */

@@ -32,6 +32,7 @@ struct follower {
 	pthread_mutex_t lock; /* of what follows */
 	struct lb_catalog latest;
 	bool fresh;
+	uint64_t refused_version; /* of what was refused behind the latest one; 0: nothing was, or it doesn't say */
 };
 
 static void hand_over(struct follower *f, struct lb_catalog *c)
@@ -43,6 +44,7 @@ static void hand_over(struct follower *f, struct lb_catalog *c)
 		lb_catalog_free(&f->latest); /* nobody took it, and it is out of date */
 	f->latest = *c;
 	f->fresh = true;
+	f->refused_version = 0;
 	(void)pthread_mutex_unlock(&f->lock);
 	(void)!write(f->ready, &one, sizeof one);
 }
@@ -51,6 +53,19 @@ static void hand_over(struct follower *f, struct lb_catalog *c)
 static bool is_news(const struct follower *f, const struct lb_catalog *c)
 {
 	return !f->known || c->version > f->version || memcmp(c->secret, f->secret, sizeof f->secret) != 0;
+}
+
+/* A node writes the version first, so that it is known of what can't be read further. */
+static void note_refused(struct follower *f, const char *body)
+{
+	unsigned long long version = 0;
+	uint64_t one = 1;
+
+	(void)sscanf(body, " { \"version\" : %19llu", &version);
+	(void)pthread_mutex_lock(&f->lock);
+	f->refused_version = version;
+	(void)pthread_mutex_unlock(&f->lock);
+	(void)!write(f->ready, &one, sizeof one);
 }
 
 /* Whether the answer was a catalog. */
@@ -62,11 +77,14 @@ static bool take_answer(struct follower *f, const char *body)
 	if (lb_catalog_parse(&c, body, error, sizeof error) < 0) {
 		uint64_t digest = hash64(body, strlen(body), 0);
 
-		if (digest != f->refused)
+		if (digest != f->refused) {
 			log_error("follow: the node's catalog is refused, the last good one stays in force: %s", error);
+			note_refused(f, body);
+		}
 		f->refused = digest;
 		return false;
 	}
+	f->refused = 0;
 	if (!is_news(f, &c)) {
 		lb_catalog_free(&c);
 		return true;
@@ -153,4 +171,14 @@ bool follow_take(struct follower *f, struct lb_catalog *ret)
 	f->fresh = false;
 	(void)pthread_mutex_unlock(&f->lock);
 	return fresh;
+}
+
+uint64_t follow_refused(struct follower *f)
+{
+	uint64_t version;
+
+	(void)pthread_mutex_lock(&f->lock);
+	version = f->refused_version;
+	(void)pthread_mutex_unlock(&f->lock);
+	return version;
 }

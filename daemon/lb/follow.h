@@ -17,4 +17,7 @@ int follow_fd(const struct follower *f);
 /* The latest catalog if there is a new one: true, and *ret is the caller's to free. */
 bool follow_take(struct follower *f, struct lb_catalog *ret);
 
+/* The version of a catalog that was refused after the last good one; 0: none was, or it didn't say. follow_fd() tells of it, too. */
+uint64_t follow_refused(struct follower *f);
+
 #endif

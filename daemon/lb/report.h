@@ -15,8 +15,8 @@
 #define LEASE_MS 3000         /* at most; the cluster's (cluster/leases.h) */
 
 struct lb_report {
-	uint64_t version; /* of the catalog, that the data plane has in force */
-	bool failed;      /* not all of that fitted: the rest is as it was */
+	uint64_t version; /* of the catalog, that the data plane has in force, or that was refused */
+	bool failed;      /* not all of that fitted, or none of it was understood: the rest is as it was */
 	bool announces;   /* it answers for the VIPs that it is made the owner of */
 	bool snat4, snat6; /* it has addresses of its own for snat */
 	/*
