@@ -160,7 +160,9 @@ struct lb_backend {
 	__u8 unused1;
 	__u32 skipped_ticks; /* since when it is, or was last; 0: never, or so long ago that it doesn't matter */
 	__u32 older_ticks;   /* when a packet last came here by a slot that is others' now (lb_slot.h); 0: never */
-	__u8 unused2[24];
+	__u32 ramp_from;     /* slow start: since when, and for how many ticks; 0: it is over, or there is none */
+	__u32 ramp_ticks;
+	__u8 unused2[16];
 };
 static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 

@@ -14,6 +14,9 @@
  * Round robin and two choices record every flow: their slots are treated as moved always, and a new flow's current is the next in
  * turn, or the less loaded of two ([schedulers]).
  *
+ * A backend in slow start leaves a falling part of its slots' new flows to their earlier owners, and what they get is recorded or handed on
+ * as any other flow of theirs.
+ *
  * An owner that died since the word was written counts as not there: the other one answers.
  *
  * A packet that goes to another backend than a new flow could get by its slot leaves the time there: by it the daemon knows how long
@@ -38,6 +41,8 @@ LB_INLINE __u64 lb_turn_take(__u32 service);
 
 /* A packet went to this backend, in lb_backends, as an older owner of its slot: the time is to be noted there. */
 LB_INLINE void lb_backend_mark_older(__u32 index, __u32 now);
+
+#define LB_RAMP_MIX 0x9e3779b1u /* the hash has chosen bucket and slot already: other bits of it decide here */
 
 /* Why a backend was chosen: what `holdfast lb explain` prints. */
 enum lb_choice {
@@ -140,8 +145,24 @@ LB_INLINE __u64 lb_load(const struct lb_service *s, __u16 backend)
 	return load ? *load : 0;
 }
 
+/* Slow start ([schedulers]): who came lately gets a part of its slots' new flows that grows with time, by the flow's hash; the others go to
+ * the oldest owner that is another one. */
+LB_INLINE void lb_ramp(const struct lb_service *s, struct lb_moved *m, __u32 now)
+{
+	const struct lb_backend *b = lb_backend_alive(s, m->slot.current);
+	__u16 other = m->slot.previous != m->slot.current ? m->slot.previous : m->slot.between;
+	__u32 since, ticks;
+
+	if (!b || !b->ramp_ticks)
+		return;
+	ticks = b->ramp_ticks;
+	since = now - b->ramp_from;
+	if (since < ticks && (__u64)(m->hash * LB_RAMP_MIX >> 16) * ticks >> 16 >= since && lb_backend_alive(s, other))
+		m->slot.current = other;
+}
+
 /* Puts the backend of a new flow in the place of current ([schedulers]). */
-LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m)
+LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m, __u32 now)
 {
 	const struct lb_table *t = &s->table[s->generation & 1];
 	__u16 other;
@@ -154,13 +175,14 @@ LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m)
 		    (!lb_backend_alive(s, m->slot.current) || lb_load(s, other) < lb_load(s, m->slot.current)))
 			m->slot.current = other;
 	}
+	lb_ramp(s, m, now);
 }
 
 /* Chain mode: the backends themselves find whose connection it is, the latest owner first. */
-LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m)
+LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m, __u32 now)
 {
 	if (m->syn)
-		lb_schedule(s, m);
+		lb_schedule(s, m, now);
 	if (!lb_moved_first(s, m, 0))
 		return 0;
 	m->hop_count = 0;
@@ -198,7 +220,7 @@ LB_INLINE _Bool lb_moved_recorded(const struct lb_config *cfg, const struct lb_s
 	}
 	before = lb_began_before(cfg, s, m, now);
 	if (!before)
-		lb_schedule(s, m);
+		lb_schedule(s, m, now);
 	if (!lb_moved_first(s, m, before))
 		return 0;
 	if (lb_flow_put(cfg, bucket, &m->key, (__u16)m->backend, m->udp ? LB_FLOW_DATAGRAM : LB_FLOW_EMBRYONIC, now) || m->udp)
@@ -225,7 +247,7 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 	if (!s)
 		return 0;
 	if (!m->udp && s->flags & LB_SERVICE_CHAIN && s->scheduler != LB_ROUND_ROBIN)
-		found = lb_moved_chained(s, m);
+		found = lb_moved_chained(s, m, now);
 	else if (m->udp && s->flags & LB_SERVICE_NO_AFFINITY)
 		found = lb_moved_first(s, m, 0);
 	else

@@ -40,6 +40,8 @@ static void load_backend(struct lb_backend *to, const struct world_backend *b)
 	to->flags = (b->alive ? LB_BACKEND_ALIVE : 0) | (b->local ? LB_BACKEND_LOCAL : 0);
 	to->mtu = b->mtu;
 	to->port = htons(b->port);
+	to->ramp_from = b->ramp_from;
+	to->ramp_ticks = b->ramp_ticks;
 	to->mac = mac(b->mac);
 }
 

@@ -344,6 +344,18 @@ static unsigned scheduled(const struct world_service *s, const struct packet *p,
 	return !lives(s, one) || s->backend[other].load < s->backend[one].load ? other : one;
 }
 
+/* Slow start: this flow's place among 65,536 decides from when on the newcomer gets flows like it. */
+static unsigned ramped(const struct world_service *s, const struct packet *p, const struct world_slot *slot, unsigned fresh)
+{
+	unsigned place = (uint32_t)((uint32_t)hash_flow(p) * 0x9e3779b1u) / 65536, earlier = slot->previous != fresh ? slot->previous : slot->between;
+	const struct world_backend *b = &s->backend[fresh];
+	unsigned elapsed = ticks() - b->ramp_from;
+
+	if (!lives(s, fresh) || elapsed >= b->ramp_ticks || !lives(s, earlier))
+		return fresh;
+	return (uint64_t)place * b->ramp_ticks / 65536 >= elapsed ? earlier : fresh;
+}
+
 static int choose_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
 {
 	struct entry *bucket = table[(uint32_t)hash_flow(p) % world.buckets], *e;
@@ -358,7 +370,7 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 		touch(e, p);
 		return (int)e->backend;
 	}
-	fresh = before ? slot->current : scheduled(s, p, slot);
+	fresh = before ? slot->current : ramped(s, p, slot, scheduled(s, p, slot));
 	backend = before ? either(s, slot->previous, fresh) : either(s, fresh, slot->previous);
 	e = room(bucket, s, p);
 	if (backend >= 0 && !e && p->proto != 17)
@@ -428,7 +440,7 @@ static int choose_of_moved(const struct world_service *s, const struct packet *p
 		return either(s, slot->current, slot->previous);
 	if (p->proto == 17 || !s->chain || s->scheduler == WORLD_ROUND_ROBIN)
 		return choose_moved(s, p, slot);
-	backend = either(s, p->syn ? scheduled(s, p, slot) : slot->current, slot->previous);
+	backend = either(s, p->syn ? ramped(s, p, slot, scheduled(s, p, slot)) : slot->current, slot->previous);
 	if (backend < 0 || p->syn)
 		return backend;
 	if (s->scheduler == WORLD_TWO_CHOICES)

@@ -81,6 +81,8 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 		v->backend[i].alive = !one_in(s, 6);
 		v->backend[i].local = one_in(s, 10);
 		v->backend[i].load = below(s, 5);
+		v->backend[i].ramp_ticks = one_in(s, 3) ? below(s, 200) : 0;
+		v->backend[i].ramp_from = (unsigned)s->ticks - below(s, 100);
 		v->backend[i].mtu = one_in(s, 3) ? 1400 + below(s, 100) : 1500;
 	}
 	v->prefix_count = one_in(s, 4) ? below(s, WORLD_PREFIXES + 1) : 0;
@@ -341,6 +343,12 @@ static void plant_syn_rate_off_by_one(struct world_service *v)
 	v->syns.burst++;
 }
 
+static void plant_ramp_late(struct world_service *v)
+{
+	for (unsigned i = 0; i < v->backend_count; i++)
+		v->backend[i].ramp_from++;
+}
+
 static const struct {
 	const char *name;
 	void (*plant)(struct world_service *v);
@@ -348,6 +356,7 @@ static const struct {
 	{"miss-to-current", plant_miss_to_current}, {"mtu-off-by-one", plant_mtu_off_by_one},           {"hop-lost", plant_hop_lost},
 	{"move-tick-late", plant_move_tick_late},   {"nat-port-off-by-one", plant_nat_port_off_by_one},
 	{"syn-rate-off-by-one", plant_syn_rate_off_by_one},
+	{"ramp-late", plant_ramp_late},
 };
 
 static int find_plant(const char *name)

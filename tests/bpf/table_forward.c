@@ -126,6 +126,28 @@ static void two_choices_chained(struct world *w)
 	w->service[0].chain = true;
 }
 
+/* Backend 1 has just come, to slots that were 0's. It had been there before that, and 0 was its stand-in. */
+static void slow_start(struct world *w)
+{
+	move_0_to_1(w);
+	w->service[0].backend[1].ramp_from = 1000;
+	w->service[0].backend[1].ramp_ticks = 100;
+}
+
+static void slow_return(struct world *w)
+{
+	slow_start(w);
+	for (unsigned i = 0; i < w->service[0].slot_count; i++)
+		w->service[0].slot[i] = (struct world_slot){.current = 1, .previous = 1, .between = 0, .moved = true};
+}
+
+static void slow_start_chained(struct world *w)
+{
+	slow_start(w);
+	w->service[0].delivery = WORLD_GUE;
+	w->service[0].chain = true;
+}
+
 #define TURN(n, mac, backend) SEND("eth 1 2 / " OTHER(n) SYN, "eth 2 " mac " / ip4 10.9.0.1 10.2.0." backend " df / " OTHER(n) SYN)
 
 /* The client of this number begins a connection, and goes on with it, on the current backend. */
@@ -282,6 +304,19 @@ const struct table_case table_forward[] = {
 	 two_choices_chained,
 	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 "udp 64415 6080 nosum / gue 4 / " OTHER("17") SYN),
 	  SEND("eth 1 2 / " OTHER("17") ACK, TO_B1 "udp 64415 6080 nosum / gue 4 0 10.2.0.3 / " OTHER("17") ACK)}},
+	{"[schedulers] slow start: a new flow goes to an earlier owner and stays there, later ones come more and more",
+	 slow_start,
+	 {SEND(CLIENT SYN, TO_B0 INNER SYN, .older = "1..."), SEND(CLIENT ACK, TO_B0 INNER ACK, .wait = 50),
+	  SEND(CLIENT SYN, TO_B0 INNER SYN, .wait = 60), SEND("eth 1 2 / " OTHER("11") SYN, TO_B1 OTHER("11") SYN),
+	  SEND("eth 1 2 / " OTHER("11") ACK, TO_B1 OTHER("11") ACK)}},
+	{"[schedulers] slow start of one that is back: its slots' flows go to who had them meanwhile",
+	 slow_return,
+	 {SEND(CLIENT SYN, TO_B0 INNER SYN), SEND("eth 1 2 / " OTHER("11") SYN, TO_B1 OTHER("11") SYN, .wait = 100)}},
+	{"[schedulers] slow start: not while the earlier owner is dead", slow_start, {SEND(CLIENT SYN, TO_B1 INNER SYN, .change = kill_0)}},
+	{"[schedulers] slow start, chained: the rest goes to the newcomer, which hands it on",
+	 slow_start_chained,
+	 {SEND("eth 1 2 / " OTHER("17") SYN, "eth 2 17 / ip4 10.9.0.1 10.2.0.1 df / udp 64415 6080 nosum / gue 4 / " OTHER("17") SYN),
+	  SEND("eth 1 2 / " OTHER("17") ACK, TO_B1 "udp 64415 6080 nosum / gue 4 0 10.2.0.1 / " OTHER("17") ACK)}},
 	{"[flow table] an embryonic entry expires, a confirmed one lives for flow_idle",
 	 move_0_to_1,
 	 {SEND(CLIENT SYN, TO_B1 INNER SYN), SEND(CLIENT ACK, TO_B0 INNER ACK, .wait = 57), SEND(CLIENT ACK, TO_B0 INNER ACK),

@@ -30,6 +30,7 @@ struct world_backend {
 	bool alive;
 	bool local;
 	unsigned mtu, load;
+	unsigned ramp_from, ramp_ticks; /* slow start; 0: none */
 	uint8_t quic_id[8]; /* its server ID, of which as many bytes count as the configuration says */
 };
 
