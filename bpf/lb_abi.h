@@ -157,7 +157,7 @@ struct lb_backend {
 	__u32 mtu;         /* largest IP packet, outer header and all, that reaches it */
 	__be16 port;       /* with NAT, where it listens; 0: where the packet was sent to */
 	__u8 skipped;      /* the daemon's alone, with the next: it takes no new flows here (daemon/lb/skip.h) */
-	__u8 unused1;
+	__u8 weighs;       /* the same: it gets new flows, by the catalog */
 	__u32 skipped_ticks; /* since when it is, or was last; 0: never, or so long ago that it doesn't matter */
 	__u32 older_ticks;   /* when a packet last came here by a slot that is others' now (lb_slot.h); 0: never */
 	__u32 ramp_from;     /* slow start: since when, and for how many ticks; 0: it is over, or there is none */

@@ -110,7 +110,7 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 		     service_deliveries[set->deliver]);
 	bytes_printf(out, ",\"chain\":%s,\"affinity\":%s,\"limit\":%u", set->chain ? "true" : "false", set->affinity ? "true" : "false", set->limit);
 	bytes_printf(out, ",\"syn_cookies\":\"%s\",\"syn_rate\":%u", service_syn_cookies[set->syn_cookies], set->syn_rate);
-	bytes_printf(out, ",\"flow_idle\":%u", set->flow_idle_s);
+	bytes_printf(out, ",\"flow_idle\":%u,\"slow_start\":%u", set->flow_idle_s, set->slow_start_s);
 	put_prefixes(out, "allow", &set->allow);
 	put_prefixes(out, "deny", &set->deny);
 	bytes_printf(out, ",\"check\":\"%s%s%s\",\"secret\":\"%016llx\",\"backends\":[", service_checks[set->check], set->path[0] ? ":" : "",

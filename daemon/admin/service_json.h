@@ -3,7 +3,8 @@
  * The services as JSON, for balancers and the command line:
  *
  *   {"version":N,"secret":"32 hex digits","balancers":["10.2.0.9"],"services":[{"id":1,"name":"web","vip":"10.1.1.1","proto":"tcp","port":80,"scheduler":"maglev",
- *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"syn_cookies":"off","syn_rate":10000,"flow_idle":7800,"allow":[],"deny":[],"check":"tcp",
+ *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"syn_cookies":"off","syn_rate":10000,"flow_idle":7800,"slow_start":0,"allow":[],
+ *     "deny":[],"check":"tcp",
  *     "secret":"16 hex digits","backends":[{"id":1,"address":"10.2.0.1","port":80,"weight":1,"draining":false}],
  *     "removed":[],"generations":[{"number":1,"slots_of":[{"backend":1,"weight":1}]}],
  *     "prepared":{"number":2,"version":N,"slots_of":[...]},"owner":{"node":1,"id":"host/eth0"}}]}

@@ -165,6 +165,16 @@ static bool take_flow_idle(struct reading *r, const json_t *v)
 	return true;
 }
 
+static bool take_slow_start(struct reading *r, const json_t *v)
+{
+	long long seconds;
+
+	if (!take_number(r, "slow_start", v, SERVICE_SLOW_START_MAX_S, &seconds))
+		return false;
+	r->c->settings.slow_start_s = (uint32_t)seconds;
+	return true;
+}
+
 static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
 {
 	json_t *one;
@@ -259,6 +269,7 @@ static const struct {
 	{"syn_cookies", SERVICE_KINDS, SETTING_SYN_COOKIES, take_syn_cookies},
 	{"syn_rate", SERVICE_KINDS, SETTING_SYN_RATE, take_syn_rate},
 	{"flow_idle", SERVICE_KINDS, SETTING_FLOW_IDLE, take_flow_idle},
+	{"slow_start", SERVICE_KINDS, SETTING_SLOW_START, take_slow_start},
 	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
 	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
 	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},

@@ -27,6 +27,7 @@ static const char service_usage[] =
 	"  --syn-cookies off|auto|always   answer SYNs without keeping them: never, while a host gets too many, always; off\n"
 	"  --syn-rate RATE      more SYNs a second, to one host, are too many; 10k\n"
 	"  --flow-idle SECONDS  a flow without packets for so long is over, 1 to 604800; 7800 unless told\n"
+	"  --slow-start SECONDS  so long a backend that comes takes to get its share of new flows, up to 86400; 0: none (the default)\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
 	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
@@ -89,6 +90,7 @@ static const struct option {
 	{"--scheduler", "scheduler", VALUE_TEXT}, {"--deliver", "deliver", VALUE_TEXT}, {"--affinity", "affinity", VALUE_AFFINITY},
 	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
 	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE}, {"--flow-idle", "flow_idle", VALUE_NUMBER},
+	{"--slow-start", "slow_start", VALUE_NUMBER},
 	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
 }, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}};
 
@@ -388,7 +390,8 @@ static void print_service(struct command *c, const json_t *s)
 	printf("%-10s %s, too many are more than %lld a second\n", "syncookies", text(s, "syn_cookies"), number(s, "syn_rate"));
 	print_prefixes(s, "allow", " everybody");
 	print_prefixes(s, "deny", " nobody");
-	printf("%-10s %s\n%-10s %lld s\n", "check", text(s, "check"), "flow idle", number(s, "flow_idle"));
+	printf("%-10s %s\n%-10s %lld s\n%-10s %lld s\n", "check", text(s, "check"), "flow idle", number(s, "flow_idle"), "slow start",
+	       number(s, "slow_start"));
 	print_generations(c, s);
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)

@@ -373,6 +373,7 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	bytes_put_u8(out, s->syn_cookies);
 	bytes_put_u32(out, s->syn_rate);
 	bytes_put_u32(out, s->flow_idle_s);
+	bytes_put_u32(out, s->slow_start_s);
 	put_prefixes(out, &s->allow);
 	put_prefixes(out, &s->deny);
 	service_text_put(out, s->path);
@@ -391,7 +392,8 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	if (ret->syn_rate > SERVICE_SYN_RATE_MAX)
 		in->bad = true;
 	ret->flow_idle_s = cursor_u32(in);
-	if (!ret->flow_idle_s || ret->flow_idle_s > SERVICE_FLOW_IDLE_MAX_S)
+	ret->slow_start_s = cursor_u32(in);
+	if (!ret->flow_idle_s || ret->flow_idle_s > SERVICE_FLOW_IDLE_MAX_S || ret->slow_start_s > SERVICE_SLOW_START_MAX_S)
 		in->bad = true;
 	get_prefixes(in, &ret->allow);
 	get_prefixes(in, &ret->deny);

@@ -33,6 +33,7 @@
 #define SERVICE_SYN_RATE_MAX 1000000000u
 #define SERVICE_FLOW_IDLE_S 7800u /* unless told: longer than TCP's default keepalive */
 #define SERVICE_FLOW_IDLE_MAX_S 604800u
+#define SERVICE_SLOW_START_MAX_S 86400u
 
 /* Their numbers stand in records: only ever add behind the last. */
 enum service_proto { SERVICE_TCP, SERVICE_UDP, SERVICE_QUIC, SERVICE_PROTOS };
@@ -68,6 +69,7 @@ struct service_settings {
 	uint8_t syn_cookies;   /* of TCP alone */
 	uint32_t syn_rate;     /* SYNs a second, to one host, that are not too many yet */
 	uint32_t flow_idle_s;  /* a flow without packets for so long is over ([generations]); 1 to SERVICE_FLOW_IDLE_MAX_S */
+	uint32_t slow_start_s; /* so long a backend that came takes to get its share of new flows; 0: it has it at once */
 	struct service_prefixes allow, deny;
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
 };

@@ -36,7 +36,8 @@ enum service_setting {
 	SETTING_SYN_COOKIES = 1 << 8,
 	SETTING_SYN_RATE = 1 << 9,
 	SETTING_FLOW_IDLE = 1 << 10,
-	SETTINGS_ALL = (1 << 11) - 1,
+	SETTING_SLOW_START = 1 << 11,
+	SETTINGS_ALL = (1 << 12) - 1,
 };
 
 struct service_change {
@@ -56,7 +57,7 @@ struct change_origin {
 	uint64_t incarnation, number;
 };
 
-static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 + (18 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) +
+static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 + (22 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) +
 	      1 + SERVICE_PATH_MAX) <= SERVICE_RECORD_MAX, "the largest record");
 
 /* The whole record; its stamp is 0 and is set by the leader. */

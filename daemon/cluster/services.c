@@ -215,6 +215,8 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->syn_rate = from->syn_rate;
 	if (c->given & SETTING_FLOW_IDLE)
 		to->flow_idle_s = from->flow_idle_s;
+	if (c->given & SETTING_SLOW_START)
+		to->slow_start_s = from->slow_start_s;
 	if (c->given & SETTING_ALLOW)
 		to->allow = from->allow;
 	if (c->given & SETTING_DENY)

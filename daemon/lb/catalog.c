@@ -324,6 +324,7 @@ static uint64_t digest(const struct catalog_service *s)
 	bytes_put_u32(&all, s->limit);
 	bytes_put_u8(&all, s->syn_cookies);
 	bytes_put_u32(&all, s->syn_rate);
+	bytes_put_u32(&all, s->slow_start_s);
 	bytes_put_u8(&all, s->check);
 	bytes_puts(&all, s->check_path);
 	for (uint32_t i = 0; i < s->prefix_count; i++) {
@@ -401,6 +402,8 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	s->flow_idle_s = CATALOG_FLOW_IDLE_S;
 	if (json_object_get(o, "flow_idle"))
 		s->flow_idle_s = (uint32_t)read_number(r, o, "flow_idle", 1, CATALOG_FLOW_IDLE_MAX_S);
+	if (json_object_get(o, "slow_start"))
+		s->slow_start_s = (uint32_t)read_number(r, o, "slow_start", 0, CATALOG_SLOW_START_MAX_S);
 	read_check(r, o, s);
 	read_prefixes(r, o, s);
 	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX, false);

@@ -4,8 +4,8 @@
  *
  *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
- *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "flow_idle":7800, "allow":["10.0.0.0/8"], "deny":[],
- *      "check":"http:/health",
+ *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "flow_idle":7800, "slow_start":0, "allow":["10.0.0.0/8"],
+ *      "deny":[], "check":"http:/health",
  *      "backends":[{"id":1, "address":"10.2.0.1", "port":8080}],
  *      "generations":[{"number":1, "shares":"1:1"}],
  *      "prepared":{"number":2, "shares":"1:2"}, "owner":57}]}
@@ -16,8 +16,8 @@
  * until it is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
  * then and the last table stays. A limit is in new flows a second, 0 is none. SYN cookies are off, auto - when
- * more SYNs a second than the rate come to one host - or always; who says nothing of them has them off. flow_idle is in seconds, and 7,800
- * if it is missing. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
+ * more SYNs a second than the rate come to one host - or always; who says nothing of them has them off. flow_idle and slow_start are in
+ * seconds, and 7,800 and 0 if they are missing. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
  * A backend without a port, or with port 0, is checked at the service's, and gets packets on the port they came to. The owner is the lease
  * of the balancer that announces the VIP (report.h), 0 or missing if there is none. Other members are for other readers. Anything missing,
  * malformed or out of bounds refuses the whole: nothing is half-applied.
@@ -40,6 +40,7 @@
 #define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)
 #define CATALOG_FLOW_IDLE_S 7800u /* [generations]: 2 h 10 min, longer than TCP's default keepalive */
 #define CATALOG_FLOW_IDLE_MAX_S 604800u
+#define CATALOG_SLOW_START_MAX_S 86400u
 #define CATALOG_UDP_IDLE_S 30u /* [udp] */
 #define CATALOG_NAME_SIZE 64u
 #define CATALOG_PATH_SIZE 128u
@@ -97,6 +98,7 @@ struct catalog_service {
 	uint8_t syn_cookies; /* enum catalog_syn_cookies */
 	uint32_t syn_rate;   /* SYNs a second, to one host, that are not too many yet */
 	uint32_t flow_idle_s; /* a flow without packets for so long is over */
+	uint32_t slow_start_s; /* so long a backend that came takes to get its share of new flows; 0: no time */
 	uint8_t check;                      /* enum check_kind; CHECK_NONE if the service is of all ports */
 	char check_path[CATALOG_PATH_SIZE]; /* of CHECK_HTTP and CHECK_HTTPS: printable, without spaces; else empty */
 	struct catalog_prefix *prefixes;

@@ -189,6 +189,7 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"\"number\":2", "\"number\":0", "number"},
 		{"\"limit\":0", "\"limit\":0,\"flow_idle\":0", "flow_idle"},
 		{"\"limit\":0", "\"limit\":0,\"flow_idle\":604801", "flow_idle"},
+		{"\"limit\":0", "\"limit\":0,\"slow_start\":86401", "slow_start"},
 		{"1:3 2:0", "1:3  2:0", "no pairs"},
 		{"1:3 2:0", "1:3 2:", "no pairs"},
 		{"1:3 2:0", "1:3 2", "no pairs"},

@@ -23,11 +23,15 @@ void earlier_init(struct earlier *e, const struct earlier_plane *plane)
 	*e = (struct earlier){.plane = *plane};
 }
 
+/* Up: never shorter than was said. */
+static uint32_t ticks(uint64_t seconds)
+{
+	return (uint32_t)((seconds * 1000000000 >> LB_TICK_SHIFT) + 1);
+}
+
 uint32_t earlier_idle_ticks(const struct catalog_service *s)
 {
-	uint64_t seconds = s->vip.proto == IPPROTO_UDP && s->flow_idle_s > CATALOG_UDP_IDLE_S ? CATALOG_UDP_IDLE_S : s->flow_idle_s;
-
-	return (uint32_t)((seconds * 1000000000 >> LB_TICK_SHIFT) + 1); /* up: never shorter than was said */
+	return ticks(s->vip.proto == IPPROTO_UDP && s->flow_idle_s > CATALOG_UDP_IDLE_S ? CATALOG_UDP_IDLE_S : s->flow_idle_s);
 }
 
 /* ---- following ---- */
@@ -163,18 +167,19 @@ static void find_idle(struct found *f, const struct earlier_plane *plane, const 
 		      const struct catalog_service *s, uint32_t now)
 {
 	bool unused = has_no_flows(plane, known, s);
-	uint32_t idle = earlier_idle_ticks(s);
+	uint32_t idle = earlier_idle_ticks(s), ramp = s->slow_start_s ? ticks(s->slow_start_s) : 0;
 	struct owners o;
 
 	owners_init(&o, plane, s);
 	for (uint32_t i = 0; i + 1 < s->generation_count && f->count < f->max; i++) {
 		const struct catalog_generation *g = &s->generations[i];
-		uint32_t quiet = now - last_of(&o, s, g, marked_since(known, g->number, now));
+		uint32_t since = marked_since(known, g->number, now), age = now - since, quiet = now - last_of(&o, s, g, since);
+		bool is_over = unused || (quiet > idle && age >= ramp);
 
-		if (unused || quiet > idle)
+		if (is_over)
 			f->list[f->count++] = (struct catalog_past){s->id, g->number};
 		/* Until it has retired, a packet may come that says otherwise. */
-		wait_at_most(f, unused || quiet > idle ? 1 : idle + 1 - quiet);
+		wait_at_most(f, is_over ? 1 : quiet <= idle ? idle + 1 - quiet : ramp - age);
 	}
 	free(o.list);
 }

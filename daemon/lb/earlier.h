@@ -7,6 +7,8 @@
  * then, for it doesn't know what was before. A service that this balancer knows from its beginning, or from before it had backends, and
  * that hasn't had a packet has no flows, whatever its age: one whose backends are added one by one keeps none of what it had before the first client comes.
  *
+ * While a slow start lasts, the newcomer's slots have an earlier owner to go to: its generation stays.
+ *
  * Datagrams' flows are over sooner, by the idle time of their table entries; without affinity there are none. Where flows stay with their backend whatever the slots say -
  * round robin, snat - only backends that get no new flows any more are older owners.
  *

@@ -143,6 +143,22 @@ static void test_change(void **state)
 	free(w.e.services);
 }
 
+/* New flows still go to who had the slots before. */
+static void test_slow_start(void **state)
+{
+	static const char *const weights[] = {"100", "110", NULL};
+	struct world w;
+
+	(void)state;
+	found(&w, weights);
+	w.service.slow_start_s = 30;
+	idle_is(&w, START + IDLE, "", 1);
+	idle_is(&w, START + IDLE + 1, "", 28 - IDLE - 1);
+	idle_is(&w, START + 27, "", 1);
+	idle_is(&w, START + 28, "1", 1);
+	free(w.e.services);
+}
+
 /* Flows of these stay with their backend, which most often isn't the slot's: only who gets no new ones is an older owner. */
 static void test_recorded(void **state)
 {
@@ -229,7 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_started),  cmocka_unit_test(test_packets),   cmocka_unit_test(test_change),
 		cmocka_unit_test(test_recorded), cmocka_unit_test(test_datagrams), cmocka_unit_test(test_new_service),
-		cmocka_unit_test(test_new_cluster),
+		cmocka_unit_test(test_new_cluster), cmocka_unit_test(test_slow_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

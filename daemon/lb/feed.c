@@ -417,6 +417,34 @@ static bool skip_backends(struct feed *f, const struct lb_service *s, const stru
 			   earlier_idle_ticks(c));
 }
 
+/* Which backends get new flows, by number. */
+static void find_weighing(const struct feed *f, const struct lb_service *s, const struct catalog_service *c, bool *ret)
+{
+	const struct catalog_generation *active = c->generation_count ? &c->generations[c->generation_count - 1] : NULL;
+	struct numbers n;
+
+	numbers_init(&n, f, s);
+	for (uint32_t i = 0; active && i < active->share_count; i++)
+		ret[numbers_find(&n, active->shares[i].backend)] |= active->shares[i].weight > 0;
+	free(n.list);
+}
+
+/* Slow start: of backends that get new flows and didn't before, from now on. What a service begins with has no earlier owners. */
+static void ramp_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c)
+{
+	bool weighing[NUMBERS_MAX + 1] = {false}, begins = !s->table[s->generation & 1].count;
+
+	find_weighing(f, s, c, weighing);
+	for (uint32_t i = 0; i < s->backend_count; i++) {
+		struct lb_backend *b = &f->tables->backends[s->backend_base + i];
+
+		if (weighing[i] && !b->weighs && !begins)
+			b->ramp_from = monotonic_ticks();
+		__atomic_store_n(&b->ramp_ticks, b->ramp_from ? TICKS(c->slow_start_s) : 0, __ATOMIC_RELEASE);
+		b->weighs = weighing[i];
+	}
+}
+
 static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c, const struct check_list *own)
 {
 	struct lb_service *s = &f->tables->services[number];
@@ -429,6 +457,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		r = number_backends(f, s, c);
 		if (r < 0)
 			return r;
+		ramp_backends(f, s, c);
 	}
 	if (skip_backends(f, s, c, own))
 		name->digest = 0;
