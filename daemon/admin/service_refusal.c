@@ -51,6 +51,9 @@ static int refused_service(const struct services *s, const struct service_change
 	case REFUSED_SYN_COOKIES:
 		bytes_printf(out, "service \"%s\": only tcp has SYNs to answer with cookies: leave syn_cookies off", c->name);
 		break;
+	case REFUSED_FLOWS:
+		bytes_printf(out, "service \"%s\" is being served, and its flows would lose their backends by this change: add another service and move its clients, or give --break-flows", c->name);
+		break;
 	default: /* REFUSED_CHECK_PORT */
 		bytes_printf(out, "service \"%s\" is of all ports, so there is none to check: use --check none, or one service a port", c->name);
 		break;

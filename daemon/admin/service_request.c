@@ -175,6 +175,17 @@ static bool take_slow_start(struct reading *r, const json_t *v)
 	return true;
 }
 
+static bool take_break_flows(struct reading *r, const json_t *v)
+{
+	bool may_break;
+
+	if (!take_bool(r, "break_flows", v, &may_break))
+		return false;
+	if (!may_break)
+		r->c->given &= (uint16_t)~SETTING_BREAKS_FLOWS;
+	return true;
+}
+
 static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
 {
 	json_t *one;
@@ -270,6 +281,7 @@ static const struct {
 	{"syn_rate", SERVICE_KINDS, SETTING_SYN_RATE, take_syn_rate},
 	{"flow_idle", SERVICE_KINDS, SETTING_FLOW_IDLE, take_flow_idle},
 	{"slow_start", SERVICE_KINDS, SETTING_SLOW_START, take_slow_start},
+	{"break_flows", 1u << SERVICE_SET, SETTING_BREAKS_FLOWS, take_break_flows},
 	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
 	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
 	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},
@@ -320,7 +332,7 @@ static bool complete(struct reading *r)
 	}
 	if (r->drain)
 		c->kind = BACKEND_DRAIN;
-	if (c->kind == SERVICE_SET && !c->given) {
+	if (c->kind == SERVICE_SET && !(c->given & ~SETTING_BREAKS_FLOWS)) {
 		bytes_puts(r->error, "nothing is to be changed: give at least one setting");
 		return false;
 	}

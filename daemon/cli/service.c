@@ -28,6 +28,7 @@ static const char service_usage[] =
 	"  --syn-rate RATE      more SYNs a second, to one host, are too many; 10k\n"
 	"  --flow-idle SECONDS  a flow without packets for so long is over, 1 to 604800; 7800 unless told\n"
 	"  --slow-start SECONDS  so long a backend that comes takes to get its share of new flows, up to 86400; 0: none (the default)\n"
+	"  --break-flows        with set: change the scheduler, or from or to nat, though flows of a service that is served lose their backends\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
 	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
@@ -92,6 +93,7 @@ static const struct option {
 	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE}, {"--flow-idle", "flow_idle", VALUE_NUMBER},
 	{"--slow-start", "slow_start", VALUE_NUMBER},
 	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
+	{"--break-flows", "break_flows", VALUE_TRUE},
 }, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}};
 
 /* 0, or an exit status after a line on stderr. */

@@ -212,7 +212,7 @@ static bool all_say_idle(const struct leases *l, const struct service *s, uint32
 	for (uint32_t i = 0; i < l->count; i++) {
 		const struct report *r = &l->list[i].report;
 
-		if ((r->by.side == SIDE_BALANCER || service_hands_on(s)) && !report_says_idle(r, s->id, generation))
+		if ((r->by.side == SIDE_BALANCER || service_hands_on(&s->settings, s->key.proto)) && !report_says_idle(r, s->id, generation))
 			return false;
 	}
 	return true;

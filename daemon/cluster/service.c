@@ -42,9 +42,9 @@ bool service_translates(enum service_delivery deliver)
 	return deliver == DELIVER_DNAT || deliver == DELIVER_SNAT;
 }
 
-bool service_hands_on(const struct service *s)
+bool service_hands_on(const struct service_settings *s, enum service_proto proto)
 {
-	return s->settings.chain && s->settings.deliver == DELIVER_GUE && s->key.proto == SERVICE_TCP;
+	return s->chain && s->deliver == DELIVER_GUE && proto == SERVICE_TCP;
 }
 
 bool service_key_clashes(const struct service_key *a, const struct service_key *b)

@@ -122,7 +122,7 @@ int service_word(const char *const *words, int count, const char *word);
 /* Only these can send a packet to another port than it came for. */
 bool service_translates(enum service_delivery deliver);
 /* Backends hand on what they don't know to earlier owners ([chain]); a balancer can't tell which flows those have. */
-bool service_hands_on(const struct service *s);
+bool service_hands_on(const struct service_settings *s, enum service_proto proto);
 /* On the wire QUIC is UDP: both can't have one address and port. */
 bool service_key_clashes(const struct service_key *a, const struct service_key *b);
 

@@ -37,7 +37,8 @@ enum service_setting {
 	SETTING_SYN_RATE = 1 << 9,
 	SETTING_FLOW_IDLE = 1 << 10,
 	SETTING_SLOW_START = 1 << 11,
-	SETTINGS_ALL = (1 << 12) - 1,
+	SETTING_BREAKS_FLOWS = 1 << 12, /* none, but that what flows lose their backends by may be changed */
+	SETTINGS_ALL = (1 << 13) - 1,
 };
 
 struct service_change {

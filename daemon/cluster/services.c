@@ -223,6 +223,34 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->deny = from->deny;
 }
 
+static bool balanced(const struct services *all)
+{
+	for (uint32_t i = 0; i < all->reporter_count; i++)
+		if (all->reporters[i].side == SIDE_BALANCER)
+			return true;
+	return false;
+}
+
+/* Their slots are found alike, and only moved ones are recorded. */
+static bool goes_by_flow(const struct service_settings *s)
+{
+	return s->scheduler == SCHEDULE_MAGLEV || s->scheduler == SCHEDULE_LATENCY;
+}
+
+/*
+ * A change of these can't be made in two steps: a slot's word has no room for the owner by another scheduler, and what one way of
+ * remembering flows has remembered the other doesn't read. While no slot counts as moved, chain and affinity remember nothing.
+ */
+static bool loses_flows(const struct service *s, const struct service_settings *to)
+{
+	const struct service_settings *from = &s->settings;
+	bool other_slots = from->scheduler != to->scheduler && !(goes_by_flow(from) && goes_by_flow(to));
+	bool other_nat = from->deliver != to->deliver && (service_translates(from->deliver) || service_translates(to->deliver));
+	bool other_memory = service_hands_on(from, s->key.proto) != service_hands_on(to, s->key.proto) || from->affinity != to->affinity;
+
+	return s->backend_count && (other_slots || other_nat || (other_memory && s->generation_count > 1));
+}
+
 static enum service_refusal service_set(struct services *all, struct service *s, const struct service_change *c)
 {
 	struct service_settings fresh = s->settings;
@@ -230,6 +258,8 @@ static enum service_refusal service_set(struct services *all, struct service *s,
 
 	settings_take(&fresh, c);
 	r = check_settings(&s->key, &fresh);
+	if (!r && !(c->given & SETTING_BREAKS_FLOWS) && balanced(all) && loses_flows(s, &fresh))
+		r = REFUSED_FLOWS;
 	for (uint32_t i = 0; !r && i < s->backend_count; i++) {
 		r = check_reach(&s->key, fresh.deliver, &s->backends[i]);
 		if (!r && nat_taken(all, s, fresh.deliver, &s->backends[i]))
@@ -293,14 +323,6 @@ const struct reporter *services_lease_holder(const struct services *s, uint32_t 
 		if (s->lease_ids[i] == lease_id)
 			return &s->reporters[i];
 	return NULL;
-}
-
-static bool balanced(const struct services *all)
-{
-	for (uint32_t i = 0; i < all->reporter_count; i++)
-		if (all->reporters[i].side == SIDE_BALANCER)
-			return true;
-	return false;
 }
 
 static bool set_owner(struct services *all, uint32_t i, uint32_t lease_id)

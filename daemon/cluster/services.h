@@ -39,6 +39,7 @@ enum service_refusal {
 	REFUSED_AFFINITY,         /* only UDP can do without */
 	REFUSED_SYN_COOKIES,      /* only TCP has SYNs */
 	REFUSED_CHECK_PORT,       /* a service of all ports has none to check */
+	REFUSED_FLOWS,            /* balancers serve it, and its flows would lose their backends */
 	SERVICE_REFUSALS,
 };
 

@@ -431,6 +431,60 @@ static void test_retirement(void **state)
 	catalog_fini(&w.c);
 }
 
+/* What flows would lose their backends by is refused while balancers serve the service ([two steps]). */
+static void test_lost_flows(void **state)
+{
+	static const struct {
+		const char *what;
+		bool balanced;
+		uint32_t generations;
+		struct service_settings from, to;
+		uint16_t given;
+		enum service_refusal want;
+	} rows[] = {
+		{"another hash", true, 1, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_SOURCE}, SETTING_SCHEDULER, REFUSED_FLOWS},
+		{"what isn't given is not changed", true, 1, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_SOURCE}, SETTING_LIMIT, 0},
+		{"told to", true, 1, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_SOURCE}, SETTING_SCHEDULER | SETTING_BREAKS_FLOWS, 0},
+		{"nobody balances", false, 1, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_SOURCE}, SETTING_SCHEDULER, 0},
+		{"no backends", true, 0, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_SOURCE}, SETTING_SCHEDULER, 0},
+		{"the same slots", true, 1, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_LATENCY}, SETTING_SCHEDULER, 0},
+		{"what is recorded", true, 1, {.scheduler = SCHEDULE_RR}, {.scheduler = SCHEDULE_MAGLEV}, SETTING_SCHEDULER, REFUSED_FLOWS},
+		{"into NAT", true, 1, {.deliver = DELIVER_IPIP}, {.deliver = DELIVER_DNAT}, SETTING_DELIVER, REFUSED_FLOWS},
+		{"from one NAT to the other", true, 1, {.deliver = DELIVER_SNAT}, {.deliver = DELIVER_DNAT}, SETTING_DELIVER, REFUSED_FLOWS},
+		{"another tunnel", true, 2, {.deliver = DELIVER_IPIP}, {.deliver = DELIVER_GUE}, SETTING_DELIVER, 0},
+		{"a chain, where slots have moved", true, 2, {.deliver = DELIVER_GUE}, {.chain = true}, SETTING_CHAIN, REFUSED_FLOWS},
+		{"a chain, where none has", true, 1, {.deliver = DELIVER_GUE}, {.chain = true}, SETTING_CHAIN, 0},
+		{"a chain that isn't used", true, 2, {.deliver = DELIVER_IPIP}, {.chain = true}, SETTING_CHAIN, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct service_change c = adding("web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP);
+		struct world w = {0};
+		enum service_refusal got;
+
+		if (rows[i].balanced)
+			reporter(&w, FACT_JOINED, 1, SIDE_BALANCER, "a");
+		c.settings = rows[i].from;
+		c.settings.affinity = true;
+		c.settings.flow_idle_s = 1;
+		assert_int_equal(change(&w, &c), SERVICE_CHANGED);
+		for (uint32_t k = 0; k < rows[i].generations; k++) {
+			assert_int_equal(backend(&w, BACKEND_ADD, "web", k ? "10.2.0.2" : "10.2.0.1", -1, -1), SERVICE_CHANGED);
+			fact(&w, FACT_ACTIVE, 1, k + 1);
+		}
+		assert_int_equal(find(&w, "web")->generation_count, rows[i].generations);
+		c = named(SERVICE_SET, "web");
+		c.given = rows[i].given;
+		c.settings = rows[i].to;
+		c.settings.flow_idle_s = 1;
+		got = change(&w, &c);
+		if (got != rows[i].want)
+			fail_msg("%s: %d, wanted %d", rows[i].what, got, rows[i].want);
+		catalog_fini(&w.c);
+	}
+}
+
 /* [generations] A death waits for no room, and it is not the oldest flows that pay. */
 static void test_no_room(void **state)
 {
@@ -865,6 +919,7 @@ int main(void)
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_retirement),
 		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_lost_flows),
 		cmocka_unit_test(test_set_takes_what_is_given),
 		cmocka_unit_test(test_applied_once),
 		cmocka_unit_test(test_two_steps),
