@@ -46,7 +46,7 @@ LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c
 	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
-CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/cluster/service.c
+CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/base/quic_id.c daemon/cluster/service.c
 UNIT_SRC := $(wildcard daemon/*_test.c daemon/*/*_test.c io/*_test.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 BPF_TEST_SRC := $(filter-out %.bpf.c,$(wildcard tests/bpf/*.c))

@@ -22,7 +22,7 @@ static void put_number(struct bytes *out, uint32_t n)
 
 static void put_backend(struct bytes *out, const struct backend *b)
 {
-	char address[IP_TEXT];
+	char address[IP_TEXT], id[QUIC_ID_TEXT];
 
 	ip_format(&b->address, address);
 	bytes_puts(out, "{\"id\":");
@@ -34,6 +34,12 @@ static void put_backend(struct bytes *out, const struct backend *b)
 	bytes_puts(out, ",\"weight\":");
 	put_number(out, b->weight);
 	bytes_puts(out, b->draining ? ",\"draining\":true" : ",\"draining\":false");
+	if (b->quic_id.size) {
+		quic_id_format(&b->quic_id, id);
+		bytes_puts(out, ",\"quic_id\":\"");
+		bytes_puts(out, id);
+		bytes_put_u8(out, '"');
+	}
 	bytes_puts(out, b->down ? ",\"down\":true}" : "}");
 }
 
@@ -102,7 +108,7 @@ static void put_owner(struct bytes *out, enum services_form form, const struct s
 static void put_service(struct bytes *out, enum services_form form, const struct services *all, const struct service *s)
 {
 	const struct service_settings *set = &s->settings;
-	char vip[IP_TEXT];
+	char vip[IP_TEXT], quic[QUIC_CONFIG_TEXT];
 
 	ip_format(&s->key.vip, vip);
 	bytes_printf(out, "{\"id\":%u,\"name\":\"%s\",\"vip\":\"%s\",\"proto\":\"%s\",\"port\":%u,\"scheduler\":\"%s\",\"deliver\":\"%s\"",
@@ -111,6 +117,8 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 	bytes_printf(out, ",\"chain\":%s,\"affinity\":%s,\"limit\":%u", set->chain ? "true" : "false", set->affinity ? "true" : "false", set->limit);
 	bytes_printf(out, ",\"syn_cookies\":\"%s\",\"syn_rate\":%u", service_syn_cookies[set->syn_cookies], set->syn_rate);
 	bytes_printf(out, ",\"flow_idle\":%u,\"slow_start\":%u", set->flow_idle_s, set->slow_start_s);
+	quic_config_format(&set->quic, quic);
+	bytes_printf(out, ",\"quic_config\":\"%s\"", quic);
 	put_prefixes(out, "allow", &set->allow);
 	put_prefixes(out, "deny", &set->deny);
 	bytes_printf(out, ",\"check\":\"%s%s%s\",\"secret\":\"%016llx\",\"backends\":[", service_checks[set->check], set->path[0] ? ":" : "",

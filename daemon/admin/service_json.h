@@ -3,14 +3,14 @@
  * The services as JSON, for balancers and the command line:
  *
  *   {"version":N,"secret":"32 hex digits","balancers":["10.2.0.9"],"services":[{"id":1,"name":"web","vip":"10.1.1.1","proto":"tcp","port":80,"scheduler":"maglev",
- *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"syn_cookies":"off","syn_rate":10000,"flow_idle":7800,"slow_start":0,"allow":[],
+ *     "deliver":"ipip","chain":true,"affinity":true,"limit":0,"syn_cookies":"off","syn_rate":10000,"flow_idle":7800,"slow_start":0,"quic_config":"none","allow":[],
  *     "deny":[],"check":"tcp",
  *     "secret":"16 hex digits","backends":[{"id":1,"address":"10.2.0.1","port":80,"weight":1,"draining":false}],
  *     "removed":[],"generations":[{"number":1,"slots_of":[{"backend":1,"weight":1}]}],
  *     "prepared":{"number":2,"version":N,"slots_of":[...]},"owner":{"node":1,"id":"host/eth0"}}]}
  *
  * The last of the generations is active. "prepared" is there while a change waits until all have it ([two steps]), and the version
- * is the first that tells of it; "down":true stands with a backend while it is dead.
+ * is the first that tells of it; "down":true stands with a backend while it is dead, "quic_id":"c0ffee01" if it has a server ID.
  * What was removed stays told while a generation that is kept has it, so that its flows end in peace.
  * The first secret is the cluster's, for what all balancers must hash alike; balancers are the members' own addresses, whose
  * hosts run holdfast-lbd: a backend takes tunnels from no others.

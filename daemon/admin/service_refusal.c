@@ -54,11 +54,41 @@ static int refused_service(const struct services *s, const struct service_change
 	case REFUSED_FLOWS:
 		bytes_printf(out, "service \"%s\" is being served, and its flows would lose their backends by this change: add another service and move its clients, or give --break-flows", c->name);
 		break;
+	case REFUSED_QUIC_PROTO:
+		bytes_printf(out, "service \"%s\": only quic has connection ids to route by: leave quic_config at none, or add the service with proto quic", c->name);
+		break;
 	default: /* REFUSED_CHECK_PORT */
 		bytes_printf(out, "service \"%s\" is of all ports, so there is none to check: use --check none, or one service a port", c->name);
 		break;
 	}
 	return 409;
+}
+
+/* Server IDs are routed by only where all of a service's have one size. */
+static void refused_quic_id_size(const struct service *service, const struct service_change *c, const char *backend, struct bytes *out)
+{
+	unsigned size = service ? service->settings.quic.id_size : 0;
+
+	if (c->kind == SERVICE_SET)
+		bytes_printf(out, "service \"%s\" has backends with server ids that are not of %u bytes: take those away first, with `holdfast backend set %s BACKEND --quic-id none`",
+			     c->name, c->settings.quic.id_size, c->name);
+	else if (!size)
+		bytes_printf(out, "service \"%s\" routes by no connection ids, so a server id of %s says nothing: `holdfast service set %s --quic-config N:%u` first",
+			     c->name, backend, c->name, c->quic_id.size);
+	else
+		bytes_printf(out, "the server id of %s has %u bytes, those of service \"%s\" have %u: give %u hexadecimal digits, or none", backend,
+			     c->quic_id.size, c->name, size, 2 * size);
+}
+
+static void refused_quic_id_taken(const struct service *service, const struct service_change *c, struct bytes *out)
+{
+	const struct backend *holder = service ? service_backend_by_quic_id(service, &c->quic_id) : NULL;
+	char backend[ENDPOINT_TEXT] = "another backend", id[QUIC_ID_TEXT];
+
+	if (holder)
+		endpoint(&holder->address, holder->port, backend);
+	quic_id_format(&c->quic_id, id);
+	bytes_printf(out, "server id %s is that of backend %s of service \"%s\" already: give another one", id, backend, c->name);
 }
 
 static int refused_backend(const struct services *s, const struct service_change *c, enum service_refusal refusal, struct bytes *out)
@@ -97,6 +127,12 @@ static int refused_backend(const struct services *s, const struct service_change
 		bytes_printf(out, "%s gets packets by dnat for another service, or still has connections that it got so, and a reply couldn't tell which VIP it is from: give service \"%s\" another port there, or use snat",
 			     backend, c->name);
 		break;
+	case REFUSED_QUIC_ID_SIZE:
+		refused_quic_id_size(service, c, backend, out);
+		break;
+	case REFUSED_QUIC_ID_TAKEN:
+		refused_quic_id_taken(service, c, out);
+		break;
 	default: /* REFUSED_WEIGHTLESS */
 		bytes_printf(out, "service \"%s\" would have no backend left with a weight above 0, so nobody would take new flows: give another one weight first, or remove the service",
 			     c->name);
@@ -116,6 +152,8 @@ int service_refusal_text(const struct services *s, const struct service_change *
 	case REFUSED_FAMILY:
 	case REFUSED_PORT:
 	case REFUSED_NAT_TAKEN:
+	case REFUSED_QUIC_ID_SIZE:
+	case REFUSED_QUIC_ID_TAKEN:
 	case REFUSED_WEIGHTLESS:
 		return refused_backend(s, c, refusal, out);
 	default:

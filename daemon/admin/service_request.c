@@ -13,7 +13,7 @@ struct reading {
 
 #define SERVICE_KINDS (1u << SERVICE_ADD | 1u << SERVICE_SET)
 #define BACKEND_KINDS (1u << BACKEND_ADD | 1u << BACKEND_SET | 1u << BACKEND_RM)
-#define WEIGHT_KINDS (1u << BACKEND_ADD | 1u << BACKEND_SET)
+#define TRAIT_KINDS (1u << BACKEND_ADD | 1u << BACKEND_SET)
 
 static const char *text_of(const json_t *v)
 {
@@ -186,6 +186,15 @@ static bool take_break_flows(struct reading *r, const json_t *v)
 	return true;
 }
 
+static bool take_quic_config(struct reading *r, const json_t *v)
+{
+	if (quic_config_parse(&r->c->settings.quic, text_of(v)))
+		return true;
+	bytes_printf(r->error, "quic_config \"%s\" is none: give N:SIZE, a number from 0 to %u and the size of server ids from 1 to %u bytes, or none",
+		     text_of(v), QUIC_CONFIGS - 1, QUIC_ID_MAX);
+	return false;
+}
+
 static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
 {
 	json_t *one;
@@ -257,6 +266,16 @@ static bool take_weight(struct reading *r, const json_t *v)
 	return true;
 }
 
+static bool take_quic_id(struct reading *r, const json_t *v)
+{
+	if (!quic_id_parse(&r->c->quic_id, text_of(v))) {
+		bytes_printf(r->error, "quic_id \"%s\" is no server id: give 1 to %u bytes as pairs of hexadecimal digits, or none", text_of(v), QUIC_ID_MAX);
+		return false;
+	}
+	r->c->has_quic_id = true;
+	return true;
+}
+
 static bool take_draining(struct reading *r, const json_t *v)
 {
 	return take_bool(r, "draining", v, &r->drain);
@@ -282,11 +301,13 @@ static const struct {
 	{"flow_idle", SERVICE_KINDS, SETTING_FLOW_IDLE, take_flow_idle},
 	{"slow_start", SERVICE_KINDS, SETTING_SLOW_START, take_slow_start},
 	{"break_flows", 1u << SERVICE_SET, SETTING_BREAKS_FLOWS, take_break_flows},
+	{"quic_config", SERVICE_KINDS, SETTING_QUIC_CONFIG, take_quic_config},
 	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
 	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
 	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},
 	{"address", BACKEND_KINDS, 0, take_address},
-	{"weight", WEIGHT_KINDS, 0, take_weight},
+	{"weight", TRAIT_KINDS, 0, take_weight},
+	{"quic_id", TRAIT_KINDS, 0, take_quic_id},
 	{"draining", 1u << BACKEND_SET, 0, take_draining},
 };
 
@@ -328,6 +349,10 @@ static bool complete(struct reading *r)
 	}
 	if (r->drain && c->has_weight) {
 		bytes_puts(r->error, "a backend that drains takes no new flows: leave the weight out");
+		return false;
+	}
+	if (r->drain && c->has_quic_id) {
+		bytes_puts(r->error, "a backend that drains keeps its server id for the connections that it has: leave quic_id out");
 		return false;
 	}
 	if (r->drain)

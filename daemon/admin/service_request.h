@@ -3,9 +3,10 @@
  * What people ask to be changed of the services, as JSON, and what they are told when it can't be. The keys are those
  * of service_json.h; what isn't given has its default, or stays as it is:
  *
- *   SERVICE_ADD     name, vip, proto, port and any of scheduler, deliver, chain, affinity, limit, syn_cookies, syn_rate, allow, deny, check
+ *   SERVICE_ADD     name, vip, proto, port and any of scheduler, deliver, chain, affinity, limit, syn_cookies, syn_rate, quic_config, allow,
+ *                   deny, check
  *   SERVICE_SET     any of those from scheduler on
- *   BACKEND_*       address; port: the service's; BACKEND_ADD and BACKEND_SET: weight; BACKEND_SET: draining, which if
+ *   BACKEND_*       address; port: the service's; BACKEND_ADD and BACKEND_SET: weight, quic_id; BACKEND_SET: draining, which if
  *                   true makes it BACKEND_DRAIN
  */
 #ifndef HF_ADMIN_SERVICE_REQUEST_H

@@ -29,17 +29,20 @@ static const char service_usage[] =
 	"  --flow-idle SECONDS  a flow without packets for so long is over, 1 to 604800; 7800 unless told\n"
 	"  --slow-start SECONDS  so long a backend that comes takes to get its share of new flows, up to 86400; 0: none (the default)\n"
 	"  --break-flows        with set: change the scheduler, or from or to nat, though flows of a service that is served lose their backends\n"
+	"  --quic-config N:SIZE   connections stay on the backend whose server id their connection ids have (quic only, QUIC-LB in plaintext):\n"
+	"                       configuration 0 to 6, ids of 1 to 8 bytes; none: by hash alone (the default)\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
 	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
 
 static const char backend_usage[] =
-	"usage: holdfast backend add SERVICE ADDR[:PORT] [--weight W]   weight 1\n"
-	"       holdfast backend set SERVICE ADDR[:PORT] [--weight W]   also ends a drain\n"
+	"usage: holdfast backend add SERVICE ADDR[:PORT] [--weight W] [--quic-id HEX]   weight 1, no server id\n"
+	"       holdfast backend set SERVICE ADDR[:PORT] [--weight W] [--quic-id HEX]   also ends a drain\n"
 	"       holdfast backend drain SERVICE ADDR[:PORT]   no new flows; those that are there go on\n"
 	"       holdfast backend rm SERVICE ADDR[:PORT]\n"
 	"Each also takes --socket PATH or --admin HOST:PORT. Without PORT, the service's is meant. IPv6 with a port: [ADDR]:PORT.\n"
-	"W is 0 to 65535; with 0 it gets no new flows.\n";
+	"W is 0 to 65535; with 0 it gets no new flows. HEX is the server id in the connection ids that it issues, as c0ffee01, of the size that the\n"
+	"service's --quic-config says; none: it has none.\n";
 
 /* ---- arguments ---- */
 
@@ -91,10 +94,10 @@ static const struct option {
 	{"--scheduler", "scheduler", VALUE_TEXT}, {"--deliver", "deliver", VALUE_TEXT}, {"--affinity", "affinity", VALUE_AFFINITY},
 	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
 	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE}, {"--flow-idle", "flow_idle", VALUE_NUMBER},
-	{"--slow-start", "slow_start", VALUE_NUMBER},
+	{"--slow-start", "slow_start", VALUE_NUMBER}, {"--quic-config", "quic_config", VALUE_TEXT},
 	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
 	{"--break-flows", "break_flows", VALUE_TRUE},
-}, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}};
+}, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}, {"--quic-id", "quic_id", VALUE_TEXT}};
 
 /* 0, or an exit status after a line on stderr. */
 static int take_value(struct command *c, const struct option *o, const char *text)
@@ -390,6 +393,7 @@ static void print_service(struct command *c, const json_t *s)
 	printf("%-10s %s\n%-10s %lld new flows a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",
 	       number(s, "limit"));
 	printf("%-10s %s, too many are more than %lld a second\n", "syncookies", text(s, "syn_cookies"), number(s, "syn_rate"));
+	printf("%-10s %s\n", "quicconfig", text(s, "quic_config"));
 	print_prefixes(s, "allow", " everybody");
 	print_prefixes(s, "deny", " nobody");
 	printf("%-10s %s\n%-10s %lld s\n%-10s %lld s\n", "check", text(s, "check"), "flow idle", number(s, "flow_idle"), "slow start",
@@ -397,8 +401,8 @@ static void print_service(struct command *c, const json_t *s)
 	print_generations(c, s);
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)
-		printf("%6lld %-40s %6lld %6lld%s%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),
-		       json_is_true(json_object_get(b, "draining")) ? "  draining" : "", json_is_true(json_object_get(b, "down")) ? "  down" : "");
+		printf("%6lld %-40s %6lld %6lld%s%s%s%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),
+		       text(b, "quic_id") ? "  quic id " : "", text(b, "quic_id") ? text(b, "quic_id") : "", json_is_true(json_object_get(b, "draining")) ? "  draining" : "", json_is_true(json_object_get(b, "down")) ? "  down" : "");
 }
 
 static int list(struct command *c)

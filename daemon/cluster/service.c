@@ -73,6 +73,14 @@ struct backend *service_backend_by_id(const struct service *s, uint32_t id)
 	return NULL;
 }
 
+struct backend *service_backend_by_quic_id(const struct service *s, const struct quic_id *id)
+{
+	for (uint32_t i = 0; id->size && i < s->backend_count; i++)
+		if (quic_id_equal(&s->backends[i].quic_id, id))
+			return &s->backends[i];
+	return NULL;
+}
+
 /* ---- generations ---- */
 
 /* What it counts for in the next generation. */
@@ -374,6 +382,7 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	bytes_put_u32(out, s->syn_rate);
 	bytes_put_u32(out, s->flow_idle_s);
 	bytes_put_u32(out, s->slow_start_s);
+	quic_config_put(out, &s->quic);
 	put_prefixes(out, &s->allow);
 	put_prefixes(out, &s->deny);
 	service_text_put(out, s->path);
@@ -395,6 +404,7 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	ret->slow_start_s = cursor_u32(in);
 	if (!ret->flow_idle_s || ret->flow_idle_s > SERVICE_FLOW_IDLE_MAX_S || ret->slow_start_s > SERVICE_SLOW_START_MAX_S)
 		in->bad = true;
+	ret->quic = quic_config_get(in);
 	get_prefixes(in, &ret->allow);
 	get_prefixes(in, &ret->deny);
 	service_text_get(in, ret->path, SERVICE_PATH_MAX);
@@ -414,6 +424,7 @@ static void put_backends(struct bytes *out, const struct backend *backends, uint
 		bytes_put_u16(out, b->weight);
 		bytes_put_u8(out, b->draining);
 		bytes_put_u8(out, b->down);
+		quic_id_put(out, &b->quic_id);
 	}
 }
 
@@ -439,6 +450,7 @@ static struct backend *get_backends(struct cursor *in, uint32_t id_last, uint32_
 		b->weight = cursor_u16(in);
 		b->draining = get_word(in, 2);
 		b->down = get_word(in, 2);
+		b->quic_id = quic_id_get(in);
 		if (b->id <= before || b->id > id_last)
 			in->bad = true;
 		before = b->id;

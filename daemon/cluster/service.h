@@ -23,6 +23,7 @@
 #define HF_CLUSTER_SERVICE_H
 
 #include "base/ip.h"
+#include "base/quic_id.h"
 
 #define SERVICE_NAME_MAX 63u
 #define SERVICE_BACKENDS_MAX 1024u
@@ -70,6 +71,7 @@ struct service_settings {
 	uint32_t syn_rate;     /* SYNs a second, to one host, that are not too many yet */
 	uint32_t flow_idle_s;  /* a flow without packets for so long is over ([generations]); 1 to SERVICE_FLOW_IDLE_MAX_S */
 	uint32_t slow_start_s; /* so long a backend that came takes to get its share of new flows; 0: it has it at once */
+	struct quic_config quic; /* that the backends' routable connection IDs are of; of QUIC alone */
 	struct service_prefixes allow, deny;
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
 };
@@ -81,6 +83,7 @@ struct backend {
 	uint16_t weight;
 	bool draining;         /* known, but its weight counts as 0 */
 	bool down;             /* dead by the balancers' checks: as if it had no weight, unless all are */
+	struct quic_id quic_id; /* in the connection IDs that it issues; none, or of the size that the service's configuration says, if it has one */
 };
 
 struct share {
@@ -128,6 +131,8 @@ bool service_key_clashes(const struct service_key *a, const struct service_key *
 
 struct backend *service_backend(const struct service *s, const struct ip *address, uint16_t port);
 struct backend *service_backend_by_id(const struct service *s, uint32_t id);
+/* Whose server ID this is, of those that aren't gone; NULL: nobody's. */
+struct backend *service_backend_by_quic_id(const struct service *s, const struct quic_id *id);
 /* As it was configured, dead or alive. */
 uint16_t backend_weight(const struct backend *b);
 /* Takes a backend out of the list; it is gone then. */

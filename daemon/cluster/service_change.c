@@ -12,6 +12,8 @@ static void put_backend(struct bytes *out, const struct service_change *c)
 	bytes_put_u16(out, c->port);
 	bytes_put_u8(out, c->has_weight);
 	bytes_put_u16(out, c->weight);
+	bytes_put_u8(out, c->has_quic_id);
+	quic_id_put(out, &c->quic_id);
 }
 
 void service_change_put(struct bytes *out, const struct service_change *c, const struct change_origin *by)
@@ -47,16 +49,19 @@ void service_change_put(struct bytes *out, const struct service_change *c, const
 
 static void get_backend(struct cursor *in, struct service_change *ret)
 {
-	uint8_t has_port, has_weight;
+	uint8_t has_port, has_weight, has_quic_id;
 
 	ret->address = ip_get(in);
 	has_port = cursor_u8(in);
 	ret->port = cursor_u16(in);
 	has_weight = cursor_u8(in);
 	ret->weight = cursor_u16(in);
+	has_quic_id = cursor_u8(in);
+	ret->quic_id = quic_id_get(in);
 	ret->has_port = has_port;
 	ret->has_weight = has_weight;
-	if (has_port > 1 || has_weight > 1 || (!in->bad && !ip_is_host(&ret->address)))
+	ret->has_quic_id = has_quic_id;
+	if (has_port > 1 || has_weight > 1 || has_quic_id > 1 || (!in->bad && !ip_is_host(&ret->address)))
 		in->bad = true;
 }
 

@@ -7,7 +7,7 @@
  *   kind (1), name of the service (size (1), text), then by kind
  *     SERVICE_ADD:  key, secret (8), settings
  *     SERVICE_SET:  which settings are given (2), settings
- *     BACKEND_*:    address, has a port (1), port (2), has a weight (1), weight (2)
+ *     BACKEND_*:    address, has a port (1), port (2), has a weight (1), weight (2), has a server ID (1), server ID
  *
  * A node numbers its changes 1, 2, ... within an incarnation and has one under way at a time, so a record is applied
  * only if its number is above the last one of that node. It may thus be proposed again, by whoever leads then.
@@ -18,7 +18,7 @@
 #include "cluster/service.h"
 #include "raft/liveness.h"
 
-#define SERVICE_RECORD_VERSION 3u
+#define SERVICE_RECORD_VERSION 4u
 #define SERVICE_RECORD_MAX 4096u
 #define SERVICE_PORT_MAX 65535u
 
@@ -38,7 +38,8 @@ enum service_setting {
 	SETTING_FLOW_IDLE = 1 << 10,
 	SETTING_SLOW_START = 1 << 11,
 	SETTING_BREAKS_FLOWS = 1 << 12, /* none, but that what flows lose their backends by may be changed */
-	SETTINGS_ALL = (1 << 13) - 1,
+	SETTING_QUIC_CONFIG = 1 << 13,
+	SETTINGS_ALL = (1 << 14) - 1,
 };
 
 struct service_change {
@@ -51,6 +52,8 @@ struct service_change {
 	struct ip address;                /* BACKEND_* */
 	bool has_port, has_weight;        /* without: the service's port; weight 1, or as it was */
 	uint16_t port, weight;
+	bool has_quic_id;                 /* without: none, or as it was */
+	struct quic_id quic_id;
 };
 
 struct change_origin {
@@ -58,7 +61,7 @@ struct change_origin {
 	uint64_t incarnation, number;
 };
 
-static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 + (22 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) +
+static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 + (24 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) +
 	      1 + SERVICE_PATH_MAX) <= SERVICE_RECORD_MAX, "the largest record");
 
 /* The whole record; its stamp is 0 and is set by the leader. */

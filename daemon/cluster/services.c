@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 5u
+#define SAVE_VERSION 6u
 
 struct services *services_new(void)
 {
@@ -101,6 +101,8 @@ static enum service_refusal check_settings(const struct service_key *key, const 
 		return REFUSED_AFFINITY;
 	if (s->syn_cookies != SYN_COOKIES_OFF && key->proto != SERVICE_TCP)
 		return REFUSED_SYN_COOKIES;
+	if (s->quic.id_size && key->proto != SERVICE_QUIC)
+		return REFUSED_QUIC_PROTO;
 	if (!key->port && s->check != CHECK_NONE)
 		return REFUSED_CHECK_PORT;
 	return check_prefixes(key, s);
@@ -145,6 +147,30 @@ static bool nat_taken(const struct services *all, const struct service *s, enum 
 			return true;
 	}
 	return false;
+}
+
+/* A configuration that is taken away leaves the server IDs alone: packets go by hash until there is one again. */
+static bool quic_ids_fit(const struct service *s, const struct quic_config *quic)
+{
+	for (uint32_t i = 0; quic->id_size && i < s->backend_count; i++)
+		if (s->backends[i].quic_id.size && s->backends[i].quic_id.size != quic->id_size)
+			return false;
+	return true;
+}
+
+/* Takes the server ID that a change gives a backend, if it may have it. */
+static enum service_refusal quic_id_take(const struct service *s, struct backend *b, const struct service_change *c)
+{
+	const struct backend *holder = service_backend_by_quic_id(s, &c->quic_id);
+
+	if (!c->has_quic_id)
+		return SERVICE_CHANGED;
+	if (c->quic_id.size && c->quic_id.size != s->settings.quic.id_size)
+		return REFUSED_QUIC_ID_SIZE;
+	if (holder && holder->id != b->id)
+		return REFUSED_QUIC_ID_TAKEN;
+	b->quic_id = c->quic_id;
+	return SERVICE_CHANGED;
 }
 
 /* There are backends, and none takes new flows. */
@@ -217,6 +243,8 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->flow_idle_s = from->flow_idle_s;
 	if (c->given & SETTING_SLOW_START)
 		to->slow_start_s = from->slow_start_s;
+	if (c->given & SETTING_QUIC_CONFIG)
+		to->quic = from->quic;
 	if (c->given & SETTING_ALLOW)
 		to->allow = from->allow;
 	if (c->given & SETTING_DENY)
@@ -265,6 +293,8 @@ static enum service_refusal service_set(struct services *all, struct service *s,
 		if (!r && nat_taken(all, s, fresh.deliver, &s->backends[i]))
 			r = REFUSED_NAT_TAKEN;
 	}
+	if (!r && !quic_ids_fit(s, &fresh.quic))
+		r = REFUSED_QUIC_ID_SIZE;
 	if (!r)
 		s->settings = fresh;
 	return r;
@@ -425,6 +455,9 @@ static enum service_refusal backend_add(struct services *all, struct service *s,
 		return REFUSED_TOTAL_FULL;
 	if (!b.weight && (!s->backend_count || weightless(s)))
 		return REFUSED_WEIGHTLESS;
+	r = quic_id_take(s, &b, c);
+	if (r)
+		return r;
 	b.id = ++s->backend_last;
 	s->backends = mem_realloc(s->backends, (s->backend_count + 1) * sizeof *s->backends);
 	s->backends[s->backend_count++] = b;
@@ -447,11 +480,12 @@ static enum service_refusal backend_become(struct service *s, struct backend *b,
 static enum service_refusal backend_set(struct service *s, struct backend *b, const struct service_change *c)
 {
 	struct backend fresh = *b;
+	enum service_refusal r = quic_id_take(s, &fresh, c);
 
 	fresh.draining = false;
 	if (c->has_weight)
 		fresh.weight = c->weight;
-	return backend_become(s, b, fresh);
+	return r ? r : backend_become(s, b, fresh);
 }
 
 static enum service_refusal backend_drain(struct service *s, struct backend *b)

@@ -40,6 +40,9 @@ enum service_refusal {
 	REFUSED_SYN_COOKIES,      /* only TCP has SYNs */
 	REFUSED_CHECK_PORT,       /* a service of all ports has none to check */
 	REFUSED_FLOWS,            /* balancers serve it, and its flows would lose their backends */
+	REFUSED_QUIC_PROTO,       /* only QUIC has connection IDs */
+	REFUSED_QUIC_ID_SIZE,     /* a backend's server ID is of another size than the service's configuration says, or that is missing */
+	REFUSED_QUIC_ID_TAKEN,    /* another backend of the service has this server ID */
 	SERVICE_REFUSALS,
 };
 

@@ -744,6 +744,74 @@ static void test_removed_by_dnat(void **state)
 	catalog_fini(&w.c);
 }
 
+/* A change of a backend of "h3" that gives it a server ID. */
+static enum service_refusal quic_id(struct world *w, enum service_change_kind kind, const char *address, const char *id)
+{
+	struct service_change c = named(kind, "h3");
+
+	c.address = ip(address);
+	c.has_quic_id = true;
+	assert_true(quic_id_parse(&c.quic_id, id));
+	return change(w, &c);
+}
+
+static enum service_refusal quic_config(struct world *w, const char *name, const char *config)
+{
+	struct service_change c = named(SERVICE_SET, name);
+
+	c.given = SETTING_QUIC_CONFIG;
+	assert_true(quic_config_parse(&c.settings.quic, config));
+	return change(w, &c);
+}
+
+static const char *quic_id_of(const struct world *w, const char *address, char text[QUIC_ID_TEXT])
+{
+	const struct ip at = ip(address);
+
+	quic_id_format(&service_backend(find(w, "h3"), &at, 443)->quic_id, text);
+	return text;
+}
+
+/* Server IDs are of the size that the service says, and each is one backend's. */
+static void test_quic_ids(void **state)
+{
+	struct world w = {0};
+	char text[QUIC_ID_TEXT];
+
+	(void)state;
+	assert_int_equal(add(&w, "h3", "10.1.1.1", SERVICE_QUIC, 443, DELIVER_IPIP), SERVICE_CHANGED);
+	assert_int_equal(add(&w, "dns", "10.1.1.1", SERVICE_UDP, 53, DELIVER_IPIP), SERVICE_CHANGED);
+	assert_int_equal(quic_config(&w, "dns", "1:4"), REFUSED_QUIC_PROTO);
+	assert_int_equal(quic_config(&w, "dns", "none"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_ADD, "10.2.0.1", "c0ffee01"), REFUSED_QUIC_ID_SIZE); /* there is no configuration */
+	assert_int_equal(find(&w, "h3")->backend_count, 0);
+	assert_int_equal(quic_config(&w, "h3", "1:4"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_ADD, "10.2.0.1", "c0ffee"), REFUSED_QUIC_ID_SIZE);
+	assert_int_equal(quic_id(&w, BACKEND_ADD, "10.2.0.1", "c0ffee01"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_ADD, "10.2.0.2", "c0ffee01"), REFUSED_QUIC_ID_TAKEN);
+	assert_int_equal(quic_id(&w, BACKEND_ADD, "10.2.0.2", "none"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_SET, "10.2.0.2", "c0ffee01"), REFUSED_QUIC_ID_TAKEN);
+	assert_int_equal(quic_id(&w, BACKEND_SET, "10.2.0.2", "c0ffee02"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_SET, "10.2.0.2", "c0ffee02"), SERVICE_CHANGED); /* its own is no obstacle */
+	/* It stays with what else is changed of the backend. */
+	assert_int_equal(backend(&w, BACKEND_SET, "h3", "10.2.0.1", -1, 5), SERVICE_CHANGED);
+	assert_int_equal(backend(&w, BACKEND_DRAIN, "h3", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	assert_string_equal(quic_id_of(&w, "10.2.0.1", text), "c0ffee01");
+	/* None of another size is left behind, but the configuration can be taken away and come back. */
+	assert_int_equal(quic_config(&w, "h3", "2:5"), REFUSED_QUIC_ID_SIZE);
+	assert_int_equal(quic_config(&w, "h3", "none"), SERVICE_CHANGED);
+	assert_int_equal(quic_config(&w, "h3", "2:5"), REFUSED_QUIC_ID_SIZE);
+	assert_int_equal(quic_config(&w, "h3", "2:4"), SERVICE_CHANGED);
+	assert_string_equal(quic_id_of(&w, "10.2.0.2", text), "c0ffee02");
+	/* Of who is gone, another one may take it over. */
+	assert_int_equal(backend(&w, BACKEND_RM, "h3", "10.2.0.1", -1, -1), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_ADD, "10.2.0.3", "c0ffee01"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_SET, "10.2.0.3", "none"), SERVICE_CHANGED);
+	assert_int_equal(quic_id(&w, BACKEND_SET, "10.2.0.2", "none"), SERVICE_CHANGED);
+	assert_int_equal(quic_config(&w, "h3", "2:5"), SERVICE_CHANGED);
+	catalog_fini(&w.c);
+}
+
 static void test_limits(void **state)
 {
 	struct world w = {0};
@@ -782,6 +850,13 @@ static void build(struct world *w)
 			"10.2.0.7", "10.2.0.8", "10.2.0.9", "10.2.0.10", "10.2.0.11", "10.2.0.12"}[i], -1, i), i ? SERVICE_CHANGED : REFUSED_WEIGHTLESS);
 	assert_int_equal(backend(w, BACKEND_DRAIN, "web", "10.2.0.5", -1, -1), SERVICE_CHANGED);
 	assert_int_equal(backend(w, BACKEND_ADD, "six", "2001:db8::2", -1, 3), SERVICE_CHANGED);
+	c = adding("h3", "10.1.1.3", SERVICE_QUIC, 443, DELIVER_IPIP);
+	c.settings.quic = (struct quic_config){1, 4};
+	assert_int_equal(change(w, &c), SERVICE_CHANGED);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(quic_id(w, BACKEND_ADD, (char[][9]){"10.2.0.1", "10.2.0.2", "10.2.0.3"}[i], (char[][9]){"c0ffee01", "none", "c0ffee03"}[i]),
+				 SERVICE_CHANGED);
+	assert_int_equal(backend(w, BACKEND_RM, "h3", "10.2.0.3", -1, -1), SERVICE_CHANGED);
 }
 
 static void test_snapshot(void **state)
@@ -852,6 +927,8 @@ static void test_hostile_records(void **state)
 	kinds[1].given = SETTINGS_ALL;
 	kinds[1].settings = kinds[0].settings;
 	kinds[3].address = ip("10.2.7.7");
+	kinds[3].has_quic_id = true;
+	kinds[3].quic_id = (struct quic_id){8, {1, 2, 3, 4, 5, 6, 7, 8}};
 	kinds[4].address = ip("10.2.0.3");
 	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
 		struct bytes record = {0};
@@ -929,6 +1006,7 @@ int main(void)
 		cmocka_unit_test(test_refused_settings),
 		cmocka_unit_test(test_refused_backends),
 		cmocka_unit_test(test_removed_by_dnat),
+		cmocka_unit_test(test_quic_ids),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_hostile_records),
