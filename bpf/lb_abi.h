@@ -28,7 +28,7 @@
 #define LB_APART static inline __attribute__((unused))
 #endif
 
-#define LB_ABI 3
+#define LB_ABI 4
 #define LB_TICK_SHIFT 30
 
 enum lb_family {

@@ -140,6 +140,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC); /* who has no routable QUIC has no room for it either */
 	__uint(max_entries, 16384);
 	__type(key, struct lb_quic_key);
 	__type(value, __u32);

@@ -22,6 +22,7 @@
 #define TABLES_VIPS (4 * CATALOG_SERVICES_MAX) /* each and its address, before and after a change */
 #define TABLES_BACKENDS (1u << 16)
 #define TABLES_REPLIES (2 * TABLES_BACKENDS) /* each and its address */
+#define TABLES_QUIC (2 * TABLES_BACKENDS)    /* each, before and after a change */
 #define TABLES_SLOTS (1u << 21)
 #define TABLES_FLOWS (1u << 17)   /* buckets, of four flows */
 #define TABLES_SOURCES (1u << 14) /* buckets in each of two rows */

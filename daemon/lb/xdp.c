@@ -27,6 +27,7 @@ int xdp_set_sizes(struct bpf_object *object)
 		{"lb_flows", TABLES_FLOWS},
 		{"lb_buckets", TABLES_BUCKETS},
 		{"lb_replies", TABLES_REPLIES},
+		{"lb_quic", TABLES_QUIC},
 		{"lb_snats", TABLES_SNATS},
 		{"lb_snat_buckets", TABLES_SNAT_BUCKETS},
 	};
