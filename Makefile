@@ -37,13 +37,13 @@ DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c d
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
 # holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC is what computes, the rest needs libbpf.
 LB_SRC := $(addprefix daemon/lb/,catalog.c check.c earlier.c exchange.c maglev.c maglev_cache.c neighbour.c region.c route.c skip.c slots.c sources.c)
-LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c \
+LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c \
 	daemon/log.c io/timer.c
-LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c
+LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
 LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c probe.c prober.c report.c scrape.c wanted.c) \
-	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/log.c io/timer.c
+	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
 CLI_SRC := $(filter-out %_test.c,$(wildcard daemon/cli/*.c)) daemon/base/bytes.c daemon/base/mem.c daemon/base/ip.c daemon/base/quic_id.c daemon/cluster/service.c
@@ -224,7 +224,7 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-clients=tests/lb/clients lb-nodes=tests/lb/nodes lb-announce=tests/lb/announce lb-flood=tests/lb/flood lb-retire=tests/lb/retire dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-clients=tests/lb/clients lb-nodes=tests/lb/nodes lb-announce=tests/lb/announce lb-flood=tests/lb/flood lb-retire=tests/lb/retire lb-quic=tests/lb/quic dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \

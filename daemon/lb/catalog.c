@@ -14,6 +14,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+static_assert(QUIC_CONFIGS < LB_QUIC_CONFIGS && QUIC_ID_MAX == LB_QUIC_ID_MAX, "the data planes take what nodes do");
+
 const char *const check_kinds[CHECK_KINDS] = {"none", "tcp", "http", "https", "redis", "kafka"};
 
 /* The first mistake is kept; after it every value reads as empty, so that a reader checks once, at its end. */
@@ -159,6 +161,13 @@ static void read_prefixes(struct reader *r, const json_t *o, struct catalog_serv
 	}
 }
 
+/* Most have none. */
+static void read_quic_id(struct reader *r, const json_t *o, struct catalog_backend *b)
+{
+	if (json_object_get(o, "quic_id") && !quic_id_parse(&b->quic_id, read_text(r, o, "quic_id")))
+		refuse(r, "\"quic_id\" is \"%s\", which is no server ID", read_text(r, o, "quic_id"));
+}
+
 /* Those that are, and those that were and whose flows may still be under way. */
 static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s, const char *key, uint32_t max, bool removed)
 {
@@ -170,10 +179,12 @@ static void read_backends(struct reader *r, const json_t *o, struct catalog_serv
 		const json_t *v = json_array_get(list, i);
 		struct catalog_backend *b = &s->backends[s->backend_count++];
 
+		*b = (struct catalog_backend){0};
 		b->id = read_number(r, v, "id", 1, INT64_MAX);
 		b->at = take_address(r, "backend", read_text(r, v, "address"));
 		b->down = json_is_true(json_object_get(v, "down"));
 		b->port = json_object_get(v, "port") ? (uint16_t)read_number(r, v, "port", 0, UINT16_MAX) : 0;
+		read_quic_id(r, v, b);
 		b->removed = removed;
 		for (uint32_t n = 0; n < before + i; n++)
 			if (s->backends[n].id == b->id)
@@ -325,6 +336,7 @@ static uint64_t digest(const struct catalog_service *s)
 	bytes_put_u8(&all, s->syn_cookies);
 	bytes_put_u32(&all, s->syn_rate);
 	bytes_put_u32(&all, s->slow_start_s);
+	quic_config_put(&all, &s->quic);
 	bytes_put_u8(&all, s->check);
 	bytes_puts(&all, s->check_path);
 	for (uint32_t i = 0; i < s->prefix_count; i++) {
@@ -337,6 +349,7 @@ static uint64_t digest(const struct catalog_service *s)
 		digest_address(&all, &s->backends[i].at);
 		bytes_put_u16(&all, s->backends[i].port);
 		bytes_put(&all, (uint8_t[]){s->backends[i].removed, s->backends[i].dead}, 2);
+		quic_id_put(&all, &s->backends[i].quic_id);
 	}
 	for (uint32_t i = 0; i < s->generation_count; i++)
 		digest_generation(&all, &s->generations[i]);
@@ -384,6 +397,15 @@ static void read_syn_cookies(struct reader *r, const json_t *o, struct catalog_s
 	s->syn_rate = (uint32_t)read_number(r, o, "syn_rate", 0, 1000000000);
 }
 
+/* The same. In TCP the octets of a connection ID would be read from anything. */
+static void read_quic_config(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	const char *text = json_object_get(o, "quic_config") ? read_text(r, o, "quic_config") : "none";
+
+	if (!quic_config_parse(&s->quic, text) || (s->quic.id_size && s->vip.proto != IPPROTO_UDP))
+		refuse(r, "\"quic_config\" is \"%s\", which this service can't have", text);
+}
+
 static void read_service(struct reader *r, const json_t *o, struct catalog_service *s)
 {
 	const char *name = read_text(r, o, "name");
@@ -404,6 +426,7 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 		s->flow_idle_s = (uint32_t)read_number(r, o, "flow_idle", 1, CATALOG_FLOW_IDLE_MAX_S);
 	if (json_object_get(o, "slow_start"))
 		s->slow_start_s = (uint32_t)read_number(r, o, "slow_start", 0, CATALOG_SLOW_START_MAX_S);
+	read_quic_config(r, o, s);
 	read_check(r, o, s);
 	read_prefixes(r, o, s);
 	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX, false);

@@ -4,7 +4,7 @@
  *
  *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
- *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "flow_idle":7800, "slow_start":0, "allow":["10.0.0.0/8"],
+ *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "flow_idle":7800, "slow_start":0, "quic_config":"none", "allow":["10.0.0.0/8"],
  *      "deny":[], "check":"http:/health",
  *      "backends":[{"id":1, "address":"10.2.0.1", "port":8080}],
  *      "generations":[{"number":1, "shares":"1:1"}],
@@ -17,7 +17,9 @@
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
  * then and the last table stays. A limit is in new flows a second, 0 is none. SYN cookies are off, auto - when
  * more SYNs a second than the rate come to one host - or always; who says nothing of them has them off. flow_idle and slow_start are in
- * seconds, and 7,800 and 0 if they are missing. A check is tcp, http:PATH, https:PATH, redis, kafka or none.
+ * seconds, and 7,800 and 0 if they are missing. A configuration of routable QUIC
+ * connection IDs is "1:4", its number and the size of server IDs, or none, as if nothing is said of it; a backend's own ID is
+ * "quic_id":"c0ffee01". A check is tcp, http:PATH, https:PATH, redis, kafka or none.
  * A backend without a port, or with port 0, is checked at the service's, and gets packets on the port they came to. The owner is the lease
  * of the balancer that announces the VIP (report.h), 0 or missing if there is none. Other members are for other readers. Anything missing,
  * malformed or out of bounds refuses the whole: nothing is half-applied.
@@ -29,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/quic_id.h"
 #include "bpf/lb_abi.h"
 #include "lb/slots.h"
 
@@ -62,6 +65,7 @@ struct catalog_backend {
 	uint64_t id; /* in the service; never given to another one */
 	struct host_address at;
 	uint16_t port; /* 0: the service's */
+	struct quic_id quic_id;
 	bool removed; /* listed for the flows that it still has */
 	bool down; /* the catalog says so */
 	bool dead; /* gets no packets: it is down and has no weight in the active generation */
@@ -99,6 +103,7 @@ struct catalog_service {
 	uint32_t syn_rate;   /* SYNs a second, to one host, that are not too many yet */
 	uint32_t flow_idle_s; /* a flow without packets for so long is over */
 	uint32_t slow_start_s; /* so long a backend that came takes to get its share of new flows; 0: no time */
+	struct quic_config quic; /* of datagrams alone */
 	uint8_t check;                      /* enum check_kind; CHECK_NONE if the service is of all ports */
 	char check_path[CATALOG_PATH_SIZE]; /* of CHECK_HTTP and CHECK_HTTPS: printable, without spaces; else empty */
 	struct catalog_prefix *prefixes;

@@ -15,7 +15,7 @@
 static const char good[] =
 	"{\"version\":7,\"secret\":\"0123456789abcdef00000000000000ff\",\"balancers\":[\"10.2.0.9\",\"fd02::9\"],\"services\":[{\"id\":1,"
 	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
-	"\"affinity\":true,\"limit\":0,\"syn_cookies\":\"auto\",\"syn_rate\":500,\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
+	"\"affinity\":true,\"limit\":0,\"syn_cookies\":\"auto\",\"syn_rate\":500,\"quic_config\":\"none\",\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
 	"\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\",\"port\":80,\"weight\":1,\"draining\":false},{\"id\":2,\"address\":\"fd02::2\"}],"
 	"\"removed\":[{\"id\":7,\"address\":\"10.2.0.7\",\"port\":81}],"
 	"\"generations\":[{\"number\":1,\"shares\":\"9:1\"},"
@@ -167,6 +167,11 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"\"chain\":true", "\"chain\":1", "chain"},
 		{"\"limit\":0", "\"limit\":1000000001", "limit"},
 		{"\"auto\"", "\"on\"", "\"syn_cookies\" is \"on\""},
+		{"\"quic_config\":\"none\"", "\"quic_config\":\"7:4\"", "7:4"},
+		{"\"quic_config\":\"none\"", "\"quic_config\":4", "quic_config"},
+		{"\"quic_config\":\"none\"", "\"quic_config\":\"1:4\"", "\"1:4\", which this service can't have"}, /* TCP */
+		{"\"id\":2,", "\"id\":2,\"quic_id\":\"c0ffe\",", "\"quic_id\" is \"c0ffe\""},
+		{"\"id\":2,", "\"id\":2,\"quic_id\":1,", "quic_id"},
 		{"\"syn_rate\":500", "\"syn_rate\":-1", "syn_rate"},
 		{"\"check\":\"tcp\"", "\"check\":\"smtp\"", "smtp"},
 		{"\"check\":\"tcp\"", "\"check\":\"tcp:/x\"", "tcp:/x"},
@@ -212,6 +217,35 @@ static void test_a_mistake_refuses_the_whole(void **state)
 			fail_msg("%s: the message \"%s\" doesn't name %s", rows[i].to, error, rows[i].why);
 		free(text);
 	}
+}
+
+static void test_quic(void **state)
+{
+	static const char list[] = "\"id\":2,\"quic_id\":\"c0ffee02\",";
+	const char *at = strstr(good, "\"id\":2,"), *proto = strstr(good, "\"tcp\""), *config = strstr(good, "\"none\"");
+	struct lb_catalog c, other;
+	char *text, error[256] = "";
+
+	(void)state;
+	assert_true(asprintf(&text, "%.*s\"quic\"%.*s\"1:4\"%.*s%s%s", (int)(proto - good), good, (int)(config - proto - 5), proto + 5,
+			     (int)(at - config - 6), config + 6, list, at + strlen("\"id\":2,")) > 0);
+	if (lb_catalog_parse(&c, text, error, sizeof error) < 0)
+		fail_msg("%s", error);
+	assert_true(c.services[0].quic.number == 1 && c.services[0].quic.id_size == 4);
+	assert_int_equal(c.services[0].backends[0].quic_id.size, 0);
+	assert_memory_equal(c.services[0].backends[1].quic_id.bytes, "\xc0\xff\xee\x02\0\0\0", 8);
+	/* Or the data plane would not look at it again. */
+	strstr(text, "c0ffee02")[7] = '3';
+	assert_int_equal(lb_catalog_parse(&other, text, error, sizeof error), 0);
+	assert_true(c.services[0].digest != other.services[0].digest);
+	lb_catalog_free(&other);
+	strstr(text, "c0ffee03")[7] = '2';
+	strstr(text, "1:4")[0] = '2';
+	assert_int_equal(lb_catalog_parse(&other, text, error, sizeof error), 0);
+	assert_true(c.services[0].digest != other.services[0].digest);
+	lb_catalog_free(&other);
+	lb_catalog_free(&c);
+	free(text);
 }
 
 static void test_two_services_at_one_vip_and_port_are_refused(void **state)
@@ -277,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_who_is_dead),
 		cmocka_unit_test(test_a_mistake_refuses_the_whole),
 		cmocka_unit_test(test_each_check_is_read),
+		cmocka_unit_test(test_quic),
 		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
 		cmocka_unit_test(test_every_delivery_is_known),
 	};

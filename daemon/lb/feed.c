@@ -406,7 +406,8 @@ static __u16 service_flags(const struct catalog_service *c)
 	for (uint32_t i = 0; i < c->prefix_count; i++)
 		allows |= !c->prefixes[i].deny;
 	/* Only GUE has room for the earlier owners; without them chain mode would record nothing and break what moves. */
-	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) | (c->limit ? LB_SERVICE_LIMITS : 0) | (challenges(c) ? LB_SERVICE_CHALLENGE : 0) |
+	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) |
+	       (c->limit ? LB_SERVICE_LIMITS : 0) | (challenges(c) ? LB_SERVICE_CHALLENGE : 0) | (c->quic.id_size ? LB_SERVICE_QUIC : 0) |
 	       (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
 }
 
@@ -445,6 +446,17 @@ static void ramp_backends(struct feed *f, const struct lb_service *s, const stru
 	}
 }
 
+static struct lb_rules service_rules(const struct catalog_service *c)
+{
+	struct lb_rules rules = {
+		.service = rate_limit(c->limit),
+		.syns = rate_limit(c->syn_cookies == SYN_COOKIES_AUTO ? c->syn_rate : 0),
+	};
+
+	rules.quic_id_size[c->quic.number] = c->quic.id_size;
+	return rules;
+}
+
 static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c, const struct check_list *own)
 {
 	struct lb_service *s = &f->tables->services[number];
@@ -463,10 +475,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		name->digest = 0;
 	if (name->digest == c->digest)
 		return 0;
-	f->tables->rules[number] = (struct lb_rules){
-		.service = rate_limit(c->limit),
-		.syns = rate_limit(c->syn_cookies == SYN_COOKIES_AUTO ? c->syn_rate : 0),
-	};
+	f->tables->rules[number] = service_rules(c);
 	s->scheduler = c->scheduler;
 	s->delivery = c->delivery;
 	s->flags = service_flags(c);
@@ -551,7 +560,7 @@ void feed_last_older(const struct feed *f, const struct catalog_service *s, uint
 struct plan {
 	uint32_t number[TABLES_SERVICES]; /* by place in the catalog; tables->service_count: none */
 	bool used[TABLES_SERVICES];       /* by number */
-	struct wanted vips, prefixes, replies;
+	struct wanted vips, prefixes, replies, quic;
 	uint32_t wildcards;
 	uint32_t flow_idle_s; /* the longest: the flow table is for all */
 	const struct check_list *own;
@@ -594,6 +603,28 @@ static void want_replies(struct plan *p, const struct lb_catalog *c)
 				if (s->backends[n].removed == removed)
 					want_reply(p, s, &s->backends[n]);
 		}
+}
+
+/* As with replies: whoever has a server ID now goes before those who had it once. */
+static void want_quic_ids(struct plan *p, const struct feed *f, uint32_t number, const struct catalog_service *c)
+{
+	struct numbers n;
+
+	if (!c->quic.id_size)
+		return;
+	numbers_init(&n, f, &f->tables->services[number]);
+	for (int removed = 1; removed >= 0; removed--)
+		for (uint32_t i = 0; i < c->backend_count; i++) {
+			const struct catalog_backend *b = &c->backends[i];
+			struct lb_quic_key key = {.service = number, .config = c->quic.number, .size = c->quic.id_size};
+			uint32_t backend = numbers_find(&n, b->id);
+
+			if (b->removed != removed || b->quic_id.size != c->quic.id_size || backend == NOBODY)
+				continue;
+			memcpy(&key.id, b->quic_id.bytes, sizeof key.id);
+			wanted_put(&p->quic, &key, &backend);
+		}
+	free(n.list);
 }
 
 /* The service, and that its address is a VIP at all. */
@@ -657,6 +688,7 @@ static void place_services(struct feed *f, const struct lb_catalog *c, struct pl
 		}
 		if (r >= 0 || s->table[s->generation & 1].count)
 			want_vip(p, p->number[i], &c->services[i]);
+		want_quic_ids(p, f, p->number[i], &c->services[i]);
 	}
 }
 
@@ -725,10 +757,13 @@ static int sweep(struct feed *f, struct plan *p)
 		if (f->tables->names[i].id && !p->used[i])
 			free_service(f, i);
 	r = f->tables->plane->remove_others(f->tables, TABLES_BY_PREFIX, &p->prefixes);
+	if (r == 0)
+		r = f->tables->plane->remove_others(f->tables, TABLES_BY_QUIC, &p->quic);
 	return r < 0 ? r : f->tables->plane->remove_others(f->tables, TABLES_BY_REPLY, &p->replies);
 }
 
-/* Prefixes and replies stand before a service asks for them, and a service stands before a VIP leads to it. */
+/* Prefixes and replies stand before a service asks for them, and a service stands before a VIP leads to it. Server IDs follow their backends:
+ * whose isn't there goes by hash. */
 static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p)
 {
 	struct lb_config config;
@@ -747,6 +782,8 @@ static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p
 	find_gateways(f, p->nat4, p->nat6, &config);
 	r = write_config(f, c, &config, p);
 	if (r == 0)
+		r = f->tables->plane->add(f->tables, TABLES_BY_QUIC, &p->quic);
+	if (r == 0)
 		r = f->tables->plane->add(f->tables, TABLES_BY_VIP, &p->vips);
 	if (r == 0)
 		r = f->tables->plane->remove_others(f->tables, TABLES_BY_VIP, &p->vips);
@@ -764,6 +801,7 @@ int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_li
 	wanted_init(&p->vips, sizeof(struct lb_vip), sizeof(uint32_t));
 	wanted_init(&p->prefixes, sizeof(struct lb_prefix), sizeof(uint32_t));
 	wanted_init(&p->replies, sizeof(struct lb_vip), sizeof(struct lb_reply));
+	wanted_init(&p->quic, sizeof(struct lb_quic_key), sizeof(uint32_t));
 	number_services(f, c, p);
 	want_replies(p, c);
 	r = write_plan(f, c, p);
@@ -791,5 +829,6 @@ void feed_settle(struct feed *f)
 	wanted_free(&p->vips);
 	wanted_free(&p->prefixes);
 	wanted_free(&p->replies);
+	wanted_free(&p->quic);
 	free(p);
 }

@@ -6,6 +6,7 @@
  *   slots         written into the table that is not in use; one store of the generation word flips ([maps])
  *   backends      flags and next hop are one word, one store; more room is a copy elsewhere, then one store of its base
  *   replies       of dnat backends, removed ones included while the catalog lists them; added before a VIP leads to these, removed after
+ *   server IDs    of QUIC, as replies, but behind their backends; one that isn't there goes by hash
  *   VIPs          added when all they lead to is there, and removed before it goes
  *
  * What was in use is written again only when no packet can still be reading it: the data plane says when.
