@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/quic_id.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static bool config_ok(const struct quic_config *c)
@@ -41,22 +42,30 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+int quic_bytes_parse(uint8_t *ret, size_t max, const char *text)
+{
+	size_t size = strlen(text);
+
+	if (!size || size % 2 || size / 2 > max)
+		return -EINVAL;
+	for (size_t i = 0; i < size / 2; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return -EINVAL;
+		ret[i] = (uint8_t)(high << 4 | low);
+	}
+	return (int)(size / 2);
+}
+
 bool quic_id_parse(struct quic_id *ret, const char *text)
 {
 	struct quic_id id = {0};
-	size_t size = strlen(text);
+	int size = strcmp(text, "none") != 0 ? quic_bytes_parse(id.bytes, sizeof id.bytes, text) : 0;
 
-	if (strcmp(text, "none") != 0) {
-		if (!size || size % 2 || size > 2 * QUIC_ID_MAX)
-			return false;
-		while (id.size < size / 2) {
-			int high = hex_digit(text[2 * id.size]), low = hex_digit(text[2 * id.size + 1]);
-
-			if (high < 0 || low < 0)
-				return false;
-			id.bytes[id.size++] = (uint8_t)(high << 4 | low);
-		}
-	}
+	if (size < 0)
+		return false;
+	id.size = (uint8_t)size;
 	*ret = id;
 	return true;
 }

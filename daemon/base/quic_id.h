@@ -8,8 +8,9 @@
 
 #include "base/bytes.h"
 
-#define QUIC_CONFIGS 7u /* numbers 0 to 6: the eighth that three bits can say means an ID that is not routable */
-#define QUIC_ID_MAX 8u  /* bytes of a server ID */
+#define QUIC_CONFIGS 7u         /* numbers 0 to 6: the eighth that three bits can say means an ID that is not routable */
+#define QUIC_ID_MAX 8u          /* bytes of a server ID */
+#define QUIC_CONNECTION_MAX 20u /* bytes of a connection ID (RFC 9000, 17.2) */
 #define QUIC_CONFIG_TEXT 5u
 #define QUIC_ID_TEXT (2 * QUIC_ID_MAX + 1)
 
@@ -27,7 +28,9 @@ struct quic_id {
 bool quic_config_parse(struct quic_config *ret, const char *text);
 /* ret has QUIC_CONFIG_TEXT bytes. */
 void quic_config_format(const struct quic_config *config, char *ret);
-/* Pairs of hexadecimal digits, one for each byte; "none". False: it is neither. */
+/* Pairs of hexadecimal digits, one for each byte, of which there are 1 to max. How many, or -EINVAL and ret is anything. */
+int quic_bytes_parse(uint8_t *ret, size_t max, const char *text);
+/* The same, or "none". False: it is neither. */
 bool quic_id_parse(struct quic_id *ret, const char *text);
 /* ret has QUIC_ID_TEXT bytes. */
 void quic_id_format(const struct quic_id *id, char *ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/quic_id.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -85,6 +86,18 @@ static void test_ids(void **state)
 	}
 }
 
+static void test_connection_ids(void **state)
+{
+	uint8_t bytes[QUIC_CONNECTION_MAX] = {0};
+
+	(void)state;
+	assert_int_equal(quic_bytes_parse(bytes, sizeof bytes, "000102030405060708090a0b0c0d0e0f10111213"), 20);
+	assert_true(bytes[0] == 0 && bytes[19] == 0x13);
+	assert_int_equal(quic_bytes_parse(bytes, sizeof bytes, "000102030405060708090a0b0c0d0e0f1011121314"), -EINVAL);
+	assert_int_equal(quic_bytes_parse(bytes, sizeof bytes, "none"), -EINVAL);
+	assert_int_equal(quic_bytes_parse(bytes, sizeof bytes, ""), -EINVAL);
+}
+
 static void test_equality(void **state)
 {
 	struct quic_id a, b;
@@ -121,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_configs),
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_connection_ids),
 		cmocka_unit_test(test_equality),
 		cmocka_unit_test(test_what_records_cannot_hold),
 	};

@@ -14,11 +14,15 @@
 
 #include <bpf/bpf.h>
 
+#include "base/quic_id.h"
 #include "cli/cli.h"
 #include "lb/counts.h"
 #include "lb/tables_at.h"
 
 #define HEADROOM 128
+#define QUIC_FIXED_BIT 0x40 /* all that is set in a short header (RFC 9000, 17.3) */
+#define QUIC_SEALED 24      /* bytes behind a connection ID: packet number, payload, authentication */
+#define PAYLOAD_MAX (1 + QUIC_CONNECTION_MAX + QUIC_SEALED)
 
 /* ---- the maps, as lb_fwd.h asks for them ---- */
 
@@ -178,7 +182,7 @@ static __u64 lb_now_ns(void)
 /* ---- a packet ---- */
 
 struct room {
-	__u8 bytes[HEADROOM + sizeof(struct lb_eth) + sizeof(struct lb_ip6) + sizeof(struct lb_tcp)];
+	__u8 bytes[HEADROOM + sizeof(struct lb_eth) + sizeof(struct lb_ip6) + sizeof(struct lb_tcp) + PAYLOAD_MAX];
 	struct lb_packet packet;
 };
 
@@ -211,6 +215,8 @@ struct tuple {
 	struct host_address src, dst;
 	__be16 sport, dport;
 	__u8 proto;
+	__u8 payload[PAYLOAD_MAX]; /* of a datagram */
+	__u32 payload_size;
 };
 
 static void put_ip(const struct tuple *t, __u8 *at, __u32 payload)
@@ -230,18 +236,19 @@ static void put_ip(const struct tuple *t, __u8 *at, __u32 payload)
 	memcpy(ip6->dst, &t->dst.addr, sizeof ip6->dst);
 }
 
-/* The smallest packet of the flow. */
+/* The smallest packet of the flow, or of its QUIC connection. */
 static void make_packet(struct room *r, const struct tuple *t, __u8 tcp_flags)
 {
 	bool v4 = t->src.family == LB_IP4;
 	__u32 l4 = (__u32)(sizeof(struct lb_eth) + (v4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6)));
-	__u32 payload = t->proto == LB_PROTO_TCP ? sizeof(struct lb_tcp) : sizeof(struct lb_udp);
+	__u32 payload = t->proto == LB_PROTO_TCP ? sizeof(struct lb_tcp) : sizeof(struct lb_udp) + t->payload_size;
 	__u8 *data = r->bytes + HEADROOM;
 
 	memset(r, 0, sizeof *r);
 	r->packet = (struct lb_packet){.frame = &r->packet, .data = data, .end = data + l4 + payload};
 	*(struct lb_eth *)data = (struct lb_eth){.dst = config.mac, .type = htons(v4 ? LB_ETH_IP4 : LB_ETH_IP6)};
 	put_ip(t, data + sizeof(struct lb_eth), payload);
+	memcpy(data + l4 + sizeof(struct lb_udp), t->payload, t->payload_size);
 	if (t->proto == LB_PROTO_TCP)
 		*(struct lb_tcp *)(data + l4) = (struct lb_tcp){.sport = t->sport, .dport = t->dport, .words = 5 << 4, .flags = tcp_flags};
 	else
@@ -277,6 +284,16 @@ static bool take_tuple(const char *text, struct tuple *t)
 	t->proto = !strcmp(proto, "tcp") ? LB_PROTO_TCP : LB_PROTO_UDP;
 	return (t->proto == LB_PROTO_TCP || !strcmp(proto, "udp")) && take_end(from, &t->src, &t->sport) &&
 	       take_end(to, &t->dst, &t->dport) && t->src.family == t->dst.family;
+}
+
+/* A packet with a short header: all that is seen of it is the ID. */
+static bool take_connection_id(const char *text, struct tuple *t)
+{
+	int size = quic_bytes_parse(&t->payload[1], QUIC_CONNECTION_MAX, text);
+
+	t->payload[0] = QUIC_FIXED_BIT;
+	t->payload_size = size < 0 ? 0 : (__u32)(1 + size + QUIC_SEALED);
+	return size >= 0 && t->proto == LB_PROTO_UDP;
 }
 
 /* ---- the answer ---- */
@@ -427,6 +444,9 @@ int lb_explain(const struct maps *m, const struct lb_options *o)
 	if (!take_tuple(o->flow, &t))
 		return cli_fail(EXIT_USAGE, "\"%s\" is no flow: 'tcp 10.0.0.9:4242 > 10.1.1.1:80', or udp, or [addresses] in brackets",
 				o->flow);
+	if (o->connection_id && !take_connection_id(o->connection_id, &t))
+		return cli_fail(EXIT_USAGE, "\"%s\" is no connection ID of a udp flow: give 1 to %u bytes as pairs of hexadecimal digits",
+				o->connection_id, QUIC_CONNECTION_MAX);
 	if (!open_config(m))
 		return cli_fail(1, "the balancer has no catalog yet: does its node answer?");
 	list = json_array();
@@ -434,7 +454,7 @@ int lb_explain(const struct maps *m, const struct lb_options *o)
 		(void)json_array_append_new(list, decide(&t, "the first one of a connection", LB_TCP_SYN));
 		(void)json_array_append_new(list, decide(&t, "a later one", LB_TCP_ACK));
 	} else {
-		(void)json_array_append_new(list, decide(&t, "a datagram", 0));
+		(void)json_array_append_new(list, decide(&t, o->connection_id ? "one of the connection" : "a datagram", 0));
 	}
 	if (o->json) {
 		(void)json_dumpf(list, stdout, JSON_INDENT(2));

@@ -15,7 +15,8 @@
 
 struct lb_options {
 	const char *interface;
-	const char *flow;                                      /* explain's */
+	const char *flow;                                      /* explain's, with the next */
+	const char *connection_id;                             /* NULL: not told */
 	const char *verdict, *reason, *service, *count, *out;  /* capture's; NULL: not told */
 	bool once;             /* top: what was counted in all, also on a terminal */
 	bool json;

@@ -13,7 +13,8 @@
 
 static const char usage[] =
 	"usage: holdfast lb COMMAND [--interface IF] [--json]     on the balancer, as root; IF: the only one unless told\n"
-	"  explain 'tcp 10.0.0.9:4242 > 10.1.1.1:80'   what becomes of such packets, and why\n"
+	"  explain 'tcp 10.0.0.9:4242 > 10.1.1.1:80' [--connection-id HEX]\n"
+	"                                              what becomes of such packets, and why; HEX: of a QUIC connection with this ID\n"
 	"  top [--once]                                what is forwarded and dropped a second, by service, backend and reason; with --once, or\n"
 	"                                              off a terminal, what was in all\n"
 	"  capture --verdict drop|forward|pass|local [--reason NAME] [--service NAME] [--count N] --out FILE\n"
@@ -64,7 +65,8 @@ static const struct {
 	const char *name;
 	size_t field; /* of struct lb_options */
 } values[] = {
-	{"--interface", offsetof(struct lb_options, interface)}, {"--verdict", offsetof(struct lb_options, verdict)},
+	{"--interface", offsetof(struct lb_options, interface)}, {"--connection-id", offsetof(struct lb_options, connection_id)},
+	{"--verdict", offsetof(struct lb_options, verdict)},
 	{"--reason", offsetof(struct lb_options, reason)},       {"--service", offsetof(struct lb_options, service)},
 	{"--count", offsetof(struct lb_options, count)},         {"--out", offsetof(struct lb_options, out)},
 };
@@ -108,12 +110,12 @@ static bool fits_explain(const struct lb_options *o)
 
 static bool fits_top(const struct lb_options *o)
 {
-	return !o->flow && !of_capture(o);
+	return !o->flow && !o->connection_id && !of_capture(o);
 }
 
 static bool fits_capture(const struct lb_options *o)
 {
-	return o->verdict && o->out && !o->flow && !o->once && !o->json;
+	return o->verdict && o->out && !o->flow && !o->connection_id && !o->once && !o->json;
 }
 
 static const struct command {
