@@ -308,6 +308,9 @@ void group_submit(struct group *g, struct request *rq)
 	} else if (g->write_bytes > WRITE_BYTES_MAX) {
 		request_refuse(rq, ERROR_BUSY);
 		return;
+	} else if (g->doubt.told) { /* it would wait in the log for a third replica, and the log is in memory */
+		request_refuse(rq, ERROR_NO_QUORUM);
+		return;
 	} else if (journal_out_of_space(g->lane->journal) || g->lane->peer_full[g->raft.leader]) {
 		request_refuse(rq, ERROR_NO_SPACE);
 		return;

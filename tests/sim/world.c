@@ -15,6 +15,7 @@
 #define FAULT_NS_MIN (60 * NS_PER_MS)
 #define FAULT_NS_MAX (900 * NS_PER_MS)
 #define JUMP_NS_MAX (3 * NS_PER_S)
+#define STRAY_ENTRIES 16u /* what was under way, and fillers of what is given up */
 #define STRAY_NS (3 * NS_PER_S) /* so long two replicas differ and there is no third one */
 #define CLOCK_SLACK_MS 500u /* honest clocks differ, drift, and a node may stand still between stamp and check */
 #define GROUPS_MAX 8u
@@ -57,6 +58,7 @@ struct world {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
 		raft_index in_doubt;  /* what the other two had applied when both were in doubt; 0: they aren't */
+		raft_index log_end;   /* of the longer log, once both had said so; 0: they haven't */
 	} stray;
 	char failure[300];
 };
@@ -464,6 +466,10 @@ static void watch_stray(struct world *w)
 		w->stray.in_doubt = max_u64(a->applied, b->applied);
 	if (w->stray.in_doubt && max_u64(a->applied, b->applied) > w->stray.in_doubt)
 		fail(w, "two replicas in doubt of each other go on at index %llu", (unsigned long long)w->stray.in_doubt);
+	if (!w->stray.log_end && a->doubt.told && b->doubt.told)
+		w->stray.log_end = max_u64(a->raft.log.last, b->raft.log.last);
+	if (w->stray.log_end && max_u64(a->raft.log.last, b->raft.log.last) > w->stray.log_end + STRAY_ENTRIES)
+		fail(w, "two replicas in doubt of each other take writes behind index %llu", (unsigned long long)w->stray.log_end);
 }
 
 /* What is due after an event: crashes that waited for a write, restarts, nodes that ended themselves. */
