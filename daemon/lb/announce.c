@@ -169,6 +169,7 @@ static uint64_t serve_lan(struct announcer *a, uint64_t now_ms)
 		struct vip *v = &a->now.list[i];
 		bool ours = v->owner == lease.id && (holds || (v->ours && keeps && !v->claimed));
 
+		v->claimed &= !holds; /* who has a lease is the owner, whatever was said before */
 		if (ours == v->ours)
 			continue;
 		claim(v, ours, now_ms);
