@@ -224,30 +224,34 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 
 # A suite joins by being there: name=command for tests/run.
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
-SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run lb=tests/lb/run lb-nat=tests/lb/nat lb-clients=tests/lb/clients lb-nodes=tests/lb/nodes lb-announce=tests/lb/announce lb-flood=tests/lb/flood lb-retire=tests/lb/retire lb-quic=tests/lb/quic dpdk=tests/dpdk/run seam="tests/seam/run build/release" \
+SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
 	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
-SUITES_LONG = fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" lb-clients-long="tests/lb/clients --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
+# Each makes namespaces of its own and mostly waits there, so they take nothing from the suites above: no port, no file, little time.
+SUITES_LB = lb=tests/lb/run $(foreach s,nat clients nodes announce flood retire quic,lb-$(s)=tests/lb/$(s)) dpdk=tests/dpdk/run
+SUITES_LONG = host=tests/host/run fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" lb-clients-long="tests/lb/clients --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 
 test: test-build ## install what the tests need, build, run all suites (at most 20 minutes on two cores)
-	@tests/run $(SUITES)
+	@tests/run $(SUITES) --beside $(SUITES_LB)
 
-test-long: test-build ## what takes longer than `make test` may
+test-long: test-build test-host-build ## what takes longer than `make test` may
 	@SUITE_SECONDS=14400 tests/run $(SUITES_LONG)
 
-test-host: test-deps ## boot Debian 12's own kernel in an emulator: its verifier must take every BPF program
+test-host-build: test-deps
 	$(call install_missing,$(DEPS_HOST))
 	@$(SUBMAKE) BUILD=release host-tests
+
+test-host: test-host-build ## boot Debian 12's own kernel in an emulator: its verifier must take every BPF program
 	@tests/run host=tests/host/run
 
 sim: deps ## run the simulator over some seeds
 	@$(SUBMAKE) all
 	@$(if $(wildcard tests/sim/run),tests/sim/run,echo "make: there is no simulator in this tree" >&2; exit 1)
 
-soak: test-build ## simulator seeds and long cluster tests for ever; stops at the first failure
+soak: test-build test-host-build ## simulator seeds and long cluster tests for ever; stops at the first failure
 	@while SUITE_SECONDS=14400 tests/run $(SUITES_LONG); do :; done; exit 1
 
 BENCHES = $(shell find bench -maxdepth 1 -type f -perm -u+x 2>/dev/null | LC_ALL=C sort)
@@ -294,4 +298,4 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all bench-lb bench-lb-dpdk bpf-absent dpdk-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
+.PHONY: all bench-lb bench-lb-dpdk bpf-absent dpdk-absent bpf-tests host-tests deps test-deps run test-build test test-long test-host-build test-host sim soak bench fuzz lint seam fmt install clean help unit-tests fuzzers test-tools
