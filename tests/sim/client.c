@@ -172,6 +172,14 @@ static size_t reply_size(const struct bytes *in)
 	return in->size >= head + (size_t)n + 2 ? head + (size_t)n + 2 : 0;
 }
 
+/* What was behind a refused SET needn't see it. */
+static void forget_set(struct sim_client *c, uint64_t value)
+{
+	for (uint32_t i = c->answered; i < c->open_count; i++)
+		if (c->open[i].must_read == value)
+			c->open[i].must_read = 0;
+}
+
 static void answer(struct sim_client *c, const uint8_t *reply)
 {
 	struct clients *all = c->owner;
@@ -182,6 +190,8 @@ static void answer(struct sim_client *c, const uint8_t *reply)
 	if (reply[0] == '-') {
 		/* Certainly not executed, and never will be: no operation at all. */
 		all->stats.failed++;
+		if (o->op.kind == CHECK_SET)
+			forget_set(c, o->op.value);
 		if (all->final)
 			c->final_next--;
 		return;
