@@ -527,7 +527,7 @@ static int load_identity(struct node *n)
 
 	if (r < 0) {
 		log_error("node: can't read the identity in data=%s error=\"%s\"", n->config->data,
-			  r == -EBADMSG ? "both copies are damaged" : r == -EPROTONOSUPPORT ? "written by a later version" : strerror(-r));
+			  r == -EBADMSG ? "both copies are damaged" : r == -EPROTONOSUPPORT ? "written by another version" : strerror(-r));
 		return r;
 	}
 	if (n->identity.node && n->identity.node != n->config->node) {
@@ -569,7 +569,7 @@ static int open_lane(struct node *n, uint8_t id)
 		io_pause_now(lane->io, 5 * NS_PER_MS);
 	if (r < 0)
 		log_error("journal: can't recover lane=%u data=%s error=\"%s\"", id, n->config->data,
-			  r == -EBADMSG ? "no segment is readable" : r == -EPROTONOSUPPORT ? "written by a later version" : strerror(-r));
+			  r == -EBADMSG ? "no segment is readable" : r == -EPROTONOSUPPORT ? "written by another version" : strerror(-r));
 	return r;
 }
 

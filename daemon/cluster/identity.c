@@ -10,7 +10,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 
-#define IDENTITY_VERSION 1u
+#define IDENTITY_VERSION 2u
 
 struct identity_block {
 	uint8_t magic[8];

@@ -27,8 +27,7 @@ struct snapshot_writer {
 	uint8_t *chunk;         /* being written */
 	size_t chunk_size;
 	uint64_t offset;
-	raft_index index;
-	raft_term term;
+	struct stamp of;
 	bool all;               /* everything was handed out */
 	bool ended;
 	uint64_t waits_until_ns; /* 0: it doesn't wait to be agreed with */
@@ -43,8 +42,8 @@ static void writer_end(struct snapshot_writer *w, int result)
 	io_file_close(g->lane->io, w->publish.file);
 	g->writer = NULL;
 	if (result == 0) {
-		g->snapshot_index = w->index;
-		g->snapshot_term = w->term;
+		g->snapshot_index = w->of.index;
+		g->snapshot_term = w->of.term;
 		g->snapshots_taken++;
 	} else if (result != -ECANCELED) {
 		log_warning("snapshot: can't be written group=%u error=\"%s\": trying again", g->id, strerror(-result));
@@ -67,10 +66,17 @@ static void writer_agree(struct snapshot_writer *w, uint64_t now_ns)
 
 	if (!w->waits_until_ns)
 		w->waits_until_ns = now_ns + AGREE_NS;
-	if (snapshot_agreed(g, w->index) || (!g->doubt.index && now_ns >= w->waits_until_ns)) {
+	if (snapshot_agreed(g, w->of.index) || (!g->doubt.index && now_ns >= w->waits_until_ns)) {
 		w->waits_until_ns = 0;
 		publish_start(&w->publish);
 	}
+}
+
+static size_t chunk_wanted(const struct group *g)
+{
+	uint32_t told = g->lane->config->snapshot_chunk;
+
+	return told ? told : SNAPSHOT_CHUNK;
 }
 
 static void writer_pump(struct snapshot_writer *w)
@@ -82,9 +88,9 @@ static void writer_pump(struct snapshot_writer *w)
 		return;
 	}
 	if (g->store && !w->all)
-		w->all = !store_snapshot_next(g->store, SNAPSHOT_CHUNK);
+		w->all = !store_snapshot_next(g->store, chunk_wanted(g));
 	if (w->all && !(g->store ? store_snapshot_intact(g->store) : catalog_intact(g->catalog))) {
-		compare_stop(g, w->index);
+		compare_stop(g, w->of.index);
 		return;
 	}
 	if (w->all) {
@@ -92,7 +98,7 @@ static void writer_pump(struct snapshot_writer *w)
 			store_snapshot_end(g->store);
 		w->ended = true;
 	}
-	w->chunk = chunk_make(&w->gathered, w->index, w->term, w->all, &w->chunk_size);
+	w->chunk = chunk_make(&w->gathered, &w->of, w->all, &w->chunk_size);
 	bytes_reset(&w->gathered, 4 * SNAPSHOT_CHUNK);
 	w->op.done = writer_written;
 	io_write(g->lane->io, &w->op, w->publish.file, w->chunk, w->chunk_size, w->offset, false);
@@ -135,9 +141,13 @@ static void writer_begin(struct group *g)
 	struct snapshot_writer *w = mem_zalloc(sizeof *w);
 
 	w->group = g;
-	w->index = g->applied;
-	w->term = raft_log_term(&g->raft.log, g->applied);
-	assert(w->term);
+	w->of = (struct stamp){
+		.index = g->applied,
+		.term = raft_log_term(&g->raft.log, g->applied),
+		.sum = state_sum(g->store, g->catalog),
+	};
+	assert(w->of.term);
+	io_random(g->lane->io, &w->of.file, sizeof w->of.file);
 	publish_init(&w->publish, g, ".new");
 	w->publish.done = writer_published;
 	if (g->store) {

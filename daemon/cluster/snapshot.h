@@ -5,12 +5,15 @@
  *
  * A snapshot file is a row of chunks, each a multiple of 4 KiB:
  *
- *   magic "HFSN" (4), payload size (4), CRC32C of the payload (4), flags (4: 1 the last chunk), index (8), term (8),
- *   payload (store_restore() takes it, or the catalog's record), zeros
+ *   magic "HFSO" (4), payload size (4), CRC32C of the payload (4), flags (4: 1 the last chunk), index (8), term (8),
+ *   file (8), sum (8), payload (store_restore() takes it, or the catalog's record), zeros
+ *
+ * `file` is a number drawn for each file: two of one index hold the same state in different chunks, so that halves of
+ * two of them make none. `sum` is the state's checksum, which what was restored must have.
  *
  * It is written beside the old one and renamed when it is durable; only then does the journal hear that the log
  * starts later. A chunk travels to a follower as it is, is checked there, stored, and put into a fresh store, which
- * takes the place of the old one after the last chunk. A stream that broke goes on where it was.
+ * takes the place of the old one after the last chunk. A stream that broke goes on where it was, in the same file only.
  */
 #ifndef HF_CLUSTER_SNAPSHOT_H
 #define HF_CLUSTER_SNAPSHOT_H

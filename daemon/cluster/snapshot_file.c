@@ -12,8 +12,8 @@
 #include "cluster/catalog.h"
 #include "config.h"
 
-#define SNAPSHOT_MAGIC 0x4e534648u /* "HFSN" */
-#define CHUNK_HEAD 32u
+#define SNAPSHOT_MAGIC 0x4f534648u /* "HFSO" */
+#define CHUNK_HEAD 48u
 
 void snapshot_path(const struct lane *lane, uint32_t group, const char *tail, char *ret, size_t size)
 {
@@ -27,7 +27,7 @@ size_t chunk_size(uint32_t payload)
 	return round_up((size_t)CHUNK_HEAD + payload, IO_ALIGN);
 }
 
-uint8_t *chunk_make(const struct bytes *payload, raft_index index, raft_term term, bool last, size_t *ret_size)
+uint8_t *chunk_make(const struct bytes *payload, const struct stamp *of, bool last, size_t *ret_size)
 {
 	size_t size = chunk_size((uint32_t)payload->size);
 	uint8_t *c = mem_aligned(IO_ALIGN, size);
@@ -36,8 +36,10 @@ uint8_t *chunk_make(const struct bytes *payload, raft_index index, raft_term ter
 	put_le32(c + 4, (uint32_t)payload->size);
 	put_le32(c + 8, crc32c(0, payload->data, payload->size));
 	put_le32(c + 12, last ? SNAPSHOT_LAST : 0);
-	put_le64(c + 16, index);
-	put_le64(c + 24, term);
+	put_le64(c + 16, of->index);
+	put_le64(c + 24, of->term);
+	put_le64(c + 32, of->file);
+	put_le64(c + 40, of->sum);
 	memcpy(c + CHUNK_HEAD, payload->data, payload->size);
 	memset(c + CHUNK_HEAD + payload->size, 0, size - CHUNK_HEAD - payload->size);
 	*ret_size = size;
@@ -46,8 +48,12 @@ uint8_t *chunk_make(const struct bytes *payload, raft_index index, raft_term ter
 
 bool chunk_head(const uint8_t *c, struct chunk *ret)
 {
-	*ret = (struct chunk){.payload = get_le32(c + 4), .flags = get_le32(c + 12), .index = get_le64(c + 16), .term = get_le64(c + 24)};
-	return get_le32(c) == SNAPSHOT_MAGIC && ret->payload <= 2 * SNAPSHOT_CHUNK_MAX && ret->index && ret->term;
+	*ret = (struct chunk){
+		.payload = get_le32(c + 4),
+		.flags = get_le32(c + 12),
+		.of = {.index = get_le64(c + 16), .term = get_le64(c + 24), .file = get_le64(c + 32), .sum = get_le64(c + 40)},
+	};
+	return get_le32(c) == SNAPSHOT_MAGIC && ret->payload <= 2 * SNAPSHOT_CHUNK_MAX && ret->of.index && ret->of.term;
 }
 
 bool chunk_whole(const uint8_t *c, const struct chunk *h)
@@ -58,6 +64,16 @@ bool chunk_whole(const uint8_t *c, const struct chunk *h)
 bool chunk_restore(const uint8_t *c, const struct chunk *h, struct store *store, struct catalog *catalog)
 {
 	return catalog ? catalog_restore(catalog, c + CHUNK_HEAD, h->payload) : store_restore(store, c + CHUNK_HEAD, h->payload);
+}
+
+uint64_t state_sum(const struct store *store, const struct catalog *catalog)
+{
+	return catalog ? catalog_checksum(catalog) : store_checksum(store);
+}
+
+bool stamp_holds(const struct stamp *of, const struct store *store, const struct catalog *catalog)
+{
+	return (catalog ? catalog->applied : store_applied(store)) == of->index && state_sum(store, catalog) == of->sum;
 }
 
 int snapshot_load_now(struct lane *lane, uint32_t group, struct store *store, struct catalog *catalog, raft_index *ret_index, raft_term *ret_term)
@@ -77,7 +93,7 @@ int snapshot_load_now(struct lane *lane, uint32_t group, struct store *store, st
 	}
 	while (r == 0 && !(h.flags & SNAPSHOT_LAST)) {
 		r = io_read_now(lane->io, file, head, IO_ALIGN, at);
-		if (r == 0 && (!chunk_head(head, &h) || (at && (h.index != first.index || h.term != first.term))))
+		if (r == 0 && (!chunk_head(head, &h) || (at && !stamp_equal(&h.of, &first.of))))
 			r = -EBADMSG;
 		if (r < 0)
 			break;
@@ -90,11 +106,11 @@ int snapshot_load_now(struct lane *lane, uint32_t group, struct store *store, st
 			first = h;
 		at += chunk_size(h.payload);
 	}
-	if (r == 0 && (catalog ? catalog->applied : store_applied(store)) != h.index)
+	if (r == 0 && !stamp_holds(&h.of, store, catalog))
 		r = -EBADMSG;
 	if (r == 0) {
-		*ret_index = h.index;
-		*ret_term = h.term;
+		*ret_index = h.of.index;
+		*ret_term = h.of.term;
 	}
 	io_file_close(lane->io, file);
 	free(head);

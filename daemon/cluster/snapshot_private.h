@@ -11,22 +11,37 @@
 
 /* ---- snapshot_file.c ---- */
 
-/* A chunk's head, as read. */
-struct chunk {
-	uint32_t payload, flags;
+/* What every chunk of a file says. */
+struct stamp {
 	raft_index index;
 	raft_term term;
+	uint64_t file, sum;
+};
+
+static inline bool stamp_equal(const struct stamp *a, const struct stamp *b)
+{
+	return a->index == b->index && a->term == b->term && a->file == b->file && a->sum == b->sum;
+}
+
+/* A chunk's head. */
+struct chunk {
+	uint32_t payload, flags;
+	struct stamp of;
 };
 
 /* With head and zeros. */
 size_t chunk_size(uint32_t payload);
 /* Returns an aligned chunk, to be freed. */
-uint8_t *chunk_make(const struct bytes *payload, raft_index index, raft_term term, bool last, size_t *ret_size);
+uint8_t *chunk_make(const struct bytes *payload, const struct stamp *of, bool last, size_t *ret_size);
 /* Reads the head; false if this is none. */
 bool chunk_head(const uint8_t *c, struct chunk *ret);
 bool chunk_whole(const uint8_t *c, const struct chunk *h);
 /* Puts the payload into catalog, or into store if that is NULL; false: it can't be understood. */
 bool chunk_restore(const uint8_t *c, const struct chunk *h, struct store *store, struct catalog *catalog);
+/* The index and the checksum of what was restored are the file's. */
+bool stamp_holds(const struct stamp *of, const struct store *store, const struct catalog *catalog);
+/* Of the catalog, or of store if that is NULL. */
+uint64_t state_sum(const struct store *store, const struct catalog *catalog);
 
 /* tail "" names the file in force. */
 void snapshot_path(const struct lane *lane, uint32_t group, const char *tail, char *ret, size_t size);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "cluster/catalog.h"
+#include "log.h"
 
 #define ABANDONED_NS (5 * NS_PER_S)
 
@@ -17,8 +18,7 @@ struct snapshot_receiver {
 	uint8_t from;
 	bool busy, dead, opened;
 	uint64_t heard_ns;     /* when its sender last said something */
-	raft_index index;
-	raft_term term;
+	struct stamp of;       /* without the sum, which the chunks tell */
 	uint64_t offset;
 	uint8_t *chunk;
 	struct chunk head;
@@ -41,7 +41,7 @@ static void receiver_free(struct snapshot_receiver *r)
 	free(r);
 }
 
-static void receiver_reply(struct group *g, uint8_t to, raft_index index, uint64_t offset)
+static void receiver_reply(struct group *g, uint8_t to, const struct stamp *of, uint64_t offset)
 {
 	struct bytes *out = g->lane->peers[to] ? peer_out(g->lane->peers[to]) : NULL;
 	size_t mark;
@@ -50,7 +50,8 @@ static void receiver_reply(struct group *g, uint8_t to, raft_index index, uint64
 		return;
 	mark = wire_begin(out, WIRE_SNAPSHOT_REPLY);
 	bytes_put_u32(out, g->id);
-	bytes_put_u64(out, index);
+	bytes_put_u64(out, of->index);
+	bytes_put_u64(out, of->file);
 	bytes_put_u64(out, offset);
 	wire_end(out, mark);
 }
@@ -60,8 +61,7 @@ static void receiver_published(struct publish *p, int result)
 	struct snapshot_receiver *r = container_of(p, struct snapshot_receiver, publish);
 	struct group *g = r->group;
 	struct store *store = r->store;
-	raft_index index = r->index;
-	raft_term term = r->term;
+	struct stamp of = r->of;
 	uint8_t from = r->from;
 
 	if (result < 0 || r->dead) {
@@ -72,14 +72,14 @@ static void receiver_published(struct publish *p, int result)
 		catalog_replace(g->catalog, &r->catalog);
 	r->store = NULL;
 	receiver_free(r);
-	if (index <= g->applied) { /* the log has overtaken it */
+	if (of.index <= g->applied) { /* the log has overtaken it */
 		store_free(store);
-		g->snapshot_index = index;
-		g->snapshot_term = term;
+		g->snapshot_index = of.index;
+		g->snapshot_term = of.term;
 	} else {
-		group_restore(g, store, index, term);
+		group_restore(g, store, of.index, of.term);
 	}
-	receiver_reply(g, from, index, IN_FORCE);
+	receiver_reply(g, from, &of, IN_FORCE);
 }
 
 static void receiver_written(struct io_op *op, int result)
@@ -96,10 +96,16 @@ static void receiver_written(struct io_op *op, int result)
 	free(r->chunk);
 	r->chunk = NULL;
 	if (!(r->head.flags & SNAPSHOT_LAST)) {
-		receiver_reply(g, r->from, r->index, r->offset);
+		receiver_reply(g, r->from, &r->of, r->offset);
 		return;
 	}
-	if ((g->catalog ? r->catalog.applied : store_applied(r->store)) != r->index || g->writer) {
+	if (!stamp_holds(&r->head.of, r->store, g->catalog ? &r->catalog : NULL)) {
+		log_error("snapshot: what came is not the state that its file names group=%u index=%llu from=%u: dropped", g->id,
+			  (unsigned long long)r->of.index, r->from);
+		receiver_free(r);
+		return;
+	}
+	if (g->writer) {
 		receiver_free(r);
 		return;
 	}
@@ -118,18 +124,17 @@ static void receiver_opened(struct io_op *op, int result)
 		return;
 	}
 	r->opened = true;
-	receiver_reply(r->group, r->from, r->index, 0);
+	receiver_reply(r->group, r->from, &r->of, 0);
 }
 
-static struct snapshot_receiver *receiver_new(struct group *g, uint8_t from, raft_index index, raft_term term)
+static struct snapshot_receiver *receiver_new(struct group *g, uint8_t from, const struct stamp *of)
 {
 	struct snapshot_receiver *r = mem_zalloc(sizeof *r);
 
 	r->group = g;
 	r->from = from;
 	r->heard_ns = io_boottime_ns(g->lane->io);
-	r->index = index;
-	r->term = term;
+	r->of = *of;
 	r->store = g->catalog ? NULL : store_new(g->hash_seed);
 	publish_init(&r->publish, g, ".in");
 	r->publish.done = receiver_published;
@@ -147,7 +152,7 @@ static bool receiver_chunk(struct snapshot_receiver *r, uint64_t offset, struct 
 	if (offset != r->offset || r->busy || r->publish.busy || !r->opened)
 		return true; /* said twice */
 	if (size < IO_ALIGN || size % IO_ALIGN || !chunk_head(body->at, &r->head) || chunk_size(r->head.payload) != size ||
-	    r->head.index != r->index || r->head.term != r->term || !chunk_whole(body->at, &r->head))
+	    r->head.of.index != r->of.index || r->head.of.term != r->of.term || r->head.of.file != r->of.file || !chunk_whole(body->at, &r->head))
 		return false;
 	free(r->chunk);
 	r->chunk = mem_aligned(IO_ALIGN, size);
@@ -160,21 +165,24 @@ static bool receiver_chunk(struct snapshot_receiver *r, uint64_t offset, struct 
 
 bool receiver_message(struct group *g, struct peer *p, struct cursor *body)
 {
-	raft_index index = cursor_u64(body);
-	raft_term term = cursor_u64(body);
-	uint64_t offset = cursor_u64(body);
 	struct snapshot_receiver *r = g->receiver;
+	struct stamp of = {0};
+	uint64_t offset;
 
-	if (body->bad || !index || !term)
+	of.index = cursor_u64(body);
+	of.term = cursor_u64(body);
+	of.file = cursor_u64(body);
+	offset = cursor_u64(body);
+	if (body->bad || !of.index || !of.term)
 		return false;
-	if (index <= g->applied) {
-		receiver_reply(g, p->node, index, IN_FORCE);
+	if (of.index <= g->applied) {
+		receiver_reply(g, p->node, &of, IN_FORCE);
 		return true;
 	}
 	/* Only a leader streams. One that streams to us says nothing else meanwhile, so we may have lost sight of it. */
 	if (g->raft.leader && g->raft.leader != p->node)
 		return true;
-	if (r && (r->index != index || r->term != term)) {
+	if (r && !stamp_equal(&r->of, &of)) {
 		if (r->busy || r->publish.busy)
 			return true; /* two must not write the same file: it asks again */
 		receiver_free(r);
@@ -183,7 +191,7 @@ bool receiver_message(struct group *g, struct peer *p, struct cursor *body)
 	if (!r) {
 		writer_give_way(g);
 		if (!g->writer)
-			(void)receiver_new(g, p->node, index, term);
+			(void)receiver_new(g, p->node, &of);
 		return true;
 	}
 	r->from = p->node;
@@ -191,7 +199,7 @@ bool receiver_message(struct group *g, struct peer *p, struct cursor *body)
 	if (cursor_left(body))
 		return receiver_chunk(r, offset, body);
 	if (r->opened && !r->busy && !r->publish.busy)
-		receiver_reply(g, p->node, index, r->offset);
+		receiver_reply(g, p->node, &of, r->offset);
 	return true;
 }
 
@@ -200,7 +208,7 @@ void receiver_tick(struct group *g, uint64_t now_ns)
 {
 	struct snapshot_receiver *r = g->receiver;
 
-	if (r && !r->busy && !r->publish.busy && (r->index <= g->applied || now_ns >= r->heard_ns + ABANDONED_NS))
+	if (r && !r->busy && !r->publish.busy && (r->of.index <= g->applied || now_ns >= r->heard_ns + ABANDONED_NS))
 		receiver_free(r);
 }
 

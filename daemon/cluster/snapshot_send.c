@@ -19,8 +19,7 @@ struct snapshot_sender {
 	uint8_t *buf;
 	size_t buf_size;
 	uint64_t offset, sent_ns;
-	raft_index index;
-	raft_term term;
+	struct stamp of;
 };
 
 static void sender_free(struct snapshot_sender *s)
@@ -49,8 +48,9 @@ static void sender_say(struct snapshot_sender *s, const uint8_t *chunk, size_t s
 	}
 	mark = wire_begin(out, WIRE_SNAPSHOT);
 	bytes_put_u32(out, g->id);
-	bytes_put_u64(out, s->index);
-	bytes_put_u64(out, s->term);
+	bytes_put_u64(out, s->of.index);
+	bytes_put_u64(out, s->of.term);
+	bytes_put_u64(out, s->of.file);
 	bytes_put_u64(out, s->offset);
 	bytes_put(out, chunk, size);
 	wire_end(out, mark);
@@ -64,7 +64,7 @@ static void sender_read(struct io_op *op, int result)
 	size_t size;
 
 	s->busy = false;
-	if (s->dead || result < 0 || !chunk_head(s->buf, &h) || h.index != s->index || h.term != s->term) {
+	if (s->dead || result < 0 || !chunk_head(s->buf, &h) || !stamp_equal(&h.of, &s->of)) {
 		sender_free(s);
 		return;
 	}
@@ -78,7 +78,7 @@ static void sender_read(struct io_op *op, int result)
 		return;
 	}
 	if (!chunk_whole(s->buf, &h)) {
-		log_error("snapshot: rotted on disk group=%u index=%llu: taking a new one", s->group->id, (unsigned long long)s->index);
+		log_error("snapshot: rotted on disk group=%u index=%llu: taking a new one", s->group->id, (unsigned long long)s->of.index);
 		s->group->snapshot_stale = true;
 		sender_free(s);
 		return;
@@ -109,8 +109,7 @@ static void sender_head(struct io_op *op, int result)
 		sender_free(s);
 		return;
 	}
-	s->index = h.index;
-	s->term = h.term;
+	s->of = h.of;
 	sender_say(s, NULL, 0);
 }
 
@@ -159,11 +158,11 @@ bool sender_answered(struct group *g, struct peer *p, struct cursor *body)
 {
 	struct snapshot_sender *s = g->senders[p->node];
 	raft_index index = cursor_u64(body);
-	uint64_t offset = cursor_u64(body);
+	uint64_t file = cursor_u64(body), offset = cursor_u64(body);
 
 	if (body->bad)
 		return false;
-	if (!s || s->index != index)
+	if (!s || s->of.index != index || s->of.file != file)
 		return true;
 	if (offset != IN_FORCE && group_leads(g) && !sender_in_doubt(g)) {
 		sender_read_at(s, offset);
