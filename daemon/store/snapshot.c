@@ -8,11 +8,13 @@
  */
 #include <assert.h>
 
+#include "base/mem.h"
 #include "store/private.h"
 
 enum item_kind { ITEM_STATE = 1, ITEM_STRING = 2 };
 
 #define OBJECTS_A_STEP 64u
+#define SMALL_OBJECT 64u /* bytes: a step doesn't go far beyond what is wanted */
 
 static void save_object(void *arg, const struct object *o)
 {
@@ -45,8 +47,10 @@ void store_snapshot_begin(struct store *s, struct bytes *out)
 
 bool store_snapshot_next(struct store *s, size_t want)
 {
+	uint32_t step = (uint32_t)min_u64(want / SMALL_OBJECT + 1, OBJECTS_A_STEP);
+
 	while (s->snapshot_out->size < want)
-		if (!keyspace_snapshot_next(s->keys, OBJECTS_A_STEP)) {
+		if (!keyspace_snapshot_next(s->keys, step)) {
 			bytes_put(s->snapshot_out, s->snapshot_state.data, s->snapshot_state.size);
 			return false;
 		}

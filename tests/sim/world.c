@@ -48,12 +48,12 @@ struct world {
 	uint64_t random;
 	enum plant plant;
 	uint8_t node_count, rot_node;
-	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb;
+	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb, snapshot_chunk;
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, cut_at_election, flipped;
+	bool admin, healed, snapshots_rot, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -127,6 +127,7 @@ static void node_make_config(struct world *w, struct sim_node *n)
 		.segment_mb = w->segment_mb,
 		.max_clients = 1000,
 		.log_kb = w->log_kb,
+		.snapshot_chunk = w->snapshot_chunk,
 		.plant = w->plant,
 	};
 	for (uint8_t i = 1; i <= w->node_count; i++) {
@@ -158,6 +159,8 @@ static void node_up(struct world *w, struct sim_node *n)
 
 	if (n->id == w->rot_node && !w->healed && draw(w, 3) == 0)
 		(void)sim_rot(w->sim, n->id, "/seg-", rand_below(&w->extra_random, 3) == 0);
+	if (n->id == w->rot_node && !w->healed && w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
+		(void)sim_rot(w->sim, n->id, "/snap-", rand_below(&w->extra_random, 3) == 0);
 	n->node = mem_zalloc(sizeof *n->node);
 	n->node->arg = n;
 	n->node->failed = on_failed;
@@ -552,6 +555,8 @@ struct world *world_new(const struct world_options *o)
 	w->pipeline_max = 1 + (uint32_t)draw(w, 5);
 	w->log_kb = draw(w, 4) ? 1 + (uint32_t)draw(w, 20) : 65536;
 	w->rot_node = any_node(w);
+	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
+	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
 	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : 32; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
