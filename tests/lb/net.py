@@ -332,9 +332,17 @@ def resolved(balancers, addresses):
         until(f"{b.name} knows the way", lambda: all_alive(b))
 
 
+def hash_packets(router):
+    """Its ECMP routes go by what is in a packet: both addresses, the protocol and both ports, as those of a router of its own would.
+    Policy 1 means the same, but takes the hash that the sender's socket has left beside the packet if both share a kernel, and TCP draws
+    that anew at each time-out, for another path."""
+    fields = 0x01 | 0x02 | 0x04 | 0x10 | 0x20
+    router.run("sysctl", "-qw", *(f"net.{family}.fib_multipath_hash_{key}" for family in ("ipv4", "ipv6") for key in ("policy=3", f"fields={fields}")))
+
+
 def ecmp(router, vips, balancers):
     """The router's routes to VIPs lead to all of these balancers, each connection and each datagram to one."""
-    router.run("sysctl", "-qw", "net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")
+    hash_packets(router)
     for vip in vips:
         hops = [word for b in balancers for word in ("nexthop", "via", b.address6 if ":" in vip else b.address)]
         router.ip("route", "replace", vip, *hops)
