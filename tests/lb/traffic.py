@@ -102,6 +102,8 @@ class Busy(Idle):
 
 SYN, RST, ACK = 2, 4, 16
 ETH_P_ALL = 3
+# <linux/if_packet.h>, <asm-generic/socket.h>
+SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 263, 6, 33
 FAMILIES, ETHERTYPES = {4: socket.AF_INET, 6: socket.AF_INET6}, {4: b"\x08\x00", 6: b"\x86\xdd"}
 TCP = struct.Struct("!HHIIBBHHH")
 IP4 = struct.Struct("!BBHHHBBH4s4s")
@@ -150,8 +152,10 @@ def mark_by_ttl(backends):
 
 class Handshakes:
     """Packets are made here, from an address that no kernel has, so that nobody answers a SYN-ACK before we do. What comes back shows by
-    its TTL which backend sent it (mark_by_ttl())."""
+    its TTL which backend sent it (mark_by_ttl()). Nobody reads while the event happens, and a small packet counts as several KiB: there is
+    room for what all of them bring until then, or it is said that there wasn't."""
     kind = "mid-handshake"
+    room = 128 << 20  # bytes
     used = 0  # ports, so that no two handshakes of a run share one
 
     def __init__(self, services, count, wire):
@@ -159,6 +163,7 @@ class Handshakes:
         self.link = wire.gateway.link_address() + wire.host.link_address()
         with net.inside(wire.host):
             self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            self.s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, self.room)
             self.s.bind((wire.host.interface, ETH_P_ALL))
         self.sources = {f: socket.inet_pton(FAMILIES[f], a) for f, a in wire.addresses.items()}
         self.kept = []
@@ -215,8 +220,15 @@ class Handshakes:
     def began(self):
         """The event is about to happen."""
 
+    def dropped(self):
+        """How many packets the kernel had no room for since this was asked last."""
+        _, count = struct.unpack("=II", self.s.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        return count
+
     def broken(self):
         self.until(lambda h: h.answer is None, self.send_name)
+        if dropped := self.dropped():
+            raise RuntimeError(f"{dropped} packets came that were never looked at: what broke can't be told")
         return {h for h in self.kept if not h.answer}
 
     def close(self):
