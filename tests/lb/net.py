@@ -18,6 +18,8 @@ PASS = os.path.join(ROOT, "build/bpf/tests/lb/pass.bpf.o")
 PINS = "/sys/fs/bpf/holdfast"
 DEADLINE_S = 20
 FLOW_IDLE_S = "7800"  # what it is unless told
+# As a real interface has one. Without it TCP hears that the ring of a veth is full, and forgets a connection whose SYN-ACK it couldn't send again.
+QUEUE_PACKETS = "10000"
 
 
 def run(*argv, check=True):
@@ -43,7 +45,7 @@ def why_not():
         return "namespaces and BPF take root"
     if not os.access(os.path.join(BIN, "holdfast-lbd"), os.X_OK) or not os.path.exists(PASS):
         return "holdfast-lbd is not built: it takes clang, bpftool and libbpf-dev (make deps)"
-    for tool in ("ip", "ethtool", "nsenter", "sysctl"):
+    for tool in ("ip", "tc", "ethtool", "nsenter", "sysctl"):
         if not shutil.which(tool):
             return f"there is no {tool} (make test-deps)"
     if run("unshare", "--mount", "--net", "true", check=False).returncode:
@@ -97,6 +99,7 @@ class Host:
         self.ip("link", "set", "lo", "up")
         self.ip("link", "set", self.interface, "up")
         self.run("ethtool", "-K", self.interface, "tx", "off")
+        self.run("tc", "qdisc", "add", "dev", self.interface, "root", "pfifo", "limit", QUEUE_PACKETS)
         run("ip", "-n", net.wire, "link", "set", f"{name}w", "master", "bridge", "up")
         run("ip", "-n", net.wire, "link", "set", f"{name}w", "xdp", "obj", PASS, "sec", "xdp")
 
