@@ -10,8 +10,8 @@ VIP, VIP6, PORT = "10.1.1.1", "fd01::1", 8080
 class Flow:
     """A connection through a VIP that is kept."""
 
-    def __init__(self, vip=VIP):
-        self.s = socket.create_connection((vip, PORT), timeout=net.DEADLINE_S)
+    def __init__(self, vip=VIP, source=None):
+        self.s = socket.create_connection((vip, PORT), timeout=net.DEADLINE_S, source_address=source and (source, 0))
         self.backend = self.name()
 
     def ask(self):

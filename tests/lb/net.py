@@ -343,6 +343,12 @@ def hash_packets(router):
     router.run("sysctl", "-qw", *(f"net.{family}.fib_multipath_hash_{key}" for family in ("ipv4", "ipv6") for key in ("policy=3", f"fields={fields}")))
 
 
+def hash_addresses(router):
+    """Its ECMP routes go by both addresses alone, in an ICMP error by those of the packet that it is about: what Linux does with IPv4 unless
+    told."""
+    router.run("sysctl", "-qw", "net.ipv4.fib_multipath_hash_policy=0")
+
+
 def ecmp(router, vips, balancers):
     """The router's routes to VIPs lead to all of these balancers, each connection and each datagram to one."""
     hash_packets(router)
