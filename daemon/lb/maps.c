@@ -261,8 +261,23 @@ int maps_share(const char *left, const char *dir, struct bpf_object *object)
 	return r;
 }
 
+/* What is in force there, of which what the routes don't say any more stays. */
+static void copy_config(struct maps *to, const char *left)
+{
+	struct lb_config config;
+	uint32_t zero = 0;
+	int fd = open_pin(left, "lb_config", false);
+
+	if (fd < 0)
+		return;
+	if (has_form(fd, sizeof zero, sizeof config, 1) && bpf_map_lookup_elem(fd, &zero, &config) == 0)
+		(void)bpf_map_update_elem(to->config, &zero, &config, BPF_ANY);
+	(void)close(fd);
+}
+
 void maps_copy(struct maps *to, const char *left)
 {
+	copy_config(to, left);
 	for (size_t i = 0; i < PLACES; i++) {
 		const struct place *p = &places[i];
 		struct maps had = {0};

@@ -368,6 +368,14 @@ def return_by(backend, balancers):
             backend.ip(f"-{v}", "rule", "add", "from", own, "lookup", "100")
 
 
+def leave_as_another_abi(balancer):
+    """What holdfast-lbd pinned, as if a build with another ABI had: it doesn't run. The name that its maps had."""
+    pins = f"{PINS}/{balancer.interface}"
+    ours = next(name for name in os.listdir(pins) if name.startswith("lb-"))
+    os.rename(f"{pins}/{ours}", f"{pins}/lb-0")
+    return ours
+
+
 def snat_options(balancer):
     """Addresses of its own for snat, as holdfast-lbd takes them."""
     return [word for a in balancer.snat for word in ("--snat-address", a)]
