@@ -2,8 +2,8 @@
 /*
  * Puts the catalog into a data plane's tables while packets are forwarded by them.
  *
- *   a service or a backend keeps its number as long as it is known: the flow table holds numbers
- *   slots         written into the table that is not in use; one store of the generation word flips ([maps])
+ *   numbers       of services and backends stay as long as these are known (numbers.h)
+ *   slots         by a table that is not in use, and one store (slot_table.h)
  *   backends      flags and next hop are one word, one store; more room is a copy elsewhere, then one store of its base
  *   replies       of dnat backends, removed ones included while the catalog lists them; added before a VIP leads to these, removed after
  *   server IDs    of QUIC, as replies, but behind their backends; one that isn't there goes by hash
@@ -42,8 +42,6 @@ void feed_init(struct feed *f, struct tables *tables, struct routes *routes, con
 int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own);
 /* By place in s->backends: when a packet last came there as to an older owner of its slot, or by a connection of snat; 0: never. */
 void feed_last_older(const struct feed *f, const struct catalog_service *s, uint32_t *ret);
-/* The number that counters have for a service; tables->service_count if it isn't in the tables. */
-uint32_t feed_number(const struct feed *f, uint64_t service);
 /*
  * Waits until no packet can be reading what the last feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the
  * kernel takes some 8 ms for it, and that the change is in force is told before ([two steps]).

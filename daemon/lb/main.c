@@ -24,6 +24,7 @@
 #include "lb/decap.h"
 #include "lb/feed.h"
 #include "lb/metrics.h"
+#include "lb/numbers.h"
 #include "lb/plane.h"
 #include "lb/privilege.h"
 #include "lb/xdp.h"
@@ -261,7 +262,7 @@ static uint64_t seen(void *arg, const struct catalog_service *s)
 	uint32_t *last, latest = 0;
 
 	if (!d->backend)
-		return counts_read(d->maps.service_counts, feed_number(&d->feed, s->id)).packets;
+		return counts_read(d->maps.service_counts, numbers_find_service(&d->maps.tables, s->id)).packets;
 	last = mem_zalloc(s->backend_count * sizeof *last + 1);
 	decap_last_handed(&d->decap, s, last);
 	for (uint32_t i = 0; i < s->backend_count; i++)

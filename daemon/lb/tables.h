@@ -11,7 +11,9 @@
 #define HF_LB_TABLES_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "bpf/lb_abi.h"
 #include "lb/catalog.h"
@@ -85,5 +87,18 @@ struct tables {
 	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count, snat_address_count, snat_count, snat_bucket_count,
 		verified_count;
 };
+
+static_assert(offsetof(struct lb_backend, family) == 16 && offsetof(struct lb_backend, mac) == 18,
+	      "family, flags and next hop are one aligned word");
+
+/* What packets see of a backend's state, by one store: family, flags and next hop of from. */
+static inline void tables_store_state(struct lb_backend *to, const struct lb_backend *from)
+{
+	void *at = &to->family;
+	__u64 word;
+
+	memcpy(&word, &from->family, sizeof word);
+	__atomic_store_n((__u64 *)at, word, __ATOMIC_RELEASE);
+}
 
 #endif

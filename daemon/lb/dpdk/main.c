@@ -24,6 +24,7 @@
 #include "lb/dpdk/port.h"
 #include "lb/dpdk/worker.h"
 #include "lb/feed.h"
+#include "lb/numbers.h"
 #include "log.h"
 
 #define EXIT_USAGE 2
@@ -168,7 +169,7 @@ static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret
 static uint64_t seen(void *arg, const struct catalog_service *s)
 {
 	const struct lbd *d = arg;
-	uint32_t number = feed_number(&d->feed, s->id);
+	uint32_t number = numbers_find_service(&d->memory.tables, s->id);
 	uint64_t packets = 0;
 
 	for (unsigned i = 0; number < d->memory.tables.service_count && i < d->worker_count; i++)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/slot_table.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "lb/numbers.h"
+#include "lb/region.h"
+#include "lb/skip.h"
+#include "lb/slots.h"
+
+/* The table of a generation, without those that are dead unless alive is NULL; -EINVAL if nobody has weight. */
+static int fill_generation(struct maglev_cache *maglevs, const struct numbers *n, const struct catalog_service *c,
+			   const struct catalog_generation *g, const bool *alive, struct generation *ret)
+{
+	struct maglev_backend *backends = mem_alloc(g->share_count * sizeof *backends);
+	/* A pure function of the generation: what this balancer had before must not matter ([generations]). */
+	struct generation filled = {.size = maglev_size(g->share_count, 0)};
+	int r;
+
+	for (uint32_t i = 0; i < g->share_count; i++) {
+		uint16_t number = numbers_find(n, g->shares[i].backend), weight = g->shares[i].weight;
+
+		backends[i] = (struct maglev_backend){
+			.id = g->shares[i].backend,
+			.number = number,
+			.weight = alive && !alive[number] ? 0
+				  : c->even && weight     ? 1
+							  : weight,
+		};
+	}
+	r = maglev_cache_get(maglevs, backends, g->share_count, filled.size, &filled.table);
+	free(backends);
+	if (r == 0)
+		*ret = filled;
+	return r;
+}
+
+/* Where the next table can lie: anywhere but in a table that is in use. */
+static bool find_slot_room(const struct tables *t, const struct lb_service *s, uint32_t size, uint32_t *ret_base)
+{
+	struct region used[2 * TABLES_SERVICES];
+	const struct lb_table *next = &s->table[(s->generation + 1) & 1];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < t->service_count; i++)
+		for (uint32_t n = 0; n < 2; n++) {
+			const struct lb_table *other = &t->services[i].table[n];
+
+			if (other->count && other != next)
+				used[count++] = (struct region){other->base, other->count};
+		}
+	return region_find(used, count, size, t->slot_count, ret_base);
+}
+
+/* Whether new flows go where they went. */
+static bool owners_stay(const struct tables *t, const struct lb_table *now, const struct lb_slot *slots, uint32_t count)
+{
+	bool same = now->count == count;
+
+	for (uint32_t i = 0; same && i < count; i++) {
+		struct lb_slot was;
+
+		memcpy(&was, &t->slots[now->base + i], sizeof was);
+		same = was.current == slots[i].current;
+	}
+	return same;
+}
+
+/* Into the table that isn't in use; one store flips. */
+static int write_slots(struct tables *t, struct lb_service *s, const struct lb_slot *slots, uint32_t count, uint32_t now_ticks)
+{
+	const struct lb_table *now = &s->table[s->generation & 1];
+	struct lb_table *next = &s->table[(s->generation + 1) & 1];
+	uint32_t base;
+
+	if (now->count == count && !memcmp(&t->slots[now->base], slots, count * sizeof *slots))
+		return 0;
+	if (!find_slot_room(t, s, count, &base))
+		return -ENOSPC;
+	memcpy(&t->slots[base], slots, count * sizeof *slots);
+	*next = (struct lb_table){
+		.base = base,
+		.count = count,
+		.moved_ticks = owners_stay(t, now, slots, count) ? now->moved_ticks : now_ticks,
+	};
+	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
+	return 1;
+}
+
+/* The generations that have weight: the last is active, the others are earlier ones, the latest first. */
+static void fill_generations(struct maglev_cache *maglevs, const struct numbers *n, const struct catalog_service *c,
+			     struct generations *ret)
+{
+	struct generation g;
+
+	for (uint32_t i = c->generation_count; i-- > 0;) {
+		if (fill_generation(maglevs, n, c, &c->generations[i], ret->active.table ? NULL : ret->alive, &g) < 0)
+			continue;
+		if (!ret->active.table)
+			ret->active = g;
+		else
+			ret->earlier[ret->earlier_count++] = g;
+	}
+	if (c->has_prepared && fill_generation(maglevs, n, c, &c->prepared, ret->alive, &g) == 0)
+		ret->prepared = g;
+}
+
+int slot_table_place(struct tables *t, struct maglev_cache *maglevs, struct lb_service *s, const struct catalog_service *c,
+		     uint32_t now_ticks)
+{
+	uint8_t skipped[NUMBERS_MAX + 1] = {SLOT_NOT_SKIPPED};
+	bool alive[NUMBERS_MAX + 1] = {false};
+	struct generations g = {.alive = alive, .datagrams = c->vip.proto == IPPROTO_UDP};
+	struct numbers n;
+	struct lb_slot *slots;
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		alive[i] = t->ids[s->backend_base + i] && !(t->backends[s->backend_base + i].flags & LB_BACKEND_DEAD);
+	if (skip_read(&t->backends[s->backend_base], &t->ids[s->backend_base], s->backend_count, skipped))
+		g.skipped = skipped;
+	numbers_init(&n, t, s);
+	fill_generations(maglevs, &n, c, &g);
+	numbers_fini(&n);
+	if (g.active.table) {
+		slots = mem_alloc(slots_count(&g) * sizeof *slots);
+		(void)slots_compute(&g, slots);
+		r = write_slots(t, s, slots, slots_count(&g), now_ticks);
+		free(slots);
+	}
+	return r;
+}

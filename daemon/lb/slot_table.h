@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The slots of a service in the tables: its generations' Maglev tables by the backends' numbers, the words that slots.h makes of them,
+ * written into the table that isn't in use; one store of the generation word flips ([maps]).
+ */
+#ifndef HF_LB_SLOT_TABLE_H
+#define HF_LB_SLOT_TABLE_H
+
+#include "lb/catalog.h"
+#include "lb/maglev_cache.h"
+#include "lb/tables.h"
+
+/*
+ * Its backends have their numbers. Whoever is skipped (lb/skip.h) gets no new flows. 1 if slots changed; 0 if they were right, or nobody
+ * has weight and the last table stays; -ENOSPC if there is no room.
+ */
+int slot_table_place(struct tables *t, struct maglev_cache *maglevs, struct lb_service *s, const struct catalog_service *c,
+		     uint32_t now_ticks);
+
+#endif
