@@ -171,6 +171,17 @@ static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 #define LB_BACKEND_DEAD 4  /* for the daemon: never alive, whatever the routes say */
 
 /*
+ * lb_loads: array, memory-mapped, in the order of lb_backends. How loaded each is for two choices: by flows for its weight. Packets count the
+ * flows that begin, and the daemon puts those that there are in their place once a second (daemon/lb/loads.h).
+ */
+struct lb_load {
+	__u32 flows;
+	__u16 weight; /* 0: nobody knows it yet, and it is never the less loaded one */
+	__u8 unused[2];
+};
+static_assert(sizeof(struct lb_load) == 8, "loaded as one word; elements of a mapped array are 8 bytes apart at least");
+
+/*
  * lb_replies: hash, of a dnat backend's address, port and protocol, as struct lb_vip has a VIP's, to the VIP that its packets come from
  * outside ([nat]). Port 0 is every port that has no entry of its own; port 0 and protocol 0 say that the address is a backend at all.
  */
@@ -192,6 +203,7 @@ enum lb_flow_stage {
 	LB_FLOW_CONFIRMED,
 	LB_FLOW_DATAGRAM,
 	LB_FLOW_CLOSED,     /* of snat alone: a FIN from either side, or a RST */
+	LB_FLOW_ENDED,      /* the client sent FIN or RST: kept as long as a confirmed one, for who could forge that, but it is no load */
 	LB_FLOW_STAGES = 8, /* a power of two: the verifier takes a mask for a bound */
 };
 

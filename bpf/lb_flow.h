@@ -4,14 +4,14 @@
  * bucket a look-up, whole keys compared. Cores share it without a lock:
  *
  *   FREE, expired or EMBRYONIC --compare-and-swap--> BUSY --key written, then one store--> EMBRYONIC or DATAGRAM
- *   EMBRYONIC --a later packet, compare-and-swap--> CONFIRMED
+ *   EMBRYONIC --a later packet, compare-and-swap--> CONFIRMED --FIN or RST--> ENDED --SYN--> CONFIRMED
  *
  * A reader loads the state, compares the key and loads the state again; `turn` differs if the entry was taken in
  * between. Whoever finds no room or loses an exchange does without: its SYN too goes to previous, which is where the
  * flow's other packets go as long as nothing is recorded.
  *
- * A confirmed flow is never evicted, only expires; embryonic entries and datagrams make room for each other, oldest
- * first. So a flood of SYNs or of spoofed datagrams costs no established connection its backend.
+ * A confirmed flow is never evicted, only expires; nor is one that has ended, for anybody can forge a FIN or RST. Embryonic entries and
+ * datagrams make room for each other, oldest first. So a flood of SYNs or of spoofed datagrams costs no established connection its backend.
  */
 #ifndef HF_BPF_LB_FLOW_H
 #define HF_BPF_LB_FLOW_H
@@ -83,15 +83,22 @@ LB_INLINE struct lb_flow_entry *lb_flow_find(const struct lb_config *cfg, struct
 	return e;
 }
 
+/* What a packet makes of a known flow. */
+LB_INLINE __u8 lb_flow_next(__u8 stage, _Bool syn, _Bool ends)
+{
+	if (ends)
+		return LB_FLOW_ENDED;
+	return stage == (syn ? LB_FLOW_ENDED : LB_FLOW_EMBRYONIC) ? LB_FLOW_CONFIRMED : stage;
+}
+
 /* A packet of a known flow: a packet behind the first confirms it. The time is stored when it is a 64th of the idle time old,
  * so that a busy flow doesn't make its cache line travel with every packet. */
-LB_INLINE void lb_flow_touch(const struct lb_config *cfg, struct lb_flow_entry *e, union lb_flow_word w, _Bool syn, __u32 now)
+LB_INLINE void lb_flow_touch(const struct lb_config *cfg, struct lb_flow_entry *e, union lb_flow_word w, _Bool syn, _Bool ends, __u32 now)
 {
 	union lb_flow_word next = w;
 
-	if (w.s.stage == LB_FLOW_EMBRYONIC && !syn)
-		next.s.stage = LB_FLOW_CONFIRMED;
-	else if ((__s32)(now - w.s.seen_ticks) <= (__s32)(lb_flow_idle(cfg, w.s) >> 6))
+	next.s.stage = lb_flow_next(w.s.stage, syn, ends);
+	if (next.s.stage == w.s.stage && (__s32)(now - w.s.seen_ticks) <= (__s32)(lb_flow_idle(cfg, w.s) >> 6))
 		return;
 	next.s.seen_ticks = now;
 	__sync_val_compare_and_swap(&e->state, w.whole, next.whole);
@@ -107,7 +114,7 @@ LB_INLINE __u64 lb_flow_rank(const struct lb_config *cfg, const struct lb_flow_e
 		return ~0ULL; /* its own, expired or with a dead backend: never two entries of one key */
 	if (!lb_flow_live(cfg, w.s, now))
 		return 1ULL << 33;
-	return w.s.stage == LB_FLOW_CONFIRMED ? 0 : 1 + (__u64)(now - w.s.seen_ticks);
+	return w.s.stage == LB_FLOW_CONFIRMED || w.s.stage == LB_FLOW_ENDED ? 0 : 1 + (__u64)(now - w.s.seen_ticks);
 }
 
 /* Records that a flow went to a backend. False: there was no room, or another core took the entry first. */

@@ -35,6 +35,7 @@ struct lb_flow {
 #define LB_FLOW_IS_FRAGMENT 2 /* of a larger datagram */
 #define LB_FLOW_IS_LATER 4    /* not the first fragment: it has no ports */
 #define LB_FLOW_IS_ERROR 8    /* an ICMP error about a packet of this flow */
+#define LB_FLOW_IS_END 16     /* FIN or RST */
 
 /* Offset and EtherType of what lies behind Ethernet and the VLAN tags; 0 if it isn't there. */
 LB_INLINE __u32 lb_parse_link(const struct lb_packet *p, __be16 *ret_type)
@@ -68,6 +69,8 @@ LB_INLINE int lb_parse_tcp(const struct lb_packet *p, struct lb_flow *f)
 	f->dport = tcp->dport;
 	if ((tcp->flags & (LB_TCP_SYN | LB_TCP_ACK)) == LB_TCP_SYN)
 		f->flags |= LB_FLOW_IS_SYN;
+	if (tcp->flags & (LB_TCP_FIN | LB_TCP_RST))
+		f->flags |= LB_FLOW_IS_END;
 	return 0;
 }
 

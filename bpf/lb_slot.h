@@ -12,7 +12,7 @@
  *   moved, chain mode, else         current, with the earlier live owners as hops ([chain]): nothing is recorded
  *
  * Round robin and two choices record every flow: their slots are treated as moved always, and a new flow's current is the next in
- * turn, or the less loaded of two ([schedulers]).
+ * turn, or of two the one with fewer flows for its weight ([schedulers]).
  *
  * A backend in slow start leaves a falling part of its slots' new flows to their earlier owners, and what they get is recorded or handed on
  * as any other flow of theirs.
@@ -35,7 +35,9 @@ LB_INLINE const __u64 *lb_slot_at(__u32 index);
 LB_INLINE const struct lb_backend *lb_backend_at(__u32 index);
 LB_INLINE struct lb_flow_bucket *lb_flow_bucket_at(__u32 index);
 LB_INLINE __u64 lb_now_ns(void);
-LB_INLINE const __u64 *lb_load_at(__u32 backend);
+LB_INLINE const struct lb_load *lb_load_at(__u32 backend);
+/* A flow that this backend gets by two choices begins. */
+LB_INLINE void lb_load_add(__u32 backend);
 /* How many turns of a service's round robin were taken before this one. */
 LB_INLINE __u64 lb_turn_take(__u32 service);
 
@@ -84,6 +86,8 @@ struct lb_moved {
 	__u32 hop[LB_HOPS_MAX];
 	__u32 backend; /* this and the hops are counted from the service's first */
 	__u16 owner;   /* the slot's current one by its word, whoever is in its place for a new flow */
+	__u8 ends;
+	__u8 begins; /* it is a new flow, as far as can be told */
 };
 
 /* The backend of this number if it is there and alive. */
@@ -138,11 +142,12 @@ LB_INLINE __u16 lb_slot_current(__u32 index)
 	return word ? ((const volatile struct lb_slot *)word)->current : 0;
 }
 
-LB_INLINE __u64 lb_load(const struct lb_service *s, __u16 backend)
+/* Both are in lb_loads wherever there are backends. */
+LB_INLINE _Bool lb_is_less_loaded(const struct lb_service *s, __u16 backend, __u16 than)
 {
-	const __u64 *load = lb_load_at(s->backend_base + backend);
+	const struct lb_load *a = lb_load_at(s->backend_base + backend), *b = lb_load_at(s->backend_base + than);
 
-	return load ? *load : 0;
+	return a && b && (__u64)a->flows * b->weight < (__u64)b->flows * a->weight;
 }
 
 /* Slow start ([schedulers]): who came lately gets a part of its slots' new flows that grows with time, by the flow's hash; the others go to
@@ -172,10 +177,11 @@ LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m, __u32
 	} else if (s->scheduler == LB_TWO_CHOICES) {
 		other = lb_slot_current(m->second);
 		if (lb_backend_alive(s, other) &&
-		    (!lb_backend_alive(s, m->slot.current) || lb_load(s, other) < lb_load(s, m->slot.current)))
+		    (!lb_backend_alive(s, m->slot.current) || lb_is_less_loaded(s, other, m->slot.current)))
 			m->slot.current = other;
 	}
 	lb_ramp(s, m, now);
+	m->begins = 1;
 }
 
 /* Chain mode: the backends themselves find whose connection it is, the latest owner first. */
@@ -215,7 +221,7 @@ LB_INLINE _Bool lb_moved_recorded(const struct lb_config *cfg, const struct lb_s
 		return 0;
 	e = lb_flow_find(cfg, bucket, &m->key, now, &w);
 	if (e && lb_moved_to(s, m, w.s.backend, LB_BY_TABLE)) {
-		lb_flow_touch(cfg, e, w, m->syn, now);
+		lb_flow_touch(cfg, e, w, m->syn, m->ends, now);
 		return 1;
 	}
 	before = lb_began_before(cfg, s, m, now);
@@ -254,6 +260,8 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 		found = lb_moved_recorded(cfg, s, m, now);
 	if (found && lb_moved_is_older(s, m))
 		lb_backend_mark_older(s->backend_base + m->backend, now);
+	if (found && m->begins && s->scheduler == LB_TWO_CHOICES)
+		lb_load_add(s->backend_base + m->backend);
 	return found;
 }
 
@@ -303,6 +311,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		.second = t->base + lb_hash_slot((__u64)d->hash << 32, t->count),
 		.udp = f->proto == LB_PROTO_UDP,
 		.syn = (f->flags & LB_FLOW_IS_SYN) != 0,
+		.ends = (f->flags & LB_FLOW_IS_END) != 0,
 	};
 	if (!lb_choose_moved(&m))
 		return (void *)0;

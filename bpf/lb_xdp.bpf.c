@@ -80,13 +80,12 @@ struct {
 	__type(value, struct lb_drops);
 } lb_drop_counts SEC(".maps");
 
-/* How loaded each backend is, in whatever unit the daemon uses for all. Words: elements of a mapped array are 8 bytes apart at least. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 16384);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct lb_load);
 } lb_loads SEC(".maps");
 
 /* Of each service's round robin, how many turns were taken. */
@@ -226,9 +225,17 @@ static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 	return bpf_map_lookup_elem(&lb_flows, &index);
 }
 
-static const __u64 *lb_load_at(__u32 backend)
+static const struct lb_load *lb_load_at(__u32 backend)
 {
 	return bpf_map_lookup_elem(&lb_loads, &backend);
+}
+
+static void lb_load_add(__u32 backend)
+{
+	struct lb_load *load = bpf_map_lookup_elem(&lb_loads, &backend);
+
+	if (load)
+		(void)__sync_fetch_and_add(&load->flows, 1);
 }
 
 static __u64 lb_turn_take(__u32 service)

@@ -46,7 +46,7 @@ static const struct place places[] = {
 	MAPPED("lb_verified", struct lb_verified_bucket, verified, verified_count, PACKETS),
 	MAPPED("lb_backends", struct lb_backend, backends, backend_count, DAEMON),
 	MAPPED("lb_ids", __u64, ids, backend_count, DAEMON),
-	MAPPED("lb_loads", __u64, loads, backend_count, PACKETS),
+	MAPPED("lb_loads", struct lb_load, loads, backend_count, PACKETS),
 	MAPPED("lb_slots", __u64, slots, slot_count, DAEMON),
 	MAPPED("lb_flows", struct lb_flow_bucket, flows, flow_count, PACKETS),
 	MAPPED("lb_buckets", __u64, buckets, bucket_count, PACKETS),

@@ -75,7 +75,7 @@ struct tables {
 	__u64 *turns;
 	struct lb_backend *backends;
 	__u64 *ids; /* of backends, as names; 0: free */
-	__u64 *loads;
+	struct lb_load *loads;
 	__u64 *slots;
 	struct lb_flow_bucket *flows;
 	__u64 *buckets;

@@ -34,7 +34,7 @@ LB_INLINE const struct lb_backend *lb_backend_at(__u32 index)
 	return index < t->backend_count ? &t->backends[index] : NULL;
 }
 
-LB_INLINE const __u64 *lb_load_at(__u32 backend)
+LB_INLINE const struct lb_load *lb_load_at(__u32 backend)
 {
 	const struct tables *t = tables_here();
 

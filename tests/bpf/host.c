@@ -16,7 +16,7 @@ static __u64 slots[LOAD_SLOTS];
 static struct lb_flow_bucket flows[WORLD_BUCKETS];
 static struct lb_rules rules[WORLD_SERVICES];
 static __u64 buckets[LOAD_BUCKETS], turns[WORLD_SERVICES];
-static __u64 loads[LOAD_BACKENDS];
+static struct lb_load loads[LOAD_BACKENDS];
 static struct {
 	struct lb_vip key;
 	__u32 service;
@@ -87,6 +87,12 @@ static void lb_backend_mark_older(__u32 index, __u32 now)
 static struct lb_flow_bucket *lb_flow_bucket_at(__u32 index)
 {
 	return index < WORLD_BUCKETS ? &flows[index] : NULL;
+}
+
+static void lb_load_add(__u32 backend)
+{
+	if (backend < LOAD_BACKENDS)
+		loads[backend].flows++;
 }
 
 static __u64 lb_turn_take(__u32 service)

@@ -140,7 +140,7 @@ static void load_service(const struct load *l, const struct world_service *s, un
 	};
 	for (unsigned b = 0; b < s->backend_count; b++) {
 		load_backend(&l->backend[i * WORLD_BACKENDS + b], &s->backend[b]);
-		l->loads[i * WORLD_BACKENDS + b] = s->backend[b].load;
+		l->loads[i * WORLD_BACKENDS + b] = (struct lb_load){.flows = s->backend[b].load, .weight = (__u16)s->backend[b].weight};
 	}
 	for (unsigned n = 0; n < s->slot_count; n++)
 		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
@@ -172,7 +172,8 @@ void load_world(const struct load *l, const struct world *w)
 		.idle_ticks = {[LB_FLOW_EMBRYONIC] = w->embryonic_idle,
 			       [LB_FLOW_CONFIRMED] = w->flow_idle,
 			       [LB_FLOW_DATAGRAM] = w->udp_idle,
-			       [LB_FLOW_CLOSED] = w->closed_idle},
+			       [LB_FLOW_CLOSED] = w->closed_idle,
+			       [LB_FLOW_ENDED] = w->flow_idle},
 		.source4 = address(&w->source4).word[0],
 		.source6 = address(&w->source6),
 		.bucket_sources = LB_BUCKET_SERVICES + WORLD_SERVICES,

@@ -21,7 +21,7 @@ struct load {
 	struct lb_backend *backend; /* the time of its last packet as an older owner stays */
 	__u64 *slot;
 	struct lb_rules *rules;
-	__u64 *loads; /* by backend */
+	struct lb_load *loads; /* by backend */
 	struct lb_snat_address *snat_addresses;
 	void (*put_vip)(const struct lb_vip *vip, __u32 service);
 	void (*put_quic)(const struct lb_quic_key *key, __u32 backend);

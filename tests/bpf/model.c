@@ -22,6 +22,7 @@ enum stage {
 	EMBRYONIC,
 	CONFIRMED,
 	DATAGRAM,
+	ENDED,
 };
 
 struct entry {
@@ -34,7 +35,7 @@ struct fragment {
 	struct world_address src, dst;
 	unsigned long id;
 	unsigned key_proto, proto, sport, dport, seen;
-	bool syn;
+	bool syn, ends;
 };
 
 /* A connection with snat, at an address and port of the balancer's own. */
@@ -128,7 +129,7 @@ static enum outcome join_fragment(struct packet *p)
 		if (!g)
 			g = &fragments[fragment_count++ % FRAGMENTS_MAX];
 		*g = (struct fragment){p->src,   p->dst,  p->id, p->src.version == 4 ? p->proto : 0, p->proto, p->sport,
-				       p->dport, ticks(), p->syn};
+				       p->dport, ticks(), p->syn, p->ends};
 		return OUT_SEND;
 	}
 	if (!g || ticks() - g->seen > 28)
@@ -137,6 +138,7 @@ static enum outcome join_fragment(struct packet *p)
 	p->dport = g->dport;
 	p->proto = g->proto;
 	p->syn = g->syn;
+	p->ends = g->ends;
 	return OUT_SEND;
 }
 
@@ -278,7 +280,7 @@ static bool lives(const struct world_service *s, unsigned backend)
 
 static unsigned idle_of(enum stage stage)
 {
-	return stage == EMBRYONIC ? world.embryonic_idle : stage == CONFIRMED ? world.flow_idle : world.udp_idle;
+	return stage == EMBRYONIC ? world.embryonic_idle : stage == CONFIRMED || stage == ENDED ? world.flow_idle : world.udp_idle;
 }
 
 static bool expired(const struct entry *e)
@@ -295,8 +297,16 @@ static bool entry_of(const struct entry *e, const struct world_service *s, const
 /* How old the last packet of an entry looks: a 64th of its idle time is not worth a store. */
 static void touch(struct entry *e, const struct packet *p)
 {
-	if (e->stage == EMBRYONIC && !p->syn) {
-		e->stage = CONFIRMED;
+	enum stage next = e->stage;
+
+	if (e->stage == EMBRYONIC && !p->syn)
+		next = CONFIRMED;
+	if (e->stage == ENDED && p->syn)
+		next = CONFIRMED;
+	if (p->ends)
+		next = ENDED;
+	if (next != e->stage) {
+		e->stage = next;
 		e->seen = ticks();
 	} else if (ticks() - e->seen > idle_of(e->stage) / 64) {
 		e->seen = ticks();
@@ -314,7 +324,7 @@ static struct entry *room(struct entry *bucket, const struct world_service *s, c
 		if (bucket[i].stage == EMPTY || expired(&bucket[i]))
 			return &bucket[i];
 	for (int i = 0; i < WAYS; i++)
-		if (bucket[i].stage != CONFIRMED && (!oldest || bucket[i].seen < oldest->seen))
+		if (bucket[i].stage != CONFIRMED && bucket[i].stage != ENDED && (!oldest || bucket[i].seen < oldest->seen))
 			oldest = &bucket[i];
 	return oldest;
 }
@@ -332,6 +342,12 @@ static int either(const struct world_service *s, unsigned a, unsigned b)
 	return lives(s, a) ? (int)a : lives(s, b) ? (int)b : -1;
 }
 
+/* Fewer flows for its weight. */
+static bool less_loaded(const struct world_backend *a, const struct world_backend *b)
+{
+	return a->load * b->weight < b->load * a->weight;
+}
+
 /* Whom a new flow goes to first: the slot's owner, the next in turn, or the less loaded of the owners of two slots. */
 static unsigned scheduled(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
 {
@@ -341,7 +357,7 @@ static unsigned scheduled(const struct world_service *s, const struct packet *p,
 		return s->slot[turns[s - world.service]++ % s->slot_count].current;
 	if (s->scheduler != WORLD_TWO_CHOICES || !lives(s, other))
 		return one;
-	return !lives(s, one) || s->backend[other].load < s->backend[one].load ? other : one;
+	return !lives(s, one) || less_loaded(&s->backend[other], &s->backend[one]) ? other : one;
 }
 
 /* Slow start: this flow's place among 65,536 decides from when on the newcomer gets flows like it. */
@@ -354,6 +370,13 @@ static unsigned ramped(const struct world_service *s, const struct packet *p, co
 	if (!lives(s, fresh) || elapsed >= b->ramp_ticks || !lives(s, earlier))
 		return fresh;
 	return (uint64_t)place * b->ramp_ticks / 65536 >= elapsed ? earlier : fresh;
+}
+
+/* A new flow counts for whoever gets it, or nobody (-1). */
+static void begin(const struct world_service *s, int backend)
+{
+	if (backend >= 0)
+		world.service[s - world.service].backend[backend].load++;
 }
 
 static int choose_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
@@ -374,7 +397,9 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 	backend = before ? either(s, slot->previous, fresh) : either(s, fresh, slot->previous);
 	e = room(bucket, s, p);
 	if (backend >= 0 && !e && p->proto != 17)
-		return either(s, slot->previous, fresh);
+		backend = either(s, slot->previous, fresh);
+	if (!before)
+		begin(s, backend);
 	if (backend >= 0 && e)
 		*e = (struct entry){p->proto == 17 ? DATAGRAM : EMBRYONIC,
 				    (unsigned)(s - world.service),
@@ -441,6 +466,8 @@ static int choose_of_moved(const struct world_service *s, const struct packet *p
 	if (p->proto == 17 || !s->chain || s->scheduler == WORLD_ROUND_ROBIN)
 		return choose_moved(s, p, slot);
 	backend = either(s, p->syn ? ramped(s, p, slot, scheduled(s, p, slot)) : slot->current, slot->previous);
+	if (p->syn)
+		begin(s, backend);
 	if (backend < 0 || p->syn)
 		return backend;
 	if (s->scheduler == WORLD_TWO_CHOICES)

@@ -115,6 +115,7 @@ static bool parse_ports(const struct frame *f, struct packet *p)
 	p->any_syn = p->proto == 6 && f->bytes[p->l4 + 13] & 2;
 	p->fin = p->proto == 6 && f->bytes[p->l4 + 13] & 1;
 	p->rst = p->proto == 6 && f->bytes[p->l4 + 13] & 4;
+	p->ends = p->fin || p->rst;
 	return true;
 }
 

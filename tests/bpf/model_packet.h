@@ -12,7 +12,7 @@ struct packet {
 	unsigned sport, dport, proto, tos, size;
 	size_t l3, l4, quoted; /* quoted: where the ports are in what an ICMP error quotes */
 	unsigned long id;
-	bool fragment, later, syn, error, any_syn, fin, rst;
+	bool fragment, later, syn, error, any_syn, fin, rst, ends;
 };
 
 /* Big-endian numbers at an offset. */

@@ -80,7 +80,8 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 	for (unsigned i = 0; i < v->backend_count; i++) {
 		v->backend[i].alive = !one_in(s, 6);
 		v->backend[i].local = one_in(s, 10);
-		v->backend[i].load = below(s, 5);
+		v->backend[i].load = below(s, 12);
+		v->backend[i].weight = below(s, 4);
 		v->backend[i].ramp_ticks = one_in(s, 3) ? below(s, 200) : 0;
 		v->backend[i].ramp_from = (unsigned)s->ticks - below(s, 100);
 		v->backend[i].mtu = one_in(s, 3) ? 1400 + below(s, 100) : 1500;
@@ -349,6 +350,12 @@ static void plant_ramp_late(struct world_service *v)
 		v->backend[i].ramp_from++;
 }
 
+static void plant_weight_ignored(struct world_service *v)
+{
+	for (unsigned i = 0; i < v->backend_count; i++)
+		v->backend[i].weight = v->backend[i].weight != 0;
+}
+
 static const struct {
 	const char *name;
 	void (*plant)(struct world_service *v);
@@ -356,7 +363,7 @@ static const struct {
 	{"miss-to-current", plant_miss_to_current}, {"mtu-off-by-one", plant_mtu_off_by_one},           {"hop-lost", plant_hop_lost},
 	{"move-tick-late", plant_move_tick_late},   {"nat-port-off-by-one", plant_nat_port_off_by_one},
 	{"syn-rate-off-by-one", plant_syn_rate_off_by_one},
-	{"ramp-late", plant_ramp_late},
+	{"ramp-late", plant_ramp_late},             {"weight-ignored", plant_weight_ignored},
 };
 
 static int find_plant(const char *name)

@@ -17,6 +17,8 @@
 #define OTHER(n) "ip4 10.0.0." n " 10.1.1.1 / "
 #define SYN "tcp 4242 80 S"
 #define ACK "tcp 4242 80 A / data 8"
+#define FIN "tcp 4242 80 FA"
+#define RST "tcp 4242 80 R"
 
 static void move_0_to_1(struct world *w)
 {
@@ -111,12 +113,26 @@ static void two_choices(struct world *w)
 	s->slot_count = 2;
 	for (unsigned i = 0; i < 2; i++)
 		s->slot[i] = (struct world_slot){.current = 2 - i, .previous = 2 - i, .between = 2 - i};
-	s->backend[1].load = 1;
+	s->backend[1].load = s->backend[1].weight = s->backend[2].weight = 1;
 }
 
 static void load_2(struct world *w)
 {
 	w->service[0].backend[2].load = 2;
+}
+
+static void two_choices_weighed(struct world *w)
+{
+	two_choices(w);
+	w->service[0].backend[1].load = 4;
+	w->service[0].backend[1].weight = 3;
+	w->service[0].backend[2].load = 1;
+}
+
+static void two_choices_weightless(struct world *w)
+{
+	two_choices(w);
+	w->service[0].backend[2].weight = 0;
 }
 
 static void two_choices_chained(struct world *w)
@@ -262,6 +278,11 @@ const struct table_case table_forward[] = {
 	 one_bucket,
 	 {CONFIRM("11"), CONFIRM("12"), CONFIRM("13"), CONFIRM("14"), SEND("eth 1 2 / " OTHER("15") SYN, TO_B0 OTHER("15") SYN),
 	  SEND("eth 1 2 / " OTHER("15") ACK, TO_B0 OTHER("15") ACK), SEND("eth 1 2 / " OTHER("11") SYN, TO_B1 OTHER("11") SYN)}},
+	{"[flow table] a flow that said that it ends keeps its backend and its entry, and may begin anew",
+	 one_bucket,
+	 {CONFIRM("11"), CONFIRM("12"), CONFIRM("13"), BEGIN("14"), SEND("eth 1 2 / " OTHER("14") FIN, TO_B1 OTHER("14") FIN),
+	  SEND("eth 1 2 / " OTHER("12") RST, TO_B1 OTHER("12") RST), SEND("eth 1 2 / " OTHER("15") SYN, TO_B0 OTHER("15") SYN),
+	  SEND("eth 1 2 / " OTHER("14") ACK, TO_B1 OTHER("14") ACK, .wait = 80), SEND("eth 1 2 / " OTHER("12") SYN, TO_B1 OTHER("12") SYN)}},
 	{"[flow table] embryonic entries make room for each other, the oldest first",
 	 one_bucket,
 	 {BEGIN("11"), BEGIN("12"), BEGIN("13"), BEGIN("14"), BEGIN("15"), SEND("eth 1 2 / " OTHER("12") ACK, TO_B1 OTHER("12") ACK),
@@ -300,6 +321,14 @@ const struct table_case table_forward[] = {
 	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 OTHER("17") SYN),
 	  SEND("eth 1 2 / " OTHER("17") ACK, TO_B2 OTHER("17") ACK, .change = load_2),
 	  SEND("eth 1 2 / " OTHER("24") SYN, TO_B1 OTHER("24") SYN)}},
+	{"[schedulers] two choices: by flows for their weight, and each new flow counts",
+	 two_choices_weighed,
+	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 OTHER("17") SYN), SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 OTHER("17") SYN),
+	  SEND("eth 1 2 / " OTHER("24") SYN, TO_B1 OTHER("24") SYN), SEND("eth 1 2 / " OTHER("25") SYN, TO_B1 OTHER("25") SYN),
+	  SEND("eth 1 2 / " OTHER("26") SYN, TO_B1 OTHER("26") SYN), SEND("eth 1 2 / " OTHER("27") SYN, TO_B2 OTHER("27") SYN)}},
+	{"[schedulers] two choices: whose weight nobody knows is not the less loaded one",
+	 two_choices_weightless,
+	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B1 OTHER("17") SYN)}},
 	{"[schedulers] two choices, chained: a SYN to the less loaded, the rest to the first with the second as hop",
 	 two_choices_chained,
 	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 "udp 64415 6080 nosum / gue 4 / " OTHER("17") SYN),

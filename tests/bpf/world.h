@@ -29,7 +29,8 @@ struct world_backend {
 	unsigned port; /* with NAT, where it listens; 0: where the packet was sent to */
 	bool alive;
 	bool local;
-	unsigned mtu, load;
+	unsigned mtu;
+	unsigned load, weight; /* flows that it has, as two choices know them; 0: nobody knows its weight */
 	unsigned ramp_from, ramp_ticks; /* slow start; 0: none */
 	uint8_t quic_id[8]; /* its server ID, of which as many bytes count as the configuration says */
 };

@@ -128,6 +128,11 @@ static struct lb_verified_bucket *lb_verified_at(__u32 index)
 	return &copy;
 }
 
+static void lb_load_add(__u32 backend)
+{
+	(void)backend;
+}
+
 static __u64 lb_turn_take(__u32 service)
 {
 	return service < maps->tables.service_count ? maps->tables.turns[service] : 0;

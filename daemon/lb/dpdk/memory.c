@@ -118,7 +118,7 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 				.turns = array(sizes->services, sizeof(__u64)),
 				.backends = array(sizes->backends, sizeof(struct lb_backend)),
 				.ids = array(sizes->backends, sizeof(__u64)),
-				.loads = array(sizes->backends, sizeof(__u64)),
+				.loads = array(sizes->backends, sizeof(struct lb_load)),
 				.slots = array(sizes->slots, sizeof(__u64)),
 				.flows = array(sizes->flows, sizeof(struct lb_flow_bucket)),
 				.buckets = array(sizes->buckets, sizeof(__u64)),

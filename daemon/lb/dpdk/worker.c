@@ -136,6 +136,14 @@ static struct lb_verified_bucket *lb_verified_at(__u32 index)
 	return index < t->verified_count ? &t->verified[index] : NULL;
 }
 
+static void lb_load_add(__u32 backend)
+{
+	const struct tables *t = tables_here();
+
+	if (backend < t->backend_count)
+		__atomic_fetch_add(&t->loads[backend].flows, 1, __ATOMIC_RELAXED);
+}
+
 static __u64 lb_turn_take(__u32 service)
 {
 	const struct tables *t = tables_here();
