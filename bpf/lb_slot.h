@@ -11,8 +11,9 @@
  *   moved, chain mode, SYN          current
  *   moved, chain mode, else         current, with the earlier live owners as hops ([chain]): nothing is recorded
  *
- * Round robin and two choices record every flow: their slots are treated as moved always, and a new flow's current is the next in
- * turn, or of two the one with fewer flows for its weight ([schedulers]).
+ * Round robin and two choices record every flow: their slots are treated as moved always, but for that a datagram without an entry begins a
+ * flow unless its slot has moved indeed. A new flow's current is the next in turn, or of two the one with fewer flows for its weight
+ * ([schedulers]).
  *
  * A backend in slow start leaves a falling part of its slots' new flows to their earlier owners, and what they get is recorded or handed on
  * as any other flow of theirs.
@@ -205,7 +206,7 @@ LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m,
 LB_INLINE _Bool lb_began_before(const struct lb_config *cfg, const struct lb_service *s, const struct lb_moved *m, __u32 now)
 {
 	if (m->udp)
-		return now - s->table[s->generation & 1].moved_ticks <= cfg->idle_ticks[LB_FLOW_DATAGRAM];
+		return m->slot.flags & LB_SLOT_MOVED && now - s->table[s->generation & 1].moved_ticks <= cfg->idle_ticks[LB_FLOW_DATAGRAM];
 	return !m->syn;
 }
 

@@ -382,7 +382,7 @@ static void begin(const struct world_service *s, int backend)
 static int choose_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot)
 {
 	struct entry *bucket = table[(uint32_t)hash_flow(p) % world.buckets], *e;
-	bool before = p->proto == 17 ? ticks() - s->moved_ticks <= world.udp_idle : !p->syn;
+	bool before = p->proto == 17 ? slot->moved && ticks() - s->moved_ticks <= world.udp_idle : !p->syn;
 	unsigned fresh;
 	int backend;
 

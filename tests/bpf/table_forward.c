@@ -104,6 +104,18 @@ static void round_robin(struct world *w)
 		w->service[0].slot[i] = (struct world_slot){.current = i, .previous = i, .between = i};
 }
 
+/* Of datagrams, and the service has just got its table. */
+static void round_robin_now(struct world *w)
+{
+	struct world_service *s = &w->service[2];
+
+	s->scheduler = WORLD_ROUND_ROBIN;
+	s->moved_ticks = 1000;
+	s->slot_count = 2;
+	for (unsigned i = 0; i < 2; i++)
+		s->slot[i] = (struct world_slot){.current = i, .previous = i, .between = i};
+}
+
 /* The clients' hashes have their first slot in one half, owned by 1, and their second in the other, owned by 2. */
 static void two_choices(struct world *w)
 {
@@ -316,6 +328,11 @@ const struct table_case table_forward[] = {
 	{"[schedulers] round robin: a flow that isn't known goes by hash, and takes no turn",
 	 round_robin,
 	 {SEND("eth 1 2 / " OTHER("12") ACK, "eth 2 18 / ip4 10.9.0.1 10.2.0.2 df / " OTHER("12") ACK), TURN("11", "17", "1")}},
+	{"[schedulers] round robin of datagrams takes turns from the beginning on, for no slot has moved",
+	 round_robin_now,
+	 {SEND(DATAGRAM, TO_B0 INNER "udp 4242 53 / data 8"), SEND(CLIENT "udp 4243 53 / data 8", TO_B1 INNER "udp 4243 53 / data 8"),
+	  SEND(CLIENT "udp 4244 53 / data 8", TO_B0 INNER "udp 4244 53 / data 8"), SEND(DATAGRAM, TO_B0 INNER "udp 4242 53 / data 8"),
+	  SEND(CLIENT "udp 4245 53 / data 8", TO_B1 INNER "udp 4245 53 / data 8")}},
 	{"[schedulers] two choices: a SYN to the less loaded of two, which keeps the flow when loads change",
 	 two_choices,
 	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 OTHER("17") SYN),
