@@ -36,13 +36,13 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
 # holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC is what computes, the rest needs libbpf.
-LB_SRC := $(addprefix daemon/lb/,catalog.c check.c earlier.c exchange.c maglev.c maglev_cache.c neighbour.c region.c route.c skip.c slots.c sources.c)
+LB_SRC := $(addprefix daemon/lb/,catalog.c check.c earlier.c exchange.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c region.c route.c skip.c slots.c sources.c)
 LBD_SRC := $(filter-out %_test.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c \
 	daemon/log.c io/timer.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c maps.c plane.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c numbers.c plan.c probe.c prober.c report.c scrape.c slot_table.c wanted.c) \
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c plan.c probe.c prober.c report.c scrape.c slot_table.c wanted.c) \
 	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
@@ -230,7 +230,7 @@ SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asa
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
 # Each makes namespaces of its own and mostly waits there, so they take nothing from the suites above: no port, no file, little time.
-SUITES_LB = lb=tests/lb/run $(foreach s,nat clients nodes announce flood retire quic,lb-$(s)=tests/lb/$(s)) dpdk=tests/dpdk/run
+SUITES_LB = lb=tests/lb/run $(foreach s,nat clients nodes announce flood retire quic loads,lb-$(s)=tests/lb/$(s)) dpdk=tests/dpdk/run
 SUITES_LONG = host=tests/host/run fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" lb-clients-long="tests/lb/clients --long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 

@@ -11,11 +11,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "lb/clock.h"
+#include "lb/loads.h"
 #include "log.h"
 
 #define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
 #define WAIT_MAX_MS 3600000 /* poll() takes no more than fits into an int */
+#define COUNT_MS 1000
 #define TICK_S 60 /* between looks at what expires by time */
 
 const char *control_socket_default(void)
@@ -81,7 +84,7 @@ int control_start(struct control *c, const struct control_side *side)
 
 	c->side = *side;
 	c->report = (struct lb_report){.announces = side->announces, .snat4 = side->snat4, .snat6 = side->snat6};
-	c->look_ms = UINT64_MAX;
+	c->look_ms = c->count_ms = UINT64_MAX;
 	earlier_init(&c->earlier, &side->earlier);
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
 	r = start_tick(c);
@@ -160,6 +163,18 @@ static void take_checks(struct control *c)
 	prober_take(c->prober, &c->checked);
 }
 
+/* Anew, at once. */
+static void plan_count(struct control *c)
+{
+	c->count_ms = c->side.count && loads_wanted(&c->catalog) ? boottime_ms() : UINT64_MAX;
+}
+
+static void count_loads(struct control *c)
+{
+	c->side.count(c->side.arg, &c->catalog);
+	c->count_ms = boottime_ms() + COUNT_MS;
+}
+
 static void take_catalog(struct control *c)
 {
 	struct lb_catalog latest;
@@ -176,6 +191,7 @@ static void take_catalog(struct control *c)
 		take_checks(c);
 	}
 	apply(c, false);
+	plan_count(c);
 	log_info("lbd: in force version=%llu services=%u", (unsigned long long)latest.version, latest.service_count);
 }
 
@@ -191,7 +207,7 @@ void control_leave(struct control *c)
 /* Until the next thing that is due by time; -1: nothing is. */
 static int wait_ms(const struct control *c, uint64_t end_ms)
 {
-	uint64_t now_ms = boottime_ms(), due_ms = end_ms < c->look_ms ? end_ms : c->look_ms;
+	uint64_t now_ms = boottime_ms(), due_ms = min_u64(end_ms, min_u64(c->look_ms, c->count_ms));
 	int scrape = c->scrape ? scrape_wait_ms(c->scrape) : -1;
 	uint64_t left = due_ms > now_ms ? due_ms - now_ms : 0;
 
@@ -239,6 +255,8 @@ void control_run(struct control *c, uint64_t end_ms)
 			apply(c, ways_changed);
 		else if (boottime_ms() >= c->look_ms)
 			report(c);
+		if (boottime_ms() >= c->count_ms)
+			count_loads(c);
 		if (c->scrape && (n == 0 || events[6].revents))
 			scrape_run(c->scrape);
 	}

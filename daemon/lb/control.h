@@ -21,6 +21,8 @@
 typedef int control_apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed);
 /* Finishes what that left: called once it was told that the catalog is in force, for it may take a while ([two steps]). */
 typedef void control_settle(void *arg);
+/* Counts what the services of the catalog in force have to bear: once a second while any of them goes by that (lb/loads.h). */
+typedef void control_count(void *arg, const struct lb_catalog *c);
 
 /* Whose control it is. What is pointed to must outlive it. */
 struct control_side {
@@ -32,6 +34,7 @@ struct control_side {
 	struct routes *routes;
 	control_apply *apply;
 	control_settle *settle;
+	control_count *count; /* NULL on the backend's side */
 	struct earlier_plane earlier;
 	void *arg;                   /* of apply, settle and write_metrics */
 	const char *metrics;         /* the address to serve metrics at; NULL: nobody asks */
@@ -52,6 +55,7 @@ struct control {
 	bool has_catalog;
 	bool failed; /* not all of it is in force */
 	struct earlier earlier;
+	uint64_t count_ms; /* when loads are to be counted next; UINT64_MAX: not at all */
 	uint64_t look_ms; /* when it is to be looked for generations without flows; UINT64_MAX: not at all */
 	int signals; /* SIGTERM and SIGINT */
 	int tick;    /* a timer, for what expires by time */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "lb/clock.h"
+#include "lb/connection.h"
 #include "lb/earlier.h"
+#include "lb/loads.h"
 #include "lb/numbers.h"
 #include "lb/plan.h"
 #include "lb/rate.h"
@@ -160,6 +162,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		if (r < 0)
 			return r;
 		ramp_backends(f, s, c);
+		loads_weigh(f->tables, s, c);
 	}
 	if (skip_backends(f, s, c, own))
 		name->digest = 0;
@@ -189,12 +192,8 @@ static void find_connected(const struct feed *f, uint32_t service, uint32_t now,
 		return;
 	for (uint32_t i = 0; i < f->tables->snat_count; i++) {
 		const struct lb_snat *e = &f->tables->snats[i];
-		__u64 word = __atomic_load_n(&e->state, __ATOMIC_RELAXED);
-		struct lb_snat_state state;
 
-		memcpy(&state, &word, sizeof state);
-		if (state.stage >= LB_FLOW_EMBRYONIC && state.stage < LB_FLOW_CLOSED && e->client.word[2] >> 32 == service &&
-		    now - state.seen_ticks <= config.idle_ticks[state.stage] && e->backend < NUMBERS_MAX)
+		if (connection_is_open(e, &config, now) && connection_service(e) == service && e->backend < NUMBERS_MAX)
 			ret[e->backend] = true;
 	}
 }
@@ -222,6 +221,14 @@ void feed_last_older(const struct feed *f, const struct catalog_service *s, uint
 			ret[i] = now;
 	}
 	numbers_fini(&n);
+}
+
+void feed_count_loads(struct feed *f, const struct lb_catalog *c)
+{
+	struct lb_config config;
+
+	if (f->tables->plane->get_config(f->tables, &config) == 0)
+		loads_look(f->tables, c, &config, monotonic_ticks());
 }
 
 /* ---- all of it ---- */

@@ -42,6 +42,8 @@ void feed_init(struct feed *f, struct tables *tables, struct routes *routes, con
 int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own);
 /* By place in s->backends: when a packet last came there as to an older owner of its slot, or by a connection of snat; 0: never. */
 void feed_last_older(const struct feed *f, const struct catalog_service *s, uint32_t *ret);
+/* What the services of the catalog in force have to bear is counted anew (lb/loads.h); to be called once a second if loads_wanted(). */
+void feed_count_loads(struct feed *f, const struct lb_catalog *c);
 /*
  * Waits until no packet can be reading what the last feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the
  * kernel takes some 8 ms for it, and that the change is in force is told before ([two steps]).

@@ -245,6 +245,13 @@ static void settle(void *arg)
 	feed_settle(&d->feed); /* of a backend it has nothing */
 }
 
+static void count_loads(void *arg, const struct lb_catalog *c)
+{
+	struct lbd *d = arg;
+
+	feed_count_loads(&d->feed, c);
+}
+
 static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)
 {
 	const struct lbd *d = arg;
@@ -309,6 +316,7 @@ static int start(struct lbd *d)
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,
+		.count = d->backend ? NULL : count_loads,
 		.earlier = {.last = last_older, .seen = seen, .arg = d},
 		.arg = d,
 		.metrics = d->metrics,

@@ -91,6 +91,7 @@ static int grow(struct tables *t, struct lb_service *s, uint32_t size)
 		return -ENOSPC;
 	for (uint32_t i = 0; i < size; i++) {
 		t->backends[base + i] = i < count ? t->backends[old + i] : (struct lb_backend){0};
+		t->loads[base + i] = i < count ? t->loads[old + i] : (struct lb_load){0};
 		t->ids[base + i] = i < count ? t->ids[old + i] : 0;
 	}
 	__atomic_store_n(&s->backend_base, base, __ATOMIC_RELEASE);
@@ -130,6 +131,7 @@ static void add_backend(struct tables *t, struct lb_service *s, const struct cat
 
 	assert(number < s->backend_count);
 	t->backends[s->backend_base + number] = (struct lb_backend){.addr = c->at.addr, .family = c->at.family, .port = htons(c->port)};
+	t->loads[s->backend_base + number] = (struct lb_load){0}; /* not that of whoever had the number before */
 	t->ids[s->backend_base + number] = c->id;
 }
 

@@ -23,20 +23,25 @@ static json_t *counts(int map, uint32_t index, json_t *more)
 	return more;
 }
 
+static json_t *backend(const struct maps *m, const struct lb_service *s, uint32_t i)
+{
+	const struct lb_backend *b = &m->tables.backends[i];
+	char text[LB_TEXT_MAX];
+	json_t *o = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)m->tables.ids[i], "address", lb_address_text(text, &b->addr, b->family),
+			      "alive", b->flags & LB_BACKEND_ALIVE, "skipped", b->skipped);
+
+	if (s->scheduler == LB_TWO_CHOICES)
+		(void)json_object_set_new(o, "load", json_integer(m->tables.loads[i].flows));
+	return counts(m->backend_counts, i, o);
+}
+
 static json_t *backends(const struct maps *m, const struct lb_service *s)
 {
 	json_t *list = json_array();
-	char text[LB_TEXT_MAX];
 
-	for (uint32_t i = s->backend_base; i < s->backend_base + s->backend_count; i++) {
-		const struct lb_backend *b = &m->tables.backends[i];
-
+	for (uint32_t i = s->backend_base; i < s->backend_base + s->backend_count; i++)
 		if (m->tables.ids[i])
-			(void)json_array_append_new(list, counts(m->backend_counts, i,
-								 json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)m->tables.ids[i],
-									   "address", lb_address_text(text, &b->addr, b->family), "alive",
-									   b->flags & LB_BACKEND_ALIVE, "skipped", b->skipped)));
-	}
+			(void)json_array_append_new(list, backend(m, s, i));
 	return list;
 }
 

@@ -159,6 +159,13 @@ static void settle(void *arg)
 	feed_settle(&d->feed);
 }
 
+static void count_loads(void *arg, const struct lb_catalog *c)
+{
+	struct lbd *d = arg;
+
+	feed_count_loads(&d->feed, c);
+}
+
 static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)
 {
 	const struct lbd *d = arg;
@@ -185,6 +192,7 @@ static int start_control(struct lbd *d)
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,
+		.count = count_loads,
 		.earlier = {.last = last_older, .seen = seen, .arg = d},
 		.arg = d,
 	};
