@@ -11,6 +11,11 @@ static bool is_id(const json_t *v)
 	return json_is_integer(v) && json_integer_value(v) > 0 && json_integer_value(v) <= UINT32_MAX;
 }
 
+static bool comes_before(struct report_place a, struct report_place b)
+{
+	return a.service < b.service || (a.service == b.service && a.number < b.number);
+}
+
 /* The caller's, also if it is false: those are no pairs in order. */
 static bool read_places(const json_t *pairs, size_t max, struct report_place **ret, uint32_t *ret_count)
 {
@@ -27,9 +32,32 @@ static bool read_places(const json_t *pairs, size_t max, struct report_place **r
 		if (json_array_size(pair) != 2 || !is_id(service) || !is_id(number))
 			return false;
 		*place = (struct report_place){(uint32_t)json_integer_value(service), (uint32_t)json_integer_value(number)};
-		if (before && (before->service > place->service || (before->service == place->service && before->number >= place->number)))
+		if (before && !comes_before(*before, *place))
 			return false;
 		before = place;
+	}
+	return true;
+}
+
+/* As read_places(), of triples. */
+static bool read_latencies(const json_t *triples, struct report *ret)
+{
+	size_t count = json_array_size(triples);
+
+	if (!json_is_array(triples) || count > REPORT_LATENCY_MAX)
+		return false;
+	ret->latencies = mem_zalloc(count * sizeof *ret->latencies + 1);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *triple = json_array_get(triples, i), *service = json_array_get(triple, 0), *backend = json_array_get(triple, 1),
+			     *us = json_array_get(triple, 2);
+		struct report_latency *one = &ret->latencies[ret->latency_count++];
+
+		if (json_array_size(triple) != 3 || !is_id(service) || !is_id(backend) || !is_id(us))
+			return false;
+		*one = (struct report_latency){{(uint32_t)json_integer_value(service), (uint32_t)json_integer_value(backend)},
+					       (uint32_t)json_integer_value(us)};
+		if (i && !comes_before(one[-1].backend, one->backend))
+			return false;
 	}
 	return true;
 }
@@ -58,7 +86,7 @@ static bool read_can(bool *ret, const json_t *body, const char *key)
 bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error)
 {
 	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed"),
-		     *idle = json_object_get(body, "idle");
+		     *idle = json_object_get(body, "idle"), *latencies = json_object_get(body, "latencies");
 
 	*ret = (struct report){.by.node = node, .failed = json_is_true(failed)};
 	if (!read_who(&ret->by, body))
@@ -71,6 +99,8 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_printf(error, "down must be pairs of service and backend id, ascending, at most %u", REPORT_DOWN_MAX);
 	else if (idle && !read_places(idle, REPORT_IDLE_MAX, &ret->idle, &ret->idle_count))
 		bytes_printf(error, "idle must be pairs of service id and generation, ascending, at most %u", REPORT_IDLE_MAX);
+	else if (latencies && !read_latencies(latencies, ret))
+		bytes_printf(error, "latencies must be service id, backend id and microseconds, ascending, at most %u", REPORT_LATENCY_MAX);
 	else {
 		ret->version = (uint64_t)json_integer_value(version);
 		return true;
@@ -83,6 +113,15 @@ static void put_places(struct bytes *out, const char *key, const struct report_p
 	bytes_printf(out, ",\"%s\":[", key);
 	for (uint32_t i = 0; i < count; i++)
 		bytes_printf(out, "%s[%u,%u]", i ? "," : "", list[i].service, list[i].number);
+	bytes_put_u8(out, ']');
+}
+
+static void put_latencies(struct bytes *out, const struct report *r)
+{
+	bytes_puts(out, ",\"latencies\":[");
+	for (uint32_t i = 0; i < r->latency_count; i++)
+		bytes_printf(out, "%s[%u,%u,%u]", i ? "," : "", r->latencies[i].backend.service, r->latencies[i].backend.number,
+			     r->latencies[i].us);
 	bytes_put_u8(out, ']');
 }
 
@@ -101,6 +140,7 @@ void leases_json(const struct leases *l, struct bytes *out)
 				     r->snat6 ? "true" : "false");
 			put_places(out, "down", r->down, r->down_count);
 			put_places(out, "idle", r->idle, r->idle_count);
+			put_latencies(out, r);
 		}
 		bytes_put_u8(out, '}');
 	}

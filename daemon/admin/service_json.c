@@ -40,6 +40,12 @@ static void put_backend(struct bytes *out, const struct backend *b)
 		bytes_puts(out, id);
 		bytes_put_u8(out, '"');
 	}
+	if (b->latency_us) {
+		bytes_puts(out, ",\"latency_us\":");
+		put_number(out, b->latency_us);
+		bytes_puts(out, ",\"percent\":");
+		put_number(out, b->percent);
+	}
 	bytes_puts(out, b->down ? ",\"down\":true}" : "}");
 }
 

@@ -380,6 +380,21 @@ static void print_owner(const json_t *owner)
 		printf("%-10s nobody\n", "owner");
 }
 
+static const char *note(const json_t *o, const char *key, const char *words)
+{
+	return json_is_true(json_object_get(o, key)) ? words : "";
+}
+
+static void print_backend(const json_t *b)
+{
+	printf("%6lld %-40s %6lld %6lld", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"));
+	if (text(b, "quic_id"))
+		printf("  quic id %s", text(b, "quic_id"));
+	if (json_object_get(b, "latency_us"))
+		printf("  %lld%% of it, for it answers in %.1f ms", number(b, "percent"), (double)number(b, "latency_us") / 1000);
+	printf("%s%s\n", note(b, "draining", "  draining"), note(b, "down", "  down"));
+}
+
 static void print_service(struct command *c, const json_t *s)
 {
 	json_t *b;
@@ -401,8 +416,7 @@ static void print_service(struct command *c, const json_t *s)
 	print_generations(c, s);
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)
-		printf("%6lld %-40s %6lld %6lld%s%s%s%s\n", number(b, "id"), text(b, "address"), number(b, "port"), number(b, "weight"),
-		       text(b, "quic_id") ? "  quic id " : "", text(b, "quic_id") ? text(b, "quic_id") : "", json_is_true(json_object_get(b, "draining")) ? "  draining" : "", json_is_true(json_object_get(b, "down")) ? "  down" : "");
+		print_backend(b);
 }
 
 static int list(struct command *c)

@@ -61,6 +61,10 @@ void facts_put(struct bytes *out, const struct fact *facts, uint32_t count)
 			bytes_put_u32(out, facts[i].service);
 			bytes_put_u32(out, facts[i].number);
 		}
+		if (facts[i].kind == FACT_LATENCY) {
+			bytes_put_u32(out, facts[i].us);
+			bytes_put_u8(out, facts[i].percent);
+		}
 	}
 }
 
@@ -77,6 +81,12 @@ static void get_one(struct cursor *in, struct fact *ret)
 		ret->service = cursor_u32(in);
 		ret->number = cursor_u32(in);
 	}
+	if (kind != FACT_LATENCY)
+		return;
+	ret->us = cursor_u32(in);
+	ret->percent = cursor_u8(in);
+	if (!ret->us || !ret->percent || ret->percent > 100)
+		in->bad = true;
 }
 
 int facts_get(struct cursor *in, struct fact *ret)

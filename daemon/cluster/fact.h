@@ -11,6 +11,8 @@
  *       FACT_RETIRED               service (4), generation (4)
  *       FACT_OWNER                 service (4), lease id (4): who answers for the VIP of this service, and so of every
  *                                  service with that VIP; 0: nobody
+ *       FACT_LATENCY               service (4), backend (4), latency in us (4), per cent of its weight (1): one service's stand together,
+ *                                  and make one generation (latency.h)
  *
  * A fact that no longer fits what is there changes nothing: the catalog may have moved on since it was found, and a
  * leader may say it again.
@@ -21,7 +23,7 @@
 #include "base/bytes.h"
 #include "raft/liveness.h"
 
-#define FACT_RECORD_VERSION 3u
+#define FACT_RECORD_VERSION 4u
 #define FACTS_MAX 1024u /* in a record */
 #define REPORTER_ID_MAX 63u
 #define REPORTERS_MAX 256u
@@ -35,12 +37,14 @@ struct reporter {
 	char id[REPORTER_ID_MAX + 1]; /* zero-filled; printable, without space, quote or backslash */
 };
 
-enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_OWNER, FACT_RETIRED, FACT_KINDS };
+enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_OWNER, FACT_RETIRED, FACT_LATENCY, FACT_KINDS };
 
 struct fact {
 	enum fact_kind kind;
 	struct reporter who;      /* FACT_JOINED, FACT_LEFT */
 	uint32_t service, number; /* the others: of the generation, or the id of backend or lease */
+	uint32_t us;              /* FACT_LATENCY, with the next: 1 at least */
+	uint8_t percent;          /* 1 to 100 */
 };
 
 extern const char *const reporter_sides[REPORTER_SIDES];

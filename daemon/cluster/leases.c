@@ -362,6 +362,20 @@ static void who_owns(struct conclusion *c)
 			find_owner(c, list, c->s->list[i]);
 }
 
+/* ---- how fast backends are ---- */
+
+/* What balancers measure is no news to look at: by time alone. */
+static void how_fast(struct conclusion *c)
+{
+	uint64_t again_ns = c->l->looked_ns + LATENCY_LOOK_NS;
+
+	if (!latency_matters(c->s))
+		return;
+	if (!c->l->again_ns || again_ns < c->l->again_ns)
+		c->l->again_ns = again_ns;
+	c->count += latency_conclude(&c->l->turns, c->l, c->s, c->l->looked_ns, c->facts + c->count, FACTS_MAX - c->count);
+}
+
 uint32_t leases_conclude(struct leases *l, const struct services *s, struct fact *ret)
 {
 	struct conclusion c = {.l = l, .s = s, .facts = ret};
@@ -373,5 +387,6 @@ uint32_t leases_conclude(struct leases *l, const struct services *s, struct fact
 	what_all_have(&c);
 	what_is_over(&c);
 	who_owns(&c);
+	how_fast(&c);
 	return c.count;
 }

@@ -16,6 +16,7 @@
  *   owner    a VIP whose owner has no lease, or doesn't announce: of those that do, the one with the fewest services; the
  *            others keep theirs, so one that comes back takes nothing away. Who lacks addresses for a VIP's snat
  *            gets it only if nobody has them, and some other service of the VIP needs none
+ *   latency  the part of its weight that a backend gets where that goes by latency (latency.h)
  *
  * A node that begins to lead may have missed reports, and so may one that was stopped for a while: each lease gets a
  * full term then, and who has not reported since counts as one that has nothing in force and no opinion.
@@ -25,6 +26,7 @@
 #ifndef HF_CLUSTER_LEASES_H
 #define HF_CLUSTER_LEASES_H
 
+#include "cluster/latency.h"
 #include "cluster/report.h"
 #include "cluster/services.h"
 #include "io/io.h"
@@ -42,6 +44,7 @@ struct leases {
 	uint32_t count;
 	uint64_t looked_ns; /* when leases_expire() ran last */
 	uint64_t left_ns;   /* when a lease ended last; 0: none has */
+	struct latency_turns turns;
 	uint64_t again_ns;  /* when there is something to conclude though nothing new was heard; 0: never */
 };
 

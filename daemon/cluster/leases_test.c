@@ -566,8 +566,10 @@ static void test_owners_by_snat(void **state)
 static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}}, idle[] = {{1, 7}, {2, 1}};
+	struct report_latency latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}};
 	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .snat6 = true, .down_count = 3,
-			   .down = down, .idle_count = 2, .idle = idle}, back;
+			   .down = down, .idle_count = 2, .idle = idle, .latency_count = 2, .latencies = latencies}, back;
+	size_t latencies_at;
 	struct bytes form = {0};
 	struct cursor in;
 
@@ -578,6 +580,11 @@ static void test_form(void **state)
 	assert_true(!in.bad && !cursor_left(&in) && report_equal(&r, &back));
 	assert_true(report_says_down(&back, 1, 5) && !report_says_down(&back, 2, 5));
 	assert_true(report_says_idle(&back, 1, 7) && !report_says_idle(&back, 1, 5));
+	assert_int_equal(report_latency_us(&back, 2, 1), 7);
+	assert_int_equal(report_latency_us(&back, 1, 2), 900);
+	assert_int_equal(report_latency_us(&back, 1, 3), 0);
+	back.latencies[0].us = 8; /* no news */
+	assert_true(report_equal(&r, &back));
 	back.idle[0].number = 8;
 	assert_false(report_equal(&r, &back));
 	report_fini(&back);
@@ -587,7 +594,20 @@ static void test_form(void **state)
 		assert_true(in.bad);
 		report_fini(&back);
 	}
-	form.data[form.size - 8] = 1; /* 1.1 behind 1.7: not in order */
+	latencies_at = form.size - 4 - 2 * 12;
+	form.data[form.size - 12] = 1; /* 1.1 behind 1.2: not in order */
+	in = cursor_of(form.data, form.size);
+	report_get(&in, &back);
+	assert_true(in.bad);
+	report_fini(&back);
+	form.data[form.size - 12] = 2;
+	form.data[form.size - 4] = 0; /* no time at all */
+	in = cursor_of(form.data, form.size);
+	report_get(&in, &back);
+	assert_true(in.bad);
+	report_fini(&back);
+	form.data[form.size - 4] = 7;
+	form.data[latencies_at - 8] = 1; /* 1.1 behind 1.7 */
 	in = cursor_of(form.data, form.size);
 	report_get(&in, &back);
 	assert_true(in.bad);

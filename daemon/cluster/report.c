@@ -9,9 +9,11 @@ void report_fini(struct report *r)
 {
 	free(r->down);
 	free(r->idle);
+	free(r->latencies);
 	*r = (struct report){0};
 }
 
+/* Also of what begins with a place. */
 static int place_compare(const void *a, const void *b)
 {
 	const struct report_place *x = a, *y = b;
@@ -48,6 +50,15 @@ bool report_says_idle(const struct report *r, uint32_t service, uint32_t generat
 	return has_place(r->idle, r->idle_count, (struct report_place){service, generation});
 }
 
+uint32_t report_latency_us(const struct report *r, uint32_t service, uint32_t backend)
+{
+	const struct report_place place = {service, backend};
+	const struct report_latency *found =
+		r->latency_count ? bsearch(&place, r->latencies, r->latency_count, sizeof *r->latencies, place_compare) : NULL;
+
+	return found ? found->us : 0;
+}
+
 static void put_places(struct bytes *out, const struct report_place *list, uint32_t count)
 {
 	bytes_put_u32(out, count);
@@ -78,6 +89,37 @@ static struct report_place *get_places(struct cursor *in, uint32_t max, uint32_t
 	return list;
 }
 
+static void put_latencies(struct bytes *out, const struct report *r)
+{
+	bytes_put_u32(out, r->latency_count);
+	for (uint32_t i = 0; i < r->latency_count; i++) {
+		bytes_put_u32(out, r->latencies[i].backend.service);
+		bytes_put_u32(out, r->latencies[i].backend.number);
+		bytes_put_u32(out, r->latencies[i].us);
+	}
+}
+
+static void get_latencies(struct cursor *in, struct report *ret)
+{
+	uint32_t count = cursor_u32(in);
+
+	if (count > REPORT_LATENCY_MAX)
+		in->bad = true;
+	if (in->bad)
+		return;
+	ret->latencies = mem_zalloc(count * sizeof *ret->latencies + 1);
+	ret->latency_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct report_latency *one = &ret->latencies[i];
+
+		one->backend.service = cursor_u32(in);
+		one->backend.number = cursor_u32(in);
+		one->us = cursor_u32(in);
+		if (!one->us || (i && place_compare(one - 1, one) >= 0))
+			in->bad = true;
+	}
+}
+
 void report_put(struct bytes *out, const struct report *r)
 {
 	reporter_put(out, &r->by);
@@ -88,6 +130,7 @@ void report_put(struct bytes *out, const struct report *r)
 	bytes_put_u8(out, r->snat6);
 	put_places(out, r->down, r->down_count);
 	put_places(out, r->idle, r->idle_count);
+	put_latencies(out, r);
 }
 
 void report_get(struct cursor *in, struct report *ret)
@@ -105,4 +148,5 @@ void report_get(struct cursor *in, struct report *ret)
 	}
 	ret->down = get_places(in, REPORT_DOWN_MAX, &ret->down_count);
 	ret->idle = get_places(in, REPORT_IDLE_MAX, &ret->idle_count);
+	get_latencies(in, ret);
 }

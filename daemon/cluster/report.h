@@ -4,7 +4,8 @@
  * hands it to all nodes (reports.h), and the leader of the catalog draws its conclusions (leases.h).
  *
  * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many are down (4), then for each:
- * service (4), backend (4); how many are idle (4), then for each: service (4), generation (4).
+ * service (4), backend (4); how many are idle (4), then for each: service (4), generation (4); how many were measured (4), then for each:
+ * service (4), backend (4), latency in us (4).
  */
 #ifndef HF_CLUSTER_REPORT_H
 #define HF_CLUSTER_REPORT_H
@@ -15,9 +16,16 @@
 
 #define REPORT_IDLE_MAX 1024u /* the same: what is idle retires soon, and makes room for the next ones */
 
+#define REPORT_LATENCY_MAX 1024u /* as many as a service has backends; who measures more tells of the first ones */
+
 /* A backend of a service, by their ids, or one of its generations. */
 struct report_place {
 	uint32_t service, number;
+};
+
+struct report_latency {
+	struct report_place backend;
+	uint32_t us; /* the median of its last good checks; 1 at least */
 };
 
 struct report {
@@ -30,12 +38,17 @@ struct report {
 	struct report_place *down; /* backends that fail its own checks; ascending, each once */
 	uint32_t idle_count;
 	struct report_place *idle; /* earlier generations that have had no flow here for the service's flow_idle_s; ascending, each once */
+	uint32_t latency_count;
+	struct report_latency *latencies; /* of services that go by them; ascending, each backend once */
 };
 
 void report_fini(struct report *r);
+/* But for latencies, which are never twice the same. */
 bool report_equal(const struct report *a, const struct report *b);
 bool report_says_down(const struct report *r, uint32_t service, uint32_t backend);
 bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation);
+/* 0: it says nothing of it. */
+uint32_t report_latency_us(const struct report *r, uint32_t service, uint32_t backend);
 void report_put(struct bytes *out, const struct report *r);
 /* The cursor is bad if it is none; report_fini() all the same. */
 void report_get(struct cursor *in, struct report *ret);

@@ -175,6 +175,10 @@ static void log_fact(const struct fact *f)
 	case FACT_OWNER:
 		log_notice("leases: a VIP has another owner service=%u lease=%u", f->service, f->number);
 		break;
+	case FACT_LATENCY:
+		log_info("leases: by its latency a backend gets another part of its weight service=%u backend=%u latency_us=%u percent=%u", f->service,
+			 f->number, f->us, f->percent);
+		break;
 	case FACT_ACTIVE:
 	case FACT_KINDS:
 		break;

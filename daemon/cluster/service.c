@@ -83,10 +83,19 @@ struct backend *service_backend_by_quic_id(const struct service *s, const struct
 
 /* ---- generations ---- */
 
-/* What it counts for in the next generation. */
-static uint16_t present_weight(const struct backend *b)
+static uint8_t unit_of(const struct service *s)
 {
-	return b->down ? 0 : backend_weight(b);
+	return s->settings.scheduler == SCHEDULE_LATENCY ? SERVICE_PERCENT : 1;
+}
+
+/* What it counts for in the next generation, in the unit of that. */
+static uint16_t present_weight(const struct service *s, const struct backend *b)
+{
+	uint16_t weight = b->down ? 0 : backend_weight(b);
+
+	if (s->settings.scheduler != SCHEDULE_LATENCY)
+		return weight;
+	return (uint16_t)((weight > SERVICE_LATENCY_WEIGHT_MAX ? SERVICE_LATENCY_WEIGHT_MAX : weight) * b->percent);
 }
 
 static const struct generation *active(const struct service *s)
@@ -99,7 +108,8 @@ static bool generation_says(const struct generation *g, const struct service *s)
 	if (g->count != s->backend_count)
 		return false;
 	for (uint32_t i = 0; i < g->count; i++)
-		if (g->shares[i].backend != s->backends[i].id || g->shares[i].weight != present_weight(&s->backends[i]))
+		if (g->shares[i].backend != s->backends[i].id ||
+		    g->shares[i].weight * unit_of(s) != present_weight(s, &s->backends[i]) * g->unit)
 			return false;
 	return true;
 }
@@ -155,11 +165,11 @@ static void forget_gone(struct service *s)
 /* The present backends. */
 static struct generation generation_of(const struct service *s)
 {
-	struct generation g = {.count = s->backend_count};
+	struct generation g = {.unit = unit_of(s), .count = s->backend_count};
 
 	g.shares = mem_zalloc((size_t)g.count * sizeof *g.shares + 1);
 	for (uint32_t i = 0; i < g.count; i++)
-		g.shares[i] = (struct share){.backend = s->backends[i].id, .weight = present_weight(&s->backends[i])};
+		g.shares[i] = (struct share){.backend = s->backends[i].id, .weight = present_weight(s, &s->backends[i])};
 	return g;
 }
 
@@ -238,6 +248,16 @@ void service_activate(struct service *s, uint64_t version)
 	service_prepare(s, version);
 }
 
+/* Of a backend that is back, in a generation that may be from before the service went by latency, or from then. Never nothing. */
+static uint16_t weight_in(const struct service *s, const struct generation *g, const struct backend *b)
+{
+	uint32_t weight = (uint32_t)present_weight(s, b) * g->unit / unit_of(s);
+
+	if (!weight && backend_weight(b))
+		weight = 1;
+	return (uint16_t)(weight > UINT16_MAX ? UINT16_MAX : weight);
+}
+
 /*
  * The active generation with its dead ones out and b, if it is back, in. The others keep the weight that is in force,
  * though another one is configured: that change is still to be made in two steps.
@@ -245,7 +265,7 @@ void service_activate(struct service *s, uint64_t version)
 static struct generation survivors(const struct service *s, const struct backend *b)
 {
 	const struct generation *now = active(s);
-	struct generation g = {.count = now->count};
+	struct generation g = {.unit = now->unit, .count = now->count};
 
 	g.shares = mem_zalloc((size_t)g.count * sizeof *g.shares + 1);
 	for (uint32_t i = 0; i < g.count; i++) {
@@ -255,7 +275,7 @@ static struct generation survivors(const struct service *s, const struct backend
 		if (one && one->down)
 			g.shares[i].weight = 0;
 		else if (one == b && !g.shares[i].weight)
-			g.shares[i].weight = backend_weight(b);
+			g.shares[i].weight = weight_in(s, now, b);
 	}
 	return g;
 }
@@ -266,6 +286,18 @@ static bool same_weights(const struct generation *a, const struct generation *b)
 		if (a->shares[i].weight != b->shares[i].weight)
 			return false;
 	return true;
+}
+
+void service_backend_measured(struct backend *b, uint32_t us, uint8_t percent)
+{
+	b->latency_us = us;
+	b->percent = percent;
+}
+
+void service_forget_latencies(struct service *s)
+{
+	for (uint32_t i = 0; i < s->backend_count; i++)
+		service_backend_measured(&s->backends[i], 0, SERVICE_PERCENT);
 }
 
 bool service_backend_found(struct service *s, struct backend *b, bool down, uint64_t version)
@@ -424,6 +456,8 @@ static void put_backends(struct bytes *out, const struct backend *backends, uint
 		bytes_put_u16(out, b->weight);
 		bytes_put_u8(out, b->draining);
 		bytes_put_u8(out, b->down);
+		bytes_put_u8(out, b->percent);
+		bytes_put_u32(out, b->latency_us);
 		quic_id_put(out, &b->quic_id);
 	}
 }
@@ -450,8 +484,10 @@ static struct backend *get_backends(struct cursor *in, uint32_t id_last, uint32_
 		b->weight = cursor_u16(in);
 		b->draining = get_word(in, 2);
 		b->down = get_word(in, 2);
+		b->percent = get_word(in, SERVICE_PERCENT + 1);
+		b->latency_us = cursor_u32(in);
 		b->quic_id = quic_id_get(in);
-		if (b->id <= before || b->id > id_last)
+		if (b->id <= before || b->id > id_last || !b->percent)
 			in->bad = true;
 		before = b->id;
 	}
@@ -461,6 +497,7 @@ static struct backend *get_backends(struct cursor *in, uint32_t id_last, uint32_
 static void put_generation(struct bytes *out, const struct generation *g)
 {
 	bytes_put_u32(out, g->number);
+	bytes_put_u8(out, g->unit);
 	bytes_put_u32(out, g->count);
 	for (uint32_t k = 0; k < g->count; k++) {
 		bytes_put_u32(out, g->shares[k].backend);
@@ -484,7 +521,10 @@ static struct generation get_generation(struct cursor *in, const struct service 
 	struct generation g = {.number = cursor_u32(in)};
 	uint32_t before = 0;
 
+	g.unit = cursor_u8(in);
 	g.count = cursor_u32(in);
+	if (g.number ? g.unit != 1 && g.unit != SERVICE_PERCENT : g.unit != 0)
+		in->bad = true;
 	if (g.count > SERVICE_BACKENDS_MAX || g.number > s->generation_last || (!g.number && g.count))
 		in->bad = true;
 	if (in->bad || !g.number)

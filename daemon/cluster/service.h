@@ -35,6 +35,8 @@
 #define SERVICE_FLOW_IDLE_S 7800u /* unless told: longer than TCP's default keepalive */
 #define SERVICE_FLOW_IDLE_MAX_S 604800u
 #define SERVICE_SLOW_START_MAX_S 86400u
+#define SERVICE_PERCENT 100u
+#define SERVICE_LATENCY_WEIGHT_MAX (UINT16_MAX / SERVICE_PERCENT) /* where weights go by latency, a larger one counts for this */
 
 /* Their numbers stand in records: only ever add behind the last. */
 enum service_proto { SERVICE_TCP, SERVICE_UDP, SERVICE_QUIC, SERVICE_PROTOS };
@@ -82,6 +84,8 @@ struct backend {
 	uint16_t port;         /* 0: all */
 	uint16_t weight;
 	bool draining;         /* known, but its weight counts as 0 */
+	uint8_t percent;       /* of its weight that it gets where weights go by latency (latency.h): 1 to 100 */
+	uint32_t latency_us;   /* by which it was found; 0: as long as nothing was */
 	bool down;             /* dead by the balancers' checks: as if it had no weight, unless all are */
 	struct quic_id quic_id; /* in the connection IDs that it issues; none, or of the size that the service's configuration says, if it has one */
 };
@@ -93,6 +97,7 @@ struct share {
 
 struct generation {
 	uint32_t number;       /* 1, 2, ... */
+	uint8_t unit;          /* what a configured weight of 1 counts in it: SERVICE_PERCENT where weights go by latency, else 1 */
 	uint32_t count;
 	struct share *shares;  /* in the order of backend ids */
 };
@@ -147,6 +152,10 @@ bool service_is_full(const struct service *s);
 bool service_retire(struct service *s, uint32_t generation);
 /* All but the active one go; false: there are none. */
 bool service_retire_earlier(struct service *s);
+/* By its latency a backend gets this part of its weight: from the next generation on, which service_prepare() makes. */
+void service_backend_measured(struct backend *b, uint32_t us, uint8_t percent);
+/* Backends get their whole weights again, and nothing is known of their latencies. */
+void service_forget_latencies(struct service *s);
 /* A backend was found dead or alive; false: it was known. */
 bool service_backend_found(struct service *s, struct backend *b, bool down, uint64_t version);
 void service_free(struct service *s);

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 6u
+#define SAVE_VERSION 7u
 
 struct services *services_new(void)
 {
@@ -259,6 +259,14 @@ static bool balanced(const struct services *all)
 	return false;
 }
 
+/* The backends or their weights have changed ([two steps]). */
+static void plan(const struct services *all, struct service *s, uint64_t version)
+{
+	service_prepare(s, version);
+	while (s->prepared.number && !balanced(all))
+		service_activate(s, version);
+}
+
 /* Their slots are found alike, and only moved ones are recorded. */
 static bool goes_by_flow(const struct service_settings *s)
 {
@@ -279,7 +287,7 @@ static bool loses_flows(const struct service *s, const struct service_settings *
 	return s->backend_count && (other_slots || other_nat || (other_memory && s->generation_count > 1));
 }
 
-static enum service_refusal service_set(struct services *all, struct service *s, const struct service_change *c)
+static enum service_refusal service_set(struct services *all, struct service *s, const struct service_change *c, uint64_t version)
 {
 	struct service_settings fresh = s->settings;
 	enum service_refusal r;
@@ -295,9 +303,13 @@ static enum service_refusal service_set(struct services *all, struct service *s,
 	}
 	if (!r && !quic_ids_fit(s, &fresh.quic))
 		r = REFUSED_QUIC_ID_SIZE;
-	if (!r)
-		s->settings = fresh;
-	return r;
+	if (r)
+		return r;
+	s->settings = fresh;
+	if (fresh.scheduler != SCHEDULE_LATENCY)
+		service_forget_latencies(s);
+	plan(all, s, version);
+	return SERVICE_CHANGED;
 }
 
 static uint32_t position(const struct services *all, const struct service *s)
@@ -440,7 +452,10 @@ static bool reporter_joined(struct services *all, const struct reporter *who)
 
 static enum service_refusal backend_add(struct services *all, struct service *s, const struct service_change *c)
 {
-	struct backend b = {.address = c->address, .port = c->has_port ? c->port : s->key.port, .weight = c->has_weight ? c->weight : 1};
+	struct backend b = {.address = c->address,
+			    .port = c->has_port ? c->port : s->key.port,
+			    .weight = c->has_weight ? c->weight : 1,
+			    .percent = SERVICE_PERCENT};
 	enum service_refusal r = check_reach(&s->key, s->settings.deliver, &b);
 
 	if (service_backend(s, &b.address, b.port))
@@ -511,14 +526,6 @@ static enum service_refusal backend_remove(struct services *all, struct service 
 	return SERVICE_CHANGED;
 }
 
-/* The backends have changed ([two steps]). */
-static void plan(const struct services *all, struct service *s, uint64_t version)
-{
-	service_prepare(s, version);
-	while (s->prepared.number && !balanced(all))
-		service_activate(s, version);
-}
-
 static enum service_refusal backend_change(struct services *all, struct service *s, const struct service_change *c, uint64_t version)
 {
 	struct backend *b = service_backend(s, &c->address, c->has_port ? c->port : s->key.port);
@@ -555,7 +562,7 @@ static enum service_refusal make_change(struct services *all, const struct servi
 	if (c->kind == SERVICE_ADD)
 		r = service_add(all, c);
 	else if (c->kind == SERVICE_SET)
-		r = service_set(all, s, c);
+		r = service_set(all, s, c, version);
 	else
 		r = backend_change(all, s, c, version);
 	if (!r) {
@@ -587,7 +594,7 @@ int services_apply(struct services *s, struct cursor *in, uint64_t index)
 static bool service_found(struct services *all, const struct fact *f, uint64_t index)
 {
 	struct service *s = services_by_id(all, f->service);
-	bool of_backend = f->kind == FACT_DOWN || f->kind == FACT_UP, changed = false;
+	bool of_backend = f->kind == FACT_DOWN || f->kind == FACT_UP || f->kind == FACT_LATENCY, changed = false;
 	struct backend *b = s && of_backend ? service_backend_by_id(s, f->number) : NULL;
 
 	if (s && f->kind == FACT_OWNER)
@@ -597,7 +604,10 @@ static bool service_found(struct services *all, const struct fact *f, uint64_t i
 	else if (s && f->kind == FACT_ACTIVE && s->prepared.number == f->number && f->number) {
 		service_activate(s, index);
 		changed = true;
-	} else if (b) {
+	} else if (b && f->kind == FACT_LATENCY && s->settings.scheduler == SCHEDULE_LATENCY) {
+		service_backend_measured(b, f->us, f->percent);
+		changed = true;
+	} else if (b && f->kind != FACT_LATENCY) {
 		changed = service_backend_found(s, b, f->kind == FACT_DOWN, index);
 	}
 	if (changed)
@@ -615,14 +625,30 @@ static bool take_fact(struct services *all, const struct fact *f, uint64_t index
 	return service_found(all, f, index);
 }
 
+/* All latencies of a service that a record has are known. */
+static void reweigh(struct services *all, uint32_t id, uint64_t index)
+{
+	struct service *s = services_by_id(all, id);
+
+	if (!s)
+		return;
+	plan(all, s, index);
+	all->sums[position(all, s)] = content_sum(s);
+}
+
 int services_apply_facts(struct services *s, struct cursor *in, uint64_t index)
 {
 	struct fact *facts = mem_alloc(FACTS_MAX * sizeof *facts);
 	int count = facts_get(in, facts);
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		const struct fact *next = i + 1 < count ? &facts[i + 1] : NULL;
+
 		if (take_fact(s, &facts[i], index))
 			s->version = index;
+		if (facts[i].kind == FACT_LATENCY && (!next || next->kind != FACT_LATENCY || next->service != facts[i].service))
+			reweigh(s, facts[i].service, index);
+	}
 	free(facts);
 	return count < 0 ? count : 0;
 }

@@ -231,16 +231,26 @@ static void test_applied_once(void **state)
 
 /* ---- two steps, deaths ---- */
 
-enum act { ADD, REMOVE, DRAIN, WEIGH, ACTIVE, STALE, DOWN, UP, JOIN, LEAVE };
+enum act { ADD, REMOVE, DRAIN, WEIGH, ACTIVE, STALE, DOWN, UP, JOIN, LEAVE, LATENCY, MAGLEV, SLOW, SLOW_TWO };
 
 /* What happens to the only service, and what it has then. Backend n is 10.2.0.n. */
 struct happening {
 	const char *what;
 	enum act act;
-	int which;            /* backend; WEIGH: it gets weight 9. STALE: another generation than the prepared one */
+	int which;            /* backend; WEIGH: it gets weight 9. STALE: another generation than the prepared one. SLOW: it gets half its
+			       * weight; SLOW_TWO: and backend 3, too */
 	const char *active;
 	const char *prepared; /* "": none */
 };
+
+static void schedule(struct world *w, enum service_scheduler scheduler)
+{
+	struct service_change c = named(SERVICE_SET, "web");
+
+	c.given = SETTING_SCHEDULER;
+	c.settings.scheduler = (uint8_t)scheduler;
+	assert_int_equal(change(w, &c), SERVICE_CHANGED);
+}
 
 static void happen(struct world *w, const struct happening *h)
 {
@@ -262,6 +272,16 @@ static void happen(struct world *w, const struct happening *h)
 	case DOWN:
 	case UP:
 		fact(w, h->act == DOWN ? FACT_DOWN : FACT_UP, 1, (uint32_t)h->which);
+		break;
+	case LATENCY:
+	case MAGLEV:
+		schedule(w, h->act == LATENCY ? SCHEDULE_LATENCY : SCHEDULE_MAGLEV);
+		break;
+	case SLOW:
+	case SLOW_TWO:
+		find_out(w, (struct fact[]){{.kind = FACT_LATENCY, .service = 1, .number = (uint32_t)h->which, .us = 40000, .percent = 50},
+					    {.kind = FACT_LATENCY, .service = 1, .number = 3, .us = 40000, .percent = 50}},
+			 h->act == SLOW ? 1 : 2);
 		break;
 	case JOIN:
 	case LEAVE:
@@ -370,6 +390,45 @@ static void test_deaths(void **state)
 		{"a dead one that drains", DOWN, 1, "1:0 2:9 3:1", ""},
 		{"a dead one that drains", DRAIN, 1, "1:0 2:9 3:1", ""},
 		{"doesn't come back", UP, 1, "1:0 2:9 3:1", ""},
+	};
+
+	(void)state;
+	STORY(rows);
+}
+
+/* [schedulers] Parts of weights by latency: a generation as any other change. */
+static void test_latencies(void **state)
+{
+	static const struct happening rows[] = {
+		{"one", ADD, 1, "1:1", ""},
+		{"two", ADD, 2, "1:1 2:1", ""},
+		{"three", ADD, 3, "1:1 2:1 3:1", ""},
+		{"a balancer comes", JOIN, 0, "1:1 2:1 3:1", ""},
+		{"by latency, of which nothing is known yet: the same table", LATENCY, 0, "1:1 2:1 3:1", ""},
+		{"it comes back into a table from before", DOWN, 2, "1:1 2:0 3:1", ""},
+		{"it comes back into a table from before", UP, 2, "1:1 2:1 3:1", ""},
+		{"half is prepared, in per cent", SLOW, 1, "1:1 2:1 3:1", "1:50 2:100 3:100"},
+		{"half is the least that there is in the table from before", DOWN, 1, "1:0 2:1 3:1", ""},
+		{"half is the least that there is in the table from before", UP, 1, "1:1 2:1 3:1", "1:50 2:100 3:100"},
+		{"activated", ACTIVE, 0, "1:50 2:100 3:100", ""},
+		{"the same again: nothing changes", SLOW, 1, "1:50 2:100 3:100", ""},
+		{"who is back has its part", DOWN, 1, "1:0 2:100 3:100", ""},
+		{"who is back has its part", UP, 1, "1:50 2:100 3:100", ""},
+		{"of a weight of 9", WEIGH, 2, "1:50 2:100 3:100", "1:50 2:900 3:100"},
+		{"activated", ACTIVE, 0, "1:50 2:900 3:100", ""},
+		{"two in one record make one generation", SLOW_TWO, 2, "1:50 2:900 3:100", "1:50 2:450 3:50"},
+		{"activated", ACTIVE, 0, "1:50 2:450 3:50", ""},
+		{"nobody's latency changes nothing", SLOW, 7, "1:50 2:450 3:50", ""},
+		{"a new one has all of its weight", ADD, 4, "1:50 2:450 3:50", "1:50 2:450 3:50 4:100"},
+		{"activated", ACTIVE, 0, "1:50 2:450 3:50 4:100", ""},
+		{"not by latency any more", MAGLEV, 0, "1:50 2:450 3:50 4:100", "1:1 2:9 3:1 4:1"},
+		{"it comes back into a table in per cent", DOWN, 3, "1:50 2:450 3:0 4:100", "1:1 2:9 3:0 4:1"},
+		{"it comes back into a table in per cent", UP, 3, "1:50 2:450 3:100 4:100", "1:1 2:9 3:1 4:1"},
+		{"activated", ACTIVE, 0, "1:1 2:9 3:1 4:1", ""},
+		{"a latency that was found before that changes nothing", SLOW, 1, "1:1 2:9 3:1 4:1", ""},
+		{"what was measured is forgotten", LATENCY, 0, "1:1 2:9 3:1 4:1", ""},
+		{"without balancers at once", LEAVE, 0, "1:1 2:9 3:1 4:1", ""},
+		{"without balancers at once", SLOW, 2, "1:100 2:450 3:100 4:100", ""},
 	};
 
 	(void)state;
@@ -960,7 +1019,8 @@ static void test_hostile_records(void **state)
 static void test_hostile_facts(void **state)
 {
 	struct fact facts[] = {{.kind = FACT_JOINED, .who = {.node = 2, .side = SIDE_BACKEND, .id = "h/eth1"}}, {.kind = FACT_ACTIVE, .service = 1, .number = 13},
-		{.kind = FACT_DOWN, .service = 1, .number = 3}, {.kind = FACT_UP, .service = 1, .number = 3}, {.kind = FACT_LEFT, .who = {.node = 2, .id = "h/eth1"}}};
+		{.kind = FACT_DOWN, .service = 1, .number = 3}, {.kind = FACT_UP, .service = 1, .number = 3}, {.kind = FACT_LEFT, .who = {.node = 2, .id = "h/eth1"}},
+		{.kind = FACT_LATENCY, .service = 1, .number = 3, .us = 5000, .percent = 40}};
 	struct world w = {0};
 	struct bytes record = {0};
 
@@ -1001,6 +1061,7 @@ int main(void)
 		cmocka_unit_test(test_two_steps),
 		cmocka_unit_test(test_deaths),
 		cmocka_unit_test(test_the_dead_have_their_weight),
+		cmocka_unit_test(test_latencies),
 		cmocka_unit_test(test_reporters),
 		cmocka_unit_test(test_refused_services),
 		cmocka_unit_test(test_refused_settings),

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 8u
+#define WIRE_VERSION 9u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
 #define WIRE_FRAME_MAX (64u << 20)
