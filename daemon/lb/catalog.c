@@ -287,6 +287,7 @@ static void read_ways(struct reader *r, const json_t *o, struct catalog_service 
 
 	s->scheduler = scheduler[word];
 	s->even = !strcmp(schedulers[word], "rr");
+	s->by_latency = !strcmp(schedulers[word], "latency");
 	s->delivery = delivery[READ_WORD(r, o, "deliver", deliveries)];
 }
 

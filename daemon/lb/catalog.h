@@ -98,6 +98,7 @@ struct catalog_service {
 	uint8_t delivery;  /* enum lb_delivery */
 	bool chain, affinity;
 	bool even; /* weights don't count */
+	bool by_latency; /* the cluster computes weights from what is measured here */
 	uint32_t limit;
 	uint8_t syn_cookies; /* enum catalog_syn_cookies */
 	uint32_t syn_rate;   /* SYNs a second, to one host, that are not too many yet */

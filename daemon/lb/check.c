@@ -221,17 +221,44 @@ static bool judge(struct check *k, bool good)
 	return true;
 }
 
+static void take_time(struct check *k, uint64_t now_ns)
+{
+	uint64_t us = (now_ns - k->begun_ns) / 1000;
+
+	k->took_us[k->taken++ % CHECK_TIMES] = (uint32_t)min_u64(max_u64(us, 1), UINT32_MAX);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static uint32_t latency_us(const struct check *k)
+{
+	uint32_t us[CHECK_TIMES], count = k->taken < CHECK_TIMES ? k->taken : CHECK_TIMES;
+
+	memcpy(us, k->took_us, sizeof us);
+	qsort(us, count, sizeof *us, ascending);
+	return count ? us[(count - 1) / 2] : 0;
+}
+
 bool check_done(struct checks *c, struct check *k, bool good, uint64_t now_ns)
 {
+	if (good)
+		take_time(k, now_ns);
 	return arm(c, k, now_ns) && judge(k, good);
 }
 
 void checks_list(const struct checks *c, struct check_list *ret)
 {
 	*ret = (struct check_list){.list = mem_alloc((c->place_count + 1) * sizeof *ret->list), .count = c->place_count};
-	for (uint32_t i = 0; i < c->place_count; i++)
-		ret->list[i] = (struct check_member){c->places[i].service, c->places[i].backend, c->places[i].check->state,
-						     c->places[i].said_down};
+	for (uint32_t i = 0; i < c->place_count; i++) {
+		const struct check_place *p = &c->places[i];
+
+		ret->list[i] = (struct check_member){p->service, p->backend, p->check->state, p->said_down, latency_us(p->check)};
+	}
 }
 
 uint32_t check_down(const struct check_list *all, struct catalog_place **ret)

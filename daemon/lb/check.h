@@ -8,6 +8,8 @@
  *      |                                          FALL bad ones in a row           ^
  *      +------------------------------- one good result ---------------------------+
  *
+ * What good probes took is the backend's latency: for tcp that of its network and kernel, for the others of a small answer, too.
+ *
  * UNKNOWN is taken for neither: whoever starts anew keeps to what was known before.
  *
  * A backend that is in several services with the same check and port is probed once. A backend is due once an interval, give or take a
@@ -24,6 +26,7 @@
 #define CHECK_TIMEOUT_MS 1000u
 #define CHECK_FALL 3u
 #define CHECK_RISE 2u
+#define CHECK_TIMES 7u /* good probes whose median is the backend's latency: four slow ones in a row show, one doesn't */
 
 enum check_state { CHECK_UNKNOWN, CHECK_UP, CHECK_DOWN };
 
@@ -41,6 +44,8 @@ struct check {
 	uint64_t begun_ns;   /* of the latest probe */
 	uint8_t state;       /* enum check_state */
 	uint8_t run;         /* results in a row that speak against the state */
+	uint32_t took_us[CHECK_TIMES]; /* the latest good probes, from begin to judgement, by taken % CHECK_TIMES */
+	uint32_t taken;
 	bool probed;         /* now: it is the prober's until check_done() or check_undone() */
 	bool gone;           /* from the catalog, while it was being probed */
 };
@@ -50,6 +55,7 @@ struct check_member {
 	uint64_t service, backend;
 	uint8_t state;  /* enum check_state */
 	bool said_down; /* by the catalog */
+	uint32_t latency_us; /* the median of its latest good probes; 0: there was none yet */
 };
 
 /* By service, then by backend. */

@@ -185,6 +185,49 @@ static void test_one_target_of_many_services_is_probed_once(void **state)
 	checks_fini(&c);
 }
 
+/* The median of the latest good ones: one slow answer doesn't show, four in a row do. */
+static void test_latency(void **state)
+{
+	static const struct {
+		const char *what;
+		uint32_t count;
+		int took_us[12]; /* negative: bad, after so long */
+		uint32_t latency_us;
+	} rows[] = {
+		{"never probed", 0, {0}, 0},
+		{"bad ones don't count", 2, {-5000, -7000}, 0},
+		{"one", 1, {900}, 900},
+		{"of two the lower", 2, {900, 700}, 700},
+		{"one slow one", 4, {500, 400, 90000, 600}, 500},
+		{"the latest seven", 11, {90000, 90000, 90000, 90000, 3000, 2000, 1000, 1000, 2000, 3000, 9000}, 2000},
+		{"three slow ones", 7, {500, 500, 500, 500, 90000, 90000, 90000}, 500},
+		{"four slow ones", 8, {500, 500, 500, 500, 90000, 90000, 90000, 90000}, 90000},
+		{"bad ones between", 6, {500, -90000, 600, -90000, 700, -90000}, 600},
+		{"no time at all is known, too", 1, {0}, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct catalog_service s = service(1, 0, 1);
+		struct check_list all;
+		struct checks c;
+
+		checks_init(&c, 1);
+		follow(&c, &s, 1, 0);
+		for (uint32_t n = 0; n < rows[i].count; n++) {
+			struct check *k = checks_take(&c, checks_next_ns(&c));
+			int took_us = rows[i].took_us[n];
+
+			(void)check_done(&c, k, took_us >= 0, k->begun_ns + (uint64_t)abs(took_us) * 1000);
+		}
+		checks_list(&c, &all);
+		if (all.list[0].latency_us != rows[i].latency_us)
+			fail_msg("%s: %u us, wanted %u", rows[i].what, all.list[0].latency_us, rows[i].latency_us);
+		check_list_free(&all);
+		checks_fini(&c);
+	}
+}
+
 /* Who starts anew repeats what the catalog says of a backend until its own checks know better. */
 static void test_what_is_not_known_is_what_the_catalog_says(void **state)
 {
@@ -270,6 +313,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_results_in_a_row_change_the_state),
+		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_an_interval_apart_from_begin_to_begin),
 		cmocka_unit_test(test_what_was_held_up_is_due_at_once_and_once),
 		cmocka_unit_test(test_thousands_never_come_at_once),

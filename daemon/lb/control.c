@@ -163,15 +163,61 @@ static void take_checks(struct control *c)
 	prober_take(c->prober, &c->checked);
 }
 
+static bool goes_by_latency(const struct lb_catalog *c)
+{
+	for (uint32_t i = 0; i < c->service_count; i++)
+		if (c->services[i].by_latency)
+			return true;
+	return false;
+}
+
 /* Anew, at once. */
 static void plan_count(struct control *c)
 {
-	c->count_ms = c->side.count && loads_wanted(&c->catalog) ? boottime_ms() : UINT64_MAX;
+	c->loads = c->side.count && loads_wanted(&c->catalog);
+	c->latencies = c->prober && goes_by_latency(&c->catalog);
+	c->count_ms = c->loads || c->latencies ? boottime_ms() : UINT64_MAX;
+	if (!c->latencies)
+		report_latencies(c->reporter, NULL, 0);
 }
 
-static void count_loads(struct control *c)
+static const struct catalog_service *service_of(const struct lb_catalog *c, uint64_t id)
 {
-	c->side.count(c->side.arg, &c->catalog);
+	for (uint32_t i = 0; i < c->service_count; i++)
+		if (c->services[i].id == id)
+			return &c->services[i];
+	return NULL;
+}
+
+/* Of backends of services that go by them. */
+static void report_measured(struct control *c)
+{
+	const struct catalog_service *s = NULL;
+	struct check_list all;
+	struct lb_latency *list;
+	uint32_t count = 0;
+
+	prober_look(c->prober, &all);
+	list = mem_alloc(all.count * sizeof *list + 1);
+	for (uint32_t i = 0; i < all.count; i++) {
+		const struct check_member *m = &all.list[i];
+
+		if (!s || s->id != m->service)
+			s = service_of(&c->catalog, m->service);
+		if (s && s->by_latency && m->latency_us)
+			list[count++] = (struct lb_latency){{m->service, m->backend}, m->latency_us};
+	}
+	report_latencies(c->reporter, list, count);
+	free(list);
+	check_list_free(&all);
+}
+
+static void count(struct control *c)
+{
+	if (c->loads)
+		c->side.count(c->side.arg, &c->catalog);
+	if (c->latencies)
+		report_measured(c);
 	c->count_ms = boottime_ms() + COUNT_MS;
 }
 
@@ -256,7 +302,7 @@ void control_run(struct control *c, uint64_t end_ms)
 		else if (boottime_ms() >= c->look_ms)
 			report(c);
 		if (boottime_ms() >= c->count_ms)
-			count_loads(c);
+			count(c);
 		if (c->scrape && (n == 0 || events[6].revents))
 			scrape_run(c->scrape);
 	}

@@ -55,7 +55,8 @@ struct control {
 	bool has_catalog;
 	bool failed; /* not all of it is in force */
 	struct earlier earlier;
-	uint64_t count_ms; /* when loads are to be counted next; UINT64_MAX: not at all */
+	bool loads, latencies; /* some service goes by those */
+	uint64_t count_ms; /* when loads are to be counted, and latencies reported, next; UINT64_MAX: no service goes by any */
 	uint64_t look_ms; /* when it is to be looked for generations without flows; UINT64_MAX: not at all */
 	int signals; /* SIGTERM and SIGINT */
 	int tick;    /* a timer, for what expires by time */

@@ -317,6 +317,11 @@ void prober_take(struct prober *p, struct check_list *ret)
 	uint64_t count;
 
 	(void)!read(p->changed, &count, sizeof count);
+	prober_look(p, ret);
+}
+
+void prober_look(struct prober *p, struct check_list *ret)
+{
 	(void)pthread_mutex_lock(&p->lock);
 	checks_list(&p->checks, ret);
 	(void)pthread_mutex_unlock(&p->lock);

@@ -25,6 +25,8 @@ void prober_follow(struct prober *p, const struct lb_catalog *catalog);
 int prober_fd(const struct prober *p);
 /* The state of every backend with a check, as checks_list() has it. */
 void prober_take(struct prober *p, struct check_list *ret);
+/* The same, and the event stays. */
+void prober_look(struct prober *p, struct check_list *ret);
 void prober_count(struct prober *p, struct prober_counts *ret);
 
 #endif

@@ -21,6 +21,7 @@
 #define PERIOD_MS 1000
 #define RETRY_MS 200 /* the leader may just be changing */
 #define SILENCE_S 2u /* a node answers after a second even if no leader heard it */
+#define TEXT_MAX 60000u /* a node takes 64 KiB: latencies that don't fit are left out, for whatever else is said matters more */
 #define HOST_MAX 47  /* with the interface it makes an id of 63 */
 
 /* Whether a leader hears the reports. */
@@ -39,9 +40,19 @@ struct reporter {
 	pthread_cond_t told;
 	struct lb_report report;
 	uint64_t number; /* of the report: grows when it changes */
+	struct lb_latency *latencies;
+	uint32_t latency_count;
 	enum hearing hearing;
 	struct lb_lease lease;
 };
+
+static void put_latencies(struct bytes *out, const struct reporter *r)
+{
+	bytes_puts(out, "],\"latencies\":[");
+	for (uint32_t i = 0; i < r->latency_count && out->size < TEXT_MAX; i++)
+		bytes_printf(out, "%s[%llu,%llu,%u]", i ? "," : "", (unsigned long long)r->latencies[i].backend.service,
+			     (unsigned long long)r->latencies[i].backend.backend, r->latencies[i].us);
+}
 
 /* As text, to be freed, and its number. */
 static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
@@ -59,6 +70,7 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	for (uint32_t i = 0; i < r->report.idle_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.idle[i].service,
 			     (unsigned long long)r->report.idle[i].generation);
+	put_latencies(&out, r);
 	*ret_number = r->number;
 	(void)pthread_mutex_unlock(&r->lock);
 	bytes_puts(&out, "]}");
@@ -241,6 +253,21 @@ void report_tell(struct reporter *r, const struct lb_report *report)
 	(void)pthread_cond_signal(&r->told);
 	(void)pthread_mutex_unlock(&r->lock);
 	free_lists(&before);
+}
+
+void report_latencies(struct reporter *r, const struct lb_latency *list, uint32_t count)
+{
+	struct lb_latency *next, *before;
+
+	if (count > REPORT_LATENCY_MAX)
+		count = REPORT_LATENCY_MAX;
+	next = copy(list, count, sizeof *list);
+	(void)pthread_mutex_lock(&r->lock);
+	before = r->latencies;
+	r->latencies = next;
+	r->latency_count = count;
+	(void)pthread_mutex_unlock(&r->lock);
+	free(before);
 }
 
 bool report_heard(struct reporter *r)

@@ -12,6 +12,7 @@
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
 #define REPORT_IDLE_MAX 1024u /* the same, of what is idle: that retires soon, and makes room for the next ones */
+#define REPORT_LATENCY_MAX 1024u /* as REPORT_DOWN_MAX */
 #define LEASE_MS 3000         /* at most; the cluster's (cluster/leases.h) */
 
 struct lb_report {
@@ -35,12 +36,20 @@ struct lb_lease {
 	uint64_t until_ms; /* boottime_ms(): from then on somebody else may be the owner */
 };
 
+/* Of a backend, by its latest health checks. */
+struct lb_latency {
+	struct catalog_place backend;
+	uint32_t us;
+};
+
 struct reporter;
 
 /* To a node at "unix:/path" or "host:port"; first is copied, too. Returns 0 or negative errno. */
 int report_start(struct reporter **ret, const char *address, const char *interface, bool backend, const struct lb_report *first);
 /* From now on this; it is copied. */
 void report_tell(struct reporter *r, const struct lb_report *report);
+/* By service and backend id, ascending; copied. They go with the next report: what is measured anew each second is no news. */
+void report_latencies(struct reporter *r, const struct lb_latency *list, uint32_t count);
 /*
  * Whether a leader hears the reports, and so judges by them: for a lease already, and within the last one. If not, the caller skips what
  * fails its own checks. Not so at first: who is started anew while it is cut off skips on what it skipped before.
