@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/control.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,12 +58,14 @@ static bool has_ticked(const struct control *c)
 	return read(c->tick, &count, sizeof count) == sizeof count;
 }
 
-static int serve_metrics(struct control *c)
+static int start_sites(struct control *c)
 {
-	const struct control_side *s = &c->side;
 	char error[256];
-	int r = s->metrics ? scrape_start(&c->scrape, s->metrics, s->insecure, s->write_metrics, s->arg, error, sizeof error) : 0;
+	int r = 0;
 
+	for (int i = 0; r == 0 && i < CONTROL_SITES; i++)
+		if (c->side.sites[i].address)
+			r = scrape_start(&c->scrapes[i], &c->side.sites[i], error, sizeof error);
 	if (r < 0)
 		log_error("lbd: %s", error);
 	return r;
@@ -91,7 +94,7 @@ int control_start(struct control *c, const struct control_side *side)
 	if (r == 0)
 		r = start_checks(c);
 	if (r == 0)
-		r = serve_metrics(c);
+		r = start_sites(c);
 	if (r == 0)
 		r = report_start(&c->reporter, address, side->interface, side->backend, &c->report);
 	return r < 0 ? r : follow_start(&c->follower, address);
@@ -250,18 +253,22 @@ void control_leave(struct control *c)
 	report_tell(c->reporter, &c->report);
 }
 
+/* The earlier of two times to wait, of which -1 is never. */
+static int earlier_ms(int a_ms, int b_ms)
+{
+	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /* Until the next thing that is due by time; -1: nothing is. */
 static int wait_ms(const struct control *c, uint64_t end_ms)
 {
 	uint64_t now_ms = boottime_ms(), due_ms = min_u64(end_ms, min_u64(c->look_ms, c->count_ms));
-	int scrape = c->scrape ? scrape_wait_ms(c->scrape) : -1;
-	uint64_t left = due_ms > now_ms ? due_ms - now_ms : 0;
+	int wait = due_ms == UINT64_MAX ? -1 : (int)min_u64(due_ms > now_ms ? due_ms - now_ms : 0, WAIT_MAX_MS);
 
-	if (due_ms == UINT64_MAX)
-		return scrape;
-	if (left > WAIT_MAX_MS)
-		left = WAIT_MAX_MS;
-	return scrape < 0 || (uint64_t)scrape > left ? (int)left : scrape;
+	for (int i = 0; i < CONTROL_SITES; i++)
+		if (c->scrapes[i])
+			wait = earlier_ms(wait, scrape_wait_ms(c->scrapes[i]));
+	return wait;
 }
 
 void control_run(struct control *c, uint64_t end_ms)
@@ -274,8 +281,11 @@ void control_run(struct control *c, uint64_t end_ms)
 		{c->side.routes->listen, POLLIN, 0},
 		{report_fd(c->reporter), POLLIN, 0},
 		{c->prober ? prober_fd(c->prober) : -1, POLLIN, 0},
-		{c->scrape ? scrape_fd(c->scrape) : -1, POLLIN, 0},
+		{c->scrapes[0] ? scrape_fd(c->scrapes[0]) : -1, POLLIN, 0},
+		{c->scrapes[1] ? scrape_fd(c->scrapes[1]) : -1, POLLIN, 0},
 	};
+
+	static_assert(CONTROL_SITES == 2, "every site is waited for");
 
 	while (end_ms == UINT64_MAX || boottime_ms() < end_ms) {
 		int n = poll(events, sizeof events / sizeof *events, wait_ms(c, end_ms));
@@ -303,7 +313,8 @@ void control_run(struct control *c, uint64_t end_ms)
 			report(c);
 		if (boottime_ms() >= c->count_ms)
 			count(c);
-		if (c->scrape && (n == 0 || events[6].revents))
-			scrape_run(c->scrape);
+		for (int i = 0; i < CONTROL_SITES; i++)
+			if (c->scrapes[i] && (n == 0 || events[6 + i].revents))
+				scrape_run(c->scrapes[i]);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a balancing daemon does while its data plane forwards, whichever that is: it checks the backends' health, waits for the results, the
- * catalog, the routes and signals, has the data plane brought to what they say, reports to its node what is in force, and serves metrics.
+ * catalog, the routes and signals, has the data plane brought to what they say, reports to its node what is in force, and answers who asks it.
  */
 #ifndef HF_LB_CONTROL_H
 #define HF_LB_CONTROL_H
@@ -24,6 +24,8 @@ typedef void control_settle(void *arg);
 /* Counts what the services of the catalog in force have to bear: once a second while any of them goes by that (lb/loads.h). */
 typedef void control_count(void *arg, const struct lb_catalog *c);
 
+#define CONTROL_SITES 2
+
 /* Whose control it is. What is pointed to must outlive it. */
 struct control_side {
 	const char *socket;    /* the Unix socket of the node to follow and to report to */
@@ -36,10 +38,8 @@ struct control_side {
 	control_settle *settle;
 	control_count *count; /* NULL on the backend's side */
 	struct earlier_plane earlier;
-	void *arg;                   /* of apply, settle and write_metrics */
-	const char *metrics;         /* the address to serve metrics at; NULL: nobody asks */
-	bool insecure;               /* it may be off loopback */
-	scrape_write *write_metrics; /* NULL if metrics is */
+	void *arg;                         /* of apply and settle */
+	struct scrape_site sites[CONTROL_SITES]; /* what is told to whoever asks; metrics, for one */
 };
 
 struct control {
@@ -49,7 +49,7 @@ struct control {
 	bool heard;                /* as report_heard() said last */
 	struct prober *prober;     /* of a balancer; else NULL */
 	struct check_list checked; /* what it found last */
-	struct scrape *scrape;     /* NULL: nobody asks for metrics */
+	struct scrape *scrapes[CONTROL_SITES]; /* NULL: nobody asks there */
 	struct lb_report report;   /* as it was told last; at first, that nothing is in force */
 	struct lb_catalog catalog; /* in force */
 	bool has_catalog;

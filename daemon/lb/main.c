@@ -278,7 +278,7 @@ static uint64_t seen(void *arg, const struct catalog_service *s)
 	return latest;
 }
 
-static void write_metrics(void *arg, struct bytes *out)
+static unsigned write_metrics(void *arg, const struct scrape_question *q, struct bytes *out)
 {
 	const struct lbd *d = arg;
 	struct metrics_source m = {
@@ -292,8 +292,12 @@ static void write_metrics(void *arg, struct bytes *out)
 
 	if (d->control.prober)
 		prober_count(d->control.prober, &m.probes);
+	(void)q;
 	metrics_write(&m, out);
+	return SCRAPE_OK;
 }
+
+static const struct scrape_page pages[] = {{"/metrics", SCRAPE_OPENMETRICS, write_metrics}};
 
 /* Nobody is to send here any more; what still comes is forwarded, and the catalog is followed, until the operator's time is over. */
 static void drain(struct lbd *d)
@@ -319,9 +323,7 @@ static int start(struct lbd *d)
 		.count = d->backend ? NULL : count_loads,
 		.earlier = {.last = last_older, .seen = seen, .arg = d},
 		.arg = d,
-		.metrics = d->metrics,
-		.insecure = d->insecure,
-		.write_metrics = write_metrics,
+		.sites = {{.address = d->metrics, .insecure = d->insecure, .pages = pages, .page_count = 1, .arg = d}},
 	};
 	char error[256];
 	int r = d->backend ? 0 : announce_open(&d->announcer, d->interface, d->bird, d->bird_socket);

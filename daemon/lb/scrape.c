@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -16,13 +18,15 @@
 /* More than one scraper has connections, and a slow one holds none for long. */
 #define CONNECTIONS_MAX 16u
 #define SILENCE_S 10u
-#define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 struct scrape {
 	struct MHD_Daemon *daemon;
 	int epoll;
-	scrape_write *write;
-	void *arg;
+	struct scrape_site site;
+};
+
+struct scrape_question {
+	struct MHD_Connection *connection;
 };
 
 static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned status, const char *text)
@@ -34,16 +38,17 @@ static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned status, co
 	return queued;
 }
 
-static enum MHD_Result answer_metrics(struct scrape *s, struct MHD_Connection *c)
+static enum MHD_Result answer_page(const struct scrape *s, const struct scrape_page *page, struct MHD_Connection *c)
 {
+	const struct scrape_question q = {c};
 	struct MHD_Response *r;
 	struct bytes out = {0};
+	unsigned status = page->answer(s->site.arg, &q, &out);
 	enum MHD_Result queued;
 
-	s->write(s->arg, &out);
 	r = MHD_create_response_from_buffer(out.size, out.data, MHD_RESPMEM_MUST_FREE);
-	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
-	queued = MHD_queue_response(c, MHD_HTTP_OK, r);
+	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
+	queued = MHD_queue_response(c, status, r);
 	MHD_destroy_response(r);
 	return queued;
 }
@@ -51,15 +56,23 @@ static enum MHD_Result answer_metrics(struct scrape *s, struct MHD_Connection *c
 static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *path, const char *method, const char *version,
 			      const char *upload, size_t *upload_size, void **request)
 {
+	const struct scrape *s = arg;
+
 	(void)version;
 	(void)upload;
 	(void)upload_size;
 	(void)request;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is understood here\n");
-	if (strcmp(path, "/metrics") != 0)
-		return answer_text(c, MHD_HTTP_NOT_FOUND, "there is only /metrics here\n");
-	return answer_metrics(arg, c);
+	for (unsigned i = 0; i < s->site.page_count; i++)
+		if (!strcmp(path, s->site.pages[i].path))
+			return answer_page(s, &s->site.pages[i], c);
+	return answer_text(c, MHD_HTTP_NOT_FOUND, "there is nothing here\n");
+}
+
+const char *scrape_argument(const struct scrape_question *q, const char *name)
+{
+	return MHD_lookup_connection_value(q->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 static bool on_loopback(const struct sockaddr *a)
@@ -84,25 +97,25 @@ static bool split(const char *address, char *host, size_t host_size, const char 
 	return (size_t)snprintf(host, host_size, "%.*s", (int)(end - address), address) < host_size;
 }
 
-static int open_listener(const struct addrinfo *a)
+static int open_listener(const struct sockaddr *a, socklen_t size)
 {
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r;
+	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r;
 
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, (int)CONNECTIONS_MAX) == 0)
+	if (bind(fd, a, size) == 0 && listen(fd, (int)CONNECTIONS_MAX) == 0)
 		return fd;
 	r = -errno;
 	(void)close(fd);
 	return r;
 }
 
-static int listen_on(const char *address, bool insecure, char *error, size_t error_size)
+static int listen_on_tcp(const struct scrape_site *site, char *error, size_t error_size)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	const char *port, *address = site->address;
 	struct addrinfo *a;
-	const char *port;
 	char host[128];
 	int fd;
 
@@ -110,8 +123,8 @@ static int listen_on(const char *address, bool insecure, char *error, size_t err
 		(void)snprintf(error, error_size, "--metrics %s: no address and port: give it as 127.0.0.1:9100 or [::1]:9100", address);
 		return -EINVAL;
 	}
-	if (insecure || on_loopback(a->ai_addr)) {
-		fd = open_listener(a);
+	if (site->insecure || on_loopback(a->ai_addr)) {
+		fd = open_listener(a->ai_addr, a->ai_addrlen);
 		if (fd < 0)
 			(void)snprintf(error, error_size, "--metrics %s: can't listen there: %s", address, strerror(-fd));
 	} else {
@@ -123,20 +136,37 @@ static int listen_on(const char *address, bool insecure, char *error, size_t err
 	return fd;
 }
 
-int scrape_start(struct scrape **ret, const char *address, bool insecure, scrape_write *write, void *arg, char *error, size_t error_size)
+/* What an earlier process left there goes. */
+static int listen_on_path(const char *path, char *error, size_t error_size)
 {
-	int fd = listen_on(address, insecure, error, error_size);
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = snprintf(a.sun_path, sizeof a.sun_path, "%.*s", (int)(strrchr(path, '/') - path), path), fd;
+
+	if (mkdir(a.sun_path, 0700) < 0 && errno != EEXIST)
+		n = -errno;
+	if (n >= 0)
+		n = snprintf(a.sun_path, sizeof a.sun_path, "%s", path) < (int)sizeof a.sun_path ? 0 : -ENAMETOOLONG;
+	if (n == 0)
+		(void)unlink(path);
+	fd = n < 0 ? n : open_listener((const struct sockaddr *)&a, sizeof a);
+	if (fd < 0)
+		(void)snprintf(error, error_size, "can't listen on %s: %s", path, strerror(-fd));
+	return fd;
+}
+
+int scrape_start(struct scrape **ret, const struct scrape_site *site, char *error, size_t error_size)
+{
+	int fd = site->address[0] == '/' ? listen_on_path(site->address, error, error_size) : listen_on_tcp(site, error, error_size);
 	struct scrape *s;
 
 	if (fd < 0)
 		return fd;
 	s = mem_zalloc(sizeof *s);
-	s->write = write;
-	s->arg = arg;
+	s->site = *site;
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 				     CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_END);
 	if (!s->daemon) {
-		(void)snprintf(error, error_size, "--metrics %s: can't start serving there", address);
+		(void)snprintf(error, error_size, "can't start serving on %s", site->address);
 		(void)close(fd);
 		free(s);
 		return -EIO;
