@@ -47,17 +47,6 @@ LB_INLINE _Bool lb_source_take(const struct lb_config *cfg, const struct lb_addr
 	return 1;
 }
 
-/* The first so many bits of an address. */
-LB_INLINE void lb_address_mask(struct lb_address *a, __u32 bits)
-{
-	for (__u32 i = 0; i < 4; i++) {
-		if (bits <= 32 * i)
-			a->word[i] = 0;
-		else if (bits < 32 * (i + 1))
-			a->word[i] &= LB_HTONL(~0u << (32 * (i + 1) - bits));
-	}
-}
-
 /* A packet that may begin a flow. 0, or the reason to drop it. */
 LB_APART int lb_limit_new(const struct lb_address *src, __u32 service)
 {

@@ -181,4 +181,15 @@ static_assert(sizeof(struct lb_chain) == 4, "wire");
 #define LB_CHAIN_TYPE 1
 #define LB_HOPS_MAX 2
 
+/* The first so many bits of an address. */
+LB_INLINE void lb_address_mask(struct lb_address *a, __u32 bits)
+{
+	for (__u32 i = 0; i < 4; i++) {
+		if (bits <= 32 * i)
+			a->word[i] = 0;
+		else if (bits < 32 * (i + 1))
+			a->word[i] &= LB_HTONL(~0u << (32 * (i + 1) - bits));
+	}
+}
+
 #endif

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The data plane's counters, summed over the cores: for metrics and `holdfast lb top`. */
+/* The counters of the XDP data plane and of the decapsulator, summed over the cores. */
 #ifndef HF_LB_COUNTS_H
 #define HF_LB_COUNTS_H
 
 #include <stdint.h>
 
 #include "bpf/lb_abi.h"
-
-extern const char *const count_reasons[LB_REASON_COUNT];
-extern const char *const count_decaps[LB_DECAP_COUNT];
 
 /* Of maps.service_counts or maps.backend_counts; zeros if the map can't be read. */
 struct lb_count counts_read(int map, uint32_t index);

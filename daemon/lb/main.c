@@ -269,7 +269,7 @@ static uint64_t seen(void *arg, const struct catalog_service *s)
 	uint32_t *last, latest = 0;
 
 	if (!d->backend)
-		return counts_read(d->maps.service_counts, numbers_find_service(&d->maps.tables, s->id)).packets;
+		return d->maps.tables.reads->count_service(&d->maps.tables, numbers_find_service(&d->maps.tables, s->id)).packets;
 	last = mem_zalloc(s->backend_count * sizeof *last + 1);
 	decap_last_handed(&d->decap, s, last);
 	for (uint32_t i = 0; i < s->backend_count; i++)
@@ -281,9 +281,10 @@ static uint64_t seen(void *arg, const struct catalog_service *s)
 static unsigned write_metrics(void *arg, const struct scrape_question *q, struct bytes *out)
 {
 	const struct lbd *d = arg;
+	struct lb_decap_counts decap = d->backend ? counts_decap(d->decap.counts) : (struct lb_decap_counts){0};
 	struct metrics_source m = {
-		.maps = d->backend ? NULL : &d->maps,
-		.decap_counts = d->decap.counts,
+		.tables = d->backend ? NULL : &d->maps.tables,
+		.decap = &decap,
 		.has_catalog = d->control.has_catalog,
 		.version = d->control.catalog.version,
 		.unresolved = d->backend ? d->decap.unresolved : d->feed.unresolved,

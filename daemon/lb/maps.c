@@ -11,6 +11,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/list.h"
+#include "lb/counts.h"
+
 /* A map, and where struct maps keeps it. */
 struct place {
 	const char *name;
@@ -159,11 +162,51 @@ static int make_own(const char *dir)
 	return r < 0 ? r : make_pin(dir, "lb_ids", sizeof(__u64), backends);
 }
 
+/* ---- what is told of them ---- */
+
+static const struct maps *maps_of(const struct tables *t)
+{
+	return container_of_const(t, struct maps, tables);
+}
+
+static bool find(const struct tables *t, enum tables_keyed which, const void *key, void *ret_value)
+{
+	return bpf_map_lookup_elem(maps_of(t)->keyed[which], key, ret_value) == 0;
+}
+
+static bool find_fragment(const struct tables *t, const struct lb_fragment_key *key, struct lb_fragment *ret)
+{
+	return bpf_map_lookup_elem(maps_of(t)->fragments, key, ret) == 0;
+}
+
+static struct lb_count count_service(const struct tables *t, uint32_t service)
+{
+	return counts_read(maps_of(t)->service_counts, service);
+}
+
+static struct lb_count count_backend(const struct tables *t, uint32_t backend)
+{
+	return counts_read(maps_of(t)->backend_counts, backend);
+}
+
+static struct lb_drops count_drops(const struct tables *t)
+{
+	return counts_drops(maps_of(t)->drop_counts);
+}
+
+static const struct tables_reads reads = {
+	.find = find,
+	.find_fragment = find_fragment,
+	.count_service = count_service,
+	.count_backend = count_backend,
+	.count_drops = count_drops,
+};
+
 int maps_open(struct maps *m, const char *dir, bool writer)
 {
 	int r = 0;
 
-	*m = (struct maps){0};
+	*m = (struct maps){.tables.reads = &reads};
 	for (size_t i = 0; i < PLACES; i++)
 		if (!places[i].value_size)
 			*(int *)at(m, places[i].field) = -1;
@@ -197,6 +240,13 @@ void maps_close(struct maps *m)
 {
 	for (size_t i = 0; i < PLACES; i++)
 		close_place(m, &places[i]);
+}
+
+int maps_config(const struct maps *m, struct lb_config *ret)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(m->config, &zero, ret) < 0 ? -errno : 0;
 }
 
 /* ---- from one ABI to the next ---- */

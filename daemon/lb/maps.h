@@ -28,6 +28,8 @@ struct maps {
  * 0, or negative errno. */
 int maps_open(struct maps *m, const char *dir, bool writer);
 void maps_close(struct maps *m);
+/* A copy of the configuration; zeros until there is a catalog. 0, or negative errno. */
+int maps_config(const struct maps *m, struct lb_config *ret);
 /*
  * Pins the maps that packets write, of those in the directory left, in dir as well, where object is to be loaded from. 0; -EPROTO if services
  * and backends have other numbers or another form there, in which case flows would mean nothing, or another negative errno.

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "lb/counts.h"
+#include "lb/reasons.h"
 
 #define BACKEND_TEXT (INET6_ADDRSTRLEN + 8) /* "[address]:65535" */
 
@@ -34,30 +34,29 @@ struct rows {
 	uint32_t count;
 };
 
-static void add_backends(struct rows *r, const struct maps *m, uint32_t number)
+static void add_backends(struct rows *r, const struct tables *t, uint32_t number)
 {
-	const struct lb_service *s = &m->tables.services[number];
+	const struct lb_service *s = &t->services[number];
 
 	for (uint32_t i = s->backend_base; i < s->backend_base + s->backend_count; i++)
-		if (m->tables.ids[i])
-			r->list[r->count++] =
-				(struct row){&m->tables.names[number], m->tables.ids[i], &m->tables.backends[i], counts_read(m->backend_counts, i)};
+		if (t->ids[i])
+			r->list[r->count++] = (struct row){&t->names[number], t->ids[i], &t->backends[i], t->reads->count_backend(t, i)};
 }
 
 /* Each counter is read once, however many families tell of it. */
-static struct rows read_rows(const struct maps *m)
+static struct rows read_rows(const struct tables *t)
 {
 	struct rows r = {0};
-	uint32_t most = m->tables.service_count;
+	uint32_t most = t->service_count;
 
-	for (uint32_t i = 0; i < m->tables.service_count; i++)
-		most += m->tables.services[i].backend_count;
+	for (uint32_t i = 0; i < t->service_count; i++)
+		most += t->services[i].backend_count;
 	r.list = mem_alloc(most * sizeof *r.list);
-	for (uint32_t i = 0; i < m->tables.service_count; i++) {
-		if (!m->tables.names[i].id)
+	for (uint32_t i = 0; i < t->service_count; i++) {
+		if (!t->names[i].id)
 			continue;
-		r.list[r.count++] = (struct row){.service = &m->tables.names[i], .count = counts_read(m->service_counts, i)};
-		add_backends(&r, m, i);
+		r.list[r.count++] = (struct row){.service = &t->names[i], .count = t->reads->count_service(t, i)};
+		add_backends(&r, t, i);
 	}
 	return r;
 }
@@ -137,9 +136,9 @@ static void write_health(struct bytes *out, const struct rows *r, const struct c
 			sample(out, "backend_skipped", &r->list[i], r->list[i].backend->skipped);
 }
 
-static void write_drops(struct bytes *out, const struct maps *m)
+static void write_drops(struct bytes *out, const struct tables *t)
 {
-	struct lb_drops d = counts_drops(m->drop_counts);
+	struct lb_drops d = t->reads->count_drops(t);
 
 	head(out, "drops", "counter", "Packets dropped, by reason.");
 	for (unsigned i = LB_REASON_NONE + 1; i < LB_REASON_COUNT; i++)
@@ -161,24 +160,22 @@ static void write_probes(struct bytes *out, const struct prober_counts *p)
 
 static void write_balancer(struct bytes *out, const struct metrics_source *m)
 {
-	struct rows r = read_rows(m->maps);
+	struct rows r = read_rows(m->tables);
 
 	write_counts(out, &r, false);
 	write_counts(out, &r, true);
 	write_health(out, &r, m->checked);
-	write_drops(out, m->maps);
+	write_drops(out, m->tables);
 	write_probes(out, &m->probes);
 	free(r.list);
 }
 
-static void write_decapsulator(struct bytes *out, int map)
+static void write_decapsulator(struct bytes *out, const struct lb_decap_counts *d)
 {
-	struct lb_decap_counts d = counts_decap(map);
-
 	head(out, "decap_packets", "counter", "Packets that came through tunnels, by what became of them.");
 	for (unsigned i = 0; i < LB_DECAP_COUNT; i++)
 		bytes_printf(out, "holdfast_lb_decap_packets_total{outcome=\"%s\"} %llu\n", count_decaps[i],
-			     (unsigned long long)d.count[i]);
+			     (unsigned long long)d->count[i]);
 }
 
 void metrics_write(const struct metrics_source *m, struct bytes *out)
@@ -186,9 +183,9 @@ void metrics_write(const struct metrics_source *m, struct bytes *out)
 	if (m->has_catalog)
 		gauge(out, "catalog_version", "Version of the catalog in force; absent while there is none.", m->version);
 	gauge(out, "unresolved_backends", "Backends whose next hop isn't known.", m->unresolved);
-	if (m->maps)
+	if (m->tables)
 		write_balancer(out, m);
 	else
-		write_decapsulator(out, m->decap_counts);
+		write_decapsulator(out, m->decap);
 	bytes_puts(out, "# EOF\n");
 }

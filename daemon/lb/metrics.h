@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a balancer, or a backend's decapsulator, tells about itself, in the OpenMetrics format: `holdfast_lb_`, base units. A series for
- * each service and each backend of a service that the maps have, and so no more than the maps have room for.
+ * each service and each backend of a service that the tables have, and so no more than these have room for.
  */
 #ifndef HF_LB_METRICS_H
 #define HF_LB_METRICS_H
 
 #include "base/bytes.h"
-#include "lb/maps.h"
 #include "lb/prober.h"
+#include "lb/tables.h"
 
 /* What is told of; all of it stays the caller's. */
 struct metrics_source {
-	const struct maps *maps; /* NULL: a backend's side, which has only its outcomes */
-	int decap_counts;        /* its map; used if maps is NULL */
+	const struct tables *tables;         /* NULL: a backend's side, which has only its outcomes */
+	const struct lb_decap_counts *decap; /* these; used if tables is NULL */
 	bool has_catalog;
 	uint64_t version;    /* of the catalog in force */
 	uint32_t unresolved; /* backends without a next hop */

@@ -11,6 +11,7 @@
 #define HF_LB_TABLES_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -66,9 +67,24 @@ struct tables_plane {
 	void (*await_packets)(struct tables *t);
 };
 
+/*
+ * What is told of a data plane, to metrics, `holdfast lb top` and `holdfast lb explain`, beside its arrays. It writes nothing. The caller is
+ * who feeds the tables, or one who has them from its pins.
+ */
+struct tables_reads {
+	/* Copies what is looked up by key, a prefix's the longest that matches. False: there is none. */
+	bool (*find)(const struct tables *t, enum tables_keyed which, const void *key, void *ret_value);
+	bool (*find_fragment)(const struct tables *t, const struct lb_fragment_key *key, struct lb_fragment *ret);
+	/* Sums over the cores; zeros if it can't be read. */
+	struct lb_count (*count_service)(const struct tables *t, uint32_t service);
+	struct lb_count (*count_backend)(const struct tables *t, uint32_t backend);
+	struct lb_drops (*count_drops)(const struct tables *t);
+};
+
 struct tables {
 	uint32_t cores; /* that take packets */
-	const struct tables_plane *plane;
+	const struct tables_plane *plane; /* NULL: whoever has them reads only */
+	const struct tables_reads *reads;
 	struct lb_service *services;
 	struct lb_name *names;
 	struct lb_rules *rules;

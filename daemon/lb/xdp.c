@@ -49,9 +49,7 @@ static struct maps *maps_of(struct tables *t)
 
 static int get_config(struct tables *t, struct lb_config *ret)
 {
-	uint32_t zero = 0;
-
-	return bpf_map_lookup_elem(maps_of(t)->config, &zero, ret) < 0 ? -errno : 0;
+	return maps_config(maps_of(t), ret);
 }
 
 static int set_config(struct tables *t, const struct lb_config *config)

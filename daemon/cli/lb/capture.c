@@ -19,8 +19,9 @@
 #include "cli/cli.h"
 #include "cli/lb/lb.h"
 #include "cli/lb/pcapng.h"
-#include "lb/counts.h"
+#include "lb/explain.h"
 #include "lb/plane.h"
+#include "lb/reasons.h"
 
 #define POLL_MS 200 /* between looks at whether the program is still the one */
 
@@ -123,7 +124,8 @@ static int attach(struct tap *t)
 static bool describe(const struct tap *t, const struct capture_packet *p, const uint8_t *bytes, char *ret, size_t size)
 {
 	uint32_t service, verdict = p->verdict;
-	bool found = lb_service_of(t->maps, bytes, p->kept, &service);
+	struct lb_config config;
+	bool found = maps_config(t->maps, &config) == 0 && explain_service_of(&t->maps->tables, &config, bytes, p->kept, &service);
 
 	if (verdict == LB_PASS && found)
 		verdict = LB_LOCAL;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/lb/lb.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stddef.h>
@@ -19,11 +18,6 @@ static const char usage[] =
 	"                                              off a terminal, what was in all\n"
 	"  capture --verdict drop|forward|pass|local [--reason NAME] [--service NAME] [--count N] --out FILE\n"
 	"                                              packets of that verdict, as they came in, for tcpdump -r; - is the standard output\n";
-
-const char *lb_address_text(char *text, const struct lb_address *addr, unsigned family)
-{
-	return inet_ntop(family == LB_IP6 ? AF_INET6 : AF_INET, addr, text, LB_TEXT_MAX);
-}
 
 /* The only interface that has pins; 0, or the exit status. */
 static int find_interface(char *name, size_t size)

@@ -10,63 +10,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "lb/counts.h"
-
-/* {"packets":, "bytes":, "flows":} and what is in more, which it takes over. */
-static json_t *counts(int map, uint32_t index, json_t *more)
-{
-	struct lb_count c = counts_read(map, index);
-
-	(void)json_object_set_new(more, "packets", json_integer((json_int_t)c.packets));
-	(void)json_object_set_new(more, "bytes", json_integer((json_int_t)c.bytes));
-	(void)json_object_set_new(more, "flows", json_integer((json_int_t)c.flows));
-	return more;
-}
-
-static json_t *backend(const struct maps *m, const struct lb_service *s, uint32_t i)
-{
-	const struct lb_backend *b = &m->tables.backends[i];
-	char text[LB_TEXT_MAX];
-	json_t *o = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)m->tables.ids[i], "address", lb_address_text(text, &b->addr, b->family),
-			      "alive", b->flags & LB_BACKEND_ALIVE, "skipped", b->skipped);
-
-	if (s->scheduler == LB_TWO_CHOICES)
-		(void)json_object_set_new(o, "load", json_integer(m->tables.loads[i].flows));
-	return counts(m->backend_counts, i, o);
-}
-
-static json_t *backends(const struct maps *m, const struct lb_service *s)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = s->backend_base; i < s->backend_base + s->backend_count; i++)
-		if (m->tables.ids[i])
-			(void)json_array_append_new(list, backend(m, s, i));
-	return list;
-}
-
-static json_t *services(const struct maps *m)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < m->tables.service_count; i++)
-		if (m->tables.names[i].id)
-			(void)json_array_append_new(
-				list, counts(m->service_counts, i,
-					     json_pack("{s:I, s:s, s:o}", "id", (json_int_t)m->tables.names[i].id, "name",
-						       m->tables.names[i].name, "backends", backends(m, &m->tables.services[i]))));
-	return list;
-}
-
-static json_t *drops(const struct maps *m)
-{
-	json_t *all = json_object();
-	struct lb_drops d = counts_drops(m->drop_counts);
-
-	for (uint32_t i = LB_REASON_NONE + 1; i < LB_REASON_COUNT; i++)
-		(void)json_object_set_new(all, count_reasons[i], json_integer((json_int_t)d.count[i]));
-	return all;
-}
+#include "lb/reasons.h"
+#include "lb/totals.h"
 
 /* The object of this id, or NULL. */
 static const json_t *find(const json_t *list, const json_t *like)
@@ -141,7 +86,7 @@ static void print_all(const struct page *p, const json_t *all, const json_t *bef
 
 static json_t *read_all(const struct maps *m)
 {
-	return json_pack("{s:o, s:o}", "services", services(m), "drops", drops(m));
+	return totals_read(&m->tables);
 }
 
 static double now_seconds(void)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "lb/dpdk/image.h"
 
 #define BUCKETS (1u << 12)
 #define WAYS 4
@@ -73,9 +74,19 @@ static bool read_entry(const struct entry *e, union key *ret_key, union value *r
 	return !(*ret_turn & 1) && __atomic_load_n(&e->turn, __ATOMIC_RELAXED) == *ret_turn;
 }
 
-bool fragments_find(const struct fragments *f, const struct lb_fragment_key *key, uint64_t hash, struct lb_fragment *ret)
+static uint64_t bucket_of(const struct lb_config *c, const struct lb_fragment_key *key)
 {
-	const struct entry *bucket = f->entries[hash % BUCKETS];
+	const union key k = {.key = *key};
+	uint64_t hash = c->secret[0];
+
+	for (size_t i = 0; i < KEY_WORDS; i++)
+		hash = image_hash_word(hash, k.word[i]);
+	return image_hash_word(hash, c->secret[1]) % BUCKETS;
+}
+
+bool fragments_find(const struct fragments *f, const struct lb_config *c, const struct lb_fragment_key *key, struct lb_fragment *ret)
+{
+	const struct entry *bucket = f->entries[bucket_of(c, key)];
 	union value v;
 	union key k;
 	uint64_t turn;
@@ -112,12 +123,12 @@ static struct entry *find_place(struct entry *bucket, const struct lb_fragment_k
 	return best;
 }
 
-void fragments_put(struct fragments *f, const struct lb_fragment_key *key, uint64_t hash, const struct lb_fragment *value)
+void fragments_put(struct fragments *f, const struct lb_config *c, const struct lb_fragment_key *key, const struct lb_fragment *value)
 {
 	union value v = {.word = {0}};
 	union key k = {.key = *key};
 	uint64_t turn = 0;
-	struct entry *e = find_place(f->entries[hash % BUCKETS], key, value->seen_ticks, &turn);
+	struct entry *e = find_place(f->entries[bucket_of(c, key)], key, value->seen_ticks, &turn);
 
 	if (!e || !__atomic_compare_exchange_n(&e->turn, &turn, turn + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;

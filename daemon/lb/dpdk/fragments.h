@@ -19,8 +19,8 @@ struct fragments;
 
 struct fragments *fragments_new(void);
 void fragments_free(struct fragments *f);
-/* The hash of a key is the caller's: keyed, so that outsiders can't choose what meets in a bucket. */
-bool fragments_find(const struct fragments *f, const struct lb_fragment_key *key, uint64_t hash, struct lb_fragment *ret);
-void fragments_put(struct fragments *f, const struct lb_fragment_key *key, uint64_t hash, const struct lb_fragment *value);
+/* The hash has the configuration's secret, so that outsiders can't choose what meets in a bucket. */
+bool fragments_find(const struct fragments *f, const struct lb_config *c, const struct lb_fragment_key *key, struct lb_fragment *ret);
+void fragments_put(struct fragments *f, const struct lb_config *c, const struct lb_fragment_key *key, const struct lb_fragment *value);
 
 #endif

@@ -106,10 +106,8 @@ struct image *image_new(const struct wanted *w, const struct image *beside)
 static struct lb_prefix cut(const struct lb_prefix *p)
 {
 	struct lb_prefix to = *p;
-	uint8_t *addr = (uint8_t *)&to.addr;
 
-	for (uint32_t bit = to.bits - 32; bit < 8 * sizeof to.addr; bit++)
-		addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+	lb_address_mask(&to.addr, to.bits - 32);
 	return to;
 }
 

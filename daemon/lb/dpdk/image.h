@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bpf/lb_wire.h"
 #include "lb/wanted.h"
 
 #define IMAGE_LENGTHS_MAX 193 /* 32 bits of service and 128 of address, and none */
@@ -66,6 +67,28 @@ static inline __attribute__((always_inline)) const void *image_find(const struct
 		if (!place[0])
 			return NULL;
 	}
+}
+
+static_assert(sizeof(struct lb_prefix) == sizeof(struct image_key), "a prefix is whole words");
+
+/* The value of the longest prefix that matches, or NULL: one look-up for each length that there is. */
+static inline const uint32_t *image_find_prefix(const struct image *i, const struct lb_prefix *prefix)
+{
+	for (unsigned n = 0; n < i->length_count; n++) {
+		struct lb_prefix p = *prefix;
+		struct image_key key;
+		const uint32_t *value;
+
+		if (i->lengths[n] > prefix->bits)
+			continue;
+		p.bits = i->lengths[n];
+		lb_address_mask(&p.addr, p.bits - 32);
+		memcpy(&key, &p, sizeof p);
+		value = image_find(i, &key, sizeof *value);
+		if (value)
+			return value;
+	}
+	return NULL;
 }
 
 #endif

@@ -176,12 +176,9 @@ static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret
 static uint64_t seen(void *arg, const struct catalog_service *s)
 {
 	const struct lbd *d = arg;
-	uint32_t number = numbers_find_service(&d->memory.tables, s->id);
-	uint64_t packets = 0;
+	const struct tables *t = &d->memory.tables;
 
-	for (unsigned i = 0; number < d->memory.tables.service_count && i < d->worker_count; i++)
-		packets += __atomic_load_n(&d->workers[i].counts.services[number].packets, __ATOMIC_RELAXED);
-	return packets;
+	return t->reads->count_service(t, numbers_find_service(t, s->id)).packets;
 }
 
 static int start_control(struct lbd *d)
@@ -226,7 +223,7 @@ static int start(struct lbd *d, const char *program, int argc, char **argv)
 static void tell_counts(const struct lbd *d)
 {
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		const struct worker_counts *c = &d->workers[i].counts;
+		const struct memory_counts *c = &d->workers[i].counts;
 		unsigned long long packets = 0, drops = 0;
 
 		for (uint32_t n = 0; n < d->memory.tables.service_count; n++)

@@ -86,6 +86,82 @@ static const struct tables_plane plane = {
 	.await_packets = await_packets,
 };
 
+/* ---- what is told of it: by whoever feeds it, so that no image goes meanwhile ---- */
+
+static const struct memory *memory_read(const struct tables *t)
+{
+	return container_of(t, const struct memory, tables);
+}
+
+static bool find(const struct tables *t, enum tables_keyed which, const void *key, void *ret_value)
+{
+	const struct image *i = memory_read(t)->keyed[which];
+	struct image_key words = {{0}};
+	const void *value;
+
+	memcpy(&words, key, i->key_size);
+	value = which == TABLES_BY_PREFIX ? image_find_prefix(i, key) : image_find(i, &words, i->value_size);
+	if (value)
+		memcpy(ret_value, value, i->value_size);
+	return value;
+}
+
+static bool find_fragment(const struct tables *t, const struct lb_fragment_key *key, struct lb_fragment *ret)
+{
+	return fragments_find(memory_read(t)->fragments, memory_read(t)->config, key, ret);
+}
+
+/* Adds up words that workers write meanwhile. */
+static void add_words(void *sum, const void *more, size_t size)
+{
+	const __u64 *from = more;
+	__u64 *to = sum;
+
+	for (size_t i = 0; i < size / sizeof *to; i++)
+		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+static struct lb_count count_service(const struct tables *t, uint32_t service)
+{
+	const struct memory *m = memory_read(t);
+	struct lb_count sum = {0};
+
+	for (uint32_t i = 0; service < t->service_count && i < t->cores; i++)
+		if (m->counts[i])
+			add_words(&sum, &m->counts[i]->services[service], sizeof sum);
+	return sum;
+}
+
+static struct lb_count count_backend(const struct tables *t, uint32_t backend)
+{
+	const struct memory *m = memory_read(t);
+	struct lb_count sum = {0};
+
+	for (uint32_t i = 0; backend < t->backend_count && i < t->cores; i++)
+		if (m->counts[i])
+			add_words(&sum, &m->counts[i]->backends[backend], sizeof sum);
+	return sum;
+}
+
+static struct lb_drops count_drops(const struct tables *t)
+{
+	const struct memory *m = memory_read(t);
+	struct lb_drops sum = {0};
+
+	for (uint32_t i = 0; i < t->cores; i++)
+		if (m->counts[i])
+			add_words(&sum, &m->counts[i]->drops, sizeof sum);
+	return sum;
+}
+
+static const struct tables_reads reads = {
+	.find = find,
+	.find_fragment = find_fragment,
+	.count_service = count_service,
+	.count_backend = count_backend,
+	.count_drops = count_drops,
+};
+
 static void *array(uint32_t count, size_t size)
 {
 	size_t whole = round_up(count * size, PAGE_SIZE_LARGE);
@@ -102,6 +178,7 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 		.tables =
 			{
 				.plane = &plane,
+				.reads = &reads,
 				.cores = workers,
 				.service_count = sizes->services,
 				.backend_count = sizes->backends,
@@ -131,8 +208,9 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 		.config = mem_aligned(64, sizeof *m->config),
 		.fragments = fragments_new(),
 		.rcu = mem_aligned(RTE_CACHE_LINE_SIZE, round_up(rte_rcu_qsbr_get_memsize(workers), RTE_CACHE_LINE_SIZE)),
+		.counts = mem_zalloc(workers * sizeof *m->counts),
 	};
-	*m->config = (struct lb_config){.abi = LB_ABI};
+	*m->config = (struct lb_config){0}; /* as long as there is no catalog */
 	(void)rte_rcu_qsbr_init(m->rcu, workers);
 	for (int i = 0; i < TABLES_KEYED; i++) {
 		struct wanted none;
@@ -154,5 +232,6 @@ void memory_fini(struct memory *m)
 	for (int i = 0; i < TABLES_KEYED; i++)
 		image_free(m->keyed[i]);
 	fragments_free(m->fragments);
+	free(m->counts);
 	*m = (struct memory){0};
 }

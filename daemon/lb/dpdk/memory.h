@@ -18,12 +18,21 @@ struct memory_sizes {
 	uint32_t services, backends, slots, flows, buckets, snats, snat_buckets;
 };
 
+/* Written by one worker alone, read by whoever likes. Drops have reasons; what a queue had no room for is beside them. */
+struct memory_counts {
+	struct lb_count *services, *backends; /* by number */
+	struct lb_drops drops;
+	uint64_t to_kernel, from_kernel;
+	uint64_t unsent, kernel_unsent; /* the queue was full */
+};
+
 struct memory {
 	struct tables tables;
 	struct lb_config *config; /* replaced whole */
 	struct image *keyed[TABLES_KEYED];
 	struct fragments *fragments;
 	struct rte_rcu_qsbr *rcu; /* workers report to it under their numbers */
+	const struct memory_counts **counts; /* the workers', by these; NULL until one is there */
 };
 
 extern const struct memory_sizes memory_sizes_default;

@@ -75,28 +75,9 @@ static const __u32 *lb_quic_lookup(const struct lb_quic_key *quic)
 	return image_find(image_here(TABLES_BY_QUIC), &key, sizeof(__u32));
 }
 
-/* The longest that matches: one look-up for each length that there is. */
-static_assert(sizeof(struct lb_prefix) == sizeof(struct image_key), "a prefix is whole words");
-
 static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
 {
-	const struct image *i = image_here(TABLES_BY_PREFIX);
-
-	for (unsigned n = 0; n < i->length_count; n++) {
-		struct lb_prefix p = *prefix;
-		struct image_key key;
-		const __u32 *rule;
-
-		if (i->lengths[n] > prefix->bits)
-			continue;
-		p.bits = i->lengths[n];
-		lb_address_mask(&p.addr, p.bits - 32);
-		memcpy(&key, &p, sizeof p);
-		rule = image_find(i, &key, sizeof *rule);
-		if (rule)
-			return rule;
-	}
-	return NULL;
+	return image_find_prefix(image_here(TABLES_BY_PREFIX), prefix);
 }
 
 /* Once a tick, so that the backend's cache line stays with all workers. */
@@ -170,21 +151,14 @@ static __u32 lb_core(void)
 	return self->number;
 }
 
-static uint64_t fragment_hash(const struct lb_fragment_key *key)
-{
-	__u64 hash = lb_hash_address(self->config, &key->src, key->id);
-
-	return hash ^ lb_hash_address(self->config, &key->dst, key->proto);
-}
-
 static const struct lb_fragment *lb_fragment_lookup(const struct lb_fragment_key *key)
 {
-	return fragments_find(self->memory->fragments, key, fragment_hash(key), &self->fragment) ? &self->fragment : NULL;
+	return fragments_find(self->memory->fragments, self->config, key, &self->fragment) ? &self->fragment : NULL;
 }
 
 static void lb_fragment_put(const struct lb_fragment_key *key, const struct lb_fragment *value)
 {
-	fragments_put(self->memory->fragments, key, fragment_hash(key), value);
+	fragments_put(self->memory->fragments, self->config, key, value);
 }
 
 static __u64 lb_now_ns(void)
@@ -404,10 +378,12 @@ void worker_init(struct worker *w, struct memory *m, uint16_t number)
 				.backends = mem_zalloc(m->tables.backend_count * sizeof(struct lb_count)),
 			},
 	};
+	m->counts[number] = &w->counts;
 }
 
 void worker_fini(struct worker *w)
 {
+	w->memory->counts[w->number] = NULL;
 	free(w->counts.services);
 	free(w->counts.backends);
 	*w = (struct worker){0};

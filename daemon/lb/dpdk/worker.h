@@ -20,20 +20,12 @@
 
 #define WORKER_BURST 32
 
-/* Written by the worker alone, read by whoever likes. Drops have reasons; what a queue had no room for is beside them. */
-struct worker_counts {
-	struct lb_count *services, *backends; /* by number */
-	struct lb_drops drops;
-	uint64_t to_kernel, from_kernel;
-	uint64_t unsent, kernel_unsent; /* the queue was full */
-};
-
 struct worker {
 	struct memory *memory;
 	uint16_t number; /* of its queues, and in the memory's RCU */
 	uint16_t port, kernel;
 	const bool *stop;
-	struct worker_counts counts;
+	struct memory_counts counts;
 	/* of the burst at hand */
 	const struct lb_config *config;
 	uint64_t now_ns;
