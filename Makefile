@@ -39,10 +39,10 @@ DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c d
 LB_SRC := $(addprefix daemon/lb/,catalog.c check.c earlier.c exchange.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c reasons.c region.c route.c skip.c slots.c sources.c)
 LBD_SRC := $(filter-out %_test.c %/explain.c %/totals.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c \
 	daemon/log.c io/timer.c
-LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c explain.c maps.c plane.c reasons.c totals.c) daemon/cli/fail.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c
+LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c explain.c maps.c plane.c reasons.c totals.c) daemon/cli/fail.c daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c feed.c follow.c plan.c probe.c prober.c report.c scrape.c slot_table.c wanted.c) \
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c explain.c feed.c follow.c metrics.c plan.c probe.c prober.c report.c scrape.c slot_table.c totals.c wanted.c) \
 	daemon/cli/http.c daemon/base/bytes.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)
@@ -130,7 +130,7 @@ $(OUT)/tests/bpf/packets: $(call obj,$(BPF_TEST_SRC) daemon/base/hash.c)
 
 # The same packets through the DPDK worker.
 DPDK_TEST_SRC := $(filter-out tests/bpf/host.c tests/bpf/xdp.c tests/bpf/planes.c,$(BPF_TEST_SRC)) $(wildcard tests/dpdk/*.c)
-$(OUT)/tests/dpdk/packets: $(call obj,$(DPDK_TEST_SRC) $(filter-out %/main.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c \
+$(OUT)/tests/dpdk/packets: $(call obj,$(DPDK_TEST_SRC) $(filter-out %/main.c %/pages.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c \
 		daemon/base/hash.c daemon/base/mem.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS) -lbpf -lpthread
@@ -141,7 +141,7 @@ $(OUT)/bench/lb: $(call obj,bench/lb.c) $(OUT)/daemon.a
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(OUT)/daemon.a -lbpf
 
-$(OUT)/bench/lb_dpdk: $(call obj,bench/lb_dpdk.c bench/lb_dpdk_source.c $(filter-out %/main.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c daemon/lb/maglev.c \
+$(OUT)/bench/lb_dpdk: $(call obj,bench/lb_dpdk.c bench/lb_dpdk_source.c $(filter-out %/main.c %/pages.c %/port.c %/eal.c,$(LB_DPDK_SRC)) daemon/lb/wanted.c daemon/lb/maglev.c \
 		daemon/base/hash.c daemon/base/mem.c)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DPDK_LIBS)

@@ -158,6 +158,25 @@ static void write_probes(struct bytes *out, const struct prober_counts *p)
 	gauge(out, "checks_under_way", "Probes that wait for an answer.", p->under_way);
 }
 
+/* A pair of counters, told apart by a label. */
+static void write_pair(struct bytes *out, const char *name, const char *help, const char *const *labels, const uint64_t *values)
+{
+	head(out, name, "counter", help);
+	for (int i = 0; i < 2; i++)
+		bytes_printf(out, "holdfast_lb_%s_total{%s} %llu\n", name, labels[i], (unsigned long long)values[i]);
+}
+
+static void write_port(struct bytes *out, const struct metrics_port *p)
+{
+	static const char *const ways[] = {"direction=\"to\"", "direction=\"from\""}, *const queues[] = {"to=\"port\"", "to=\"kernel\""};
+	const uint64_t passed[] = {p->to_kernel, p->from_kernel}, unsent[] = {p->unsent, p->kernel_unsent};
+
+	write_pair(out, "kernel_packets", "Packets handed to the kernel, for no service wants them, and those that came from it.", ways, passed);
+	write_pair(out, "unsent_packets", "Packets lost because a queue to send was full, by where they should have gone.", queues, unsent);
+	head(out, "missed_packets", "counter", "Packets lost because a queue to receive was full, or the memory for packets.");
+	bytes_printf(out, "holdfast_lb_missed_packets_total %llu\n", (unsigned long long)p->missed);
+}
+
 static void write_balancer(struct bytes *out, const struct metrics_source *m)
 {
 	struct rows r = read_rows(m->tables);
@@ -167,6 +186,8 @@ static void write_balancer(struct bytes *out, const struct metrics_source *m)
 	write_health(out, &r, m->checked);
 	write_drops(out, m->tables);
 	write_probes(out, &m->probes);
+	if (m->port)
+		write_port(out, m->port);
 	free(r.list);
 }
 

@@ -17,6 +17,7 @@ BIN = os.path.join(ROOT, "build", os.environ.get("BUILD", "release"))
 PASS = os.path.join(ROOT, "build/bpf/tests/lb/pass.bpf.o")
 PINS = "/sys/fs/bpf/holdfast"
 DEADLINE_S = 20
+METRICS = "127.0.0.1:9100"
 FLOW_IDLE_S = "7800"  # what it is unless told
 # As a real interface has one. Without it TCP hears that the ring of a veth is full, and forgets a connection whose SYN-ACK it couldn't send again.
 QUEUE_PACKETS = "10000"
@@ -393,6 +394,27 @@ def path_mtu(host, address):
     """What a host has learned of the way to an address."""
     words = host.ip("route", "get", address).stdout.split()
     return int(words[words.index("mtu") + 1]) if "mtu" in words else None
+
+
+def scrape(host):
+    """{"name{labels}": value}; what isn't OpenMetrics is an error: each sample behind its family's head, each series once, an end."""
+    r = host.run("curl", "-sif", f"http://{METRICS}/metrics")
+    head, _, body = r.stdout.replace("\r", "").partition("\n\n")
+    assert "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8" in head, head
+    lines, samples, family, seen = body.splitlines(), {}, "", set()
+    assert lines[-1] == "# EOF", lines[-3:]
+    for line in lines[:-1]:
+        words = line.split(" ")
+        if words[1] == "TYPE":
+            family, kind = words[2], words[3]
+            assert family not in seen, f"two families {family}"
+            seen.add(family)
+        elif words[0] != "#":
+            series, value = words
+            assert series.partition("{")[0] == family + ("_total" if kind == "counter" else ""), f"{series} in {family}"
+            assert series.startswith("holdfast_lb_") and series not in samples, series
+            samples[series] = int(value)
+    return samples
 
 
 class Daemon:

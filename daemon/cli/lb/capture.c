@@ -200,16 +200,18 @@ static int hang(struct tap *t, const struct lb_options *o, uint32_t program_id)
 	return status;
 }
 
-int lb_capture(const struct maps *m, const struct lb_options *o)
+int lb_capture(const struct lb_side *side, const struct lb_options *o)
 {
-	struct tap t = {.maps = m, .clock_ns = ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)};
-	uint32_t program_id = plane_program_id(o->interface);
+	struct tap t = {.maps = &side->maps, .clock_ns = ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)};
+	uint32_t program_id = plane_program_id(side->interface);
 	int status = take_wishes(&t, o);
 
 	if (status)
 		return status;
+	if (*side->twin)
+		return cli_fail(1, "%s belongs to holdfast-lbd-dpdk, and only the XDP data plane has captures", side->interface);
 	if (!program_id)
-		return cli_fail(1, "there is no program of holdfast-lbd on %s: start it, and run this as root", o->interface);
+		return cli_fail(1, "there is no program of holdfast-lbd on %s: start it, and run this as root", side->interface);
 	t.out = strcmp(o->out, "-") != 0 ? fopen(o->out, "we") : stdout;
 	if (!t.out)
 		return cli_fail(1, "can't write %s: %s", o->out, strerror(errno));

@@ -6,9 +6,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "lb/plane.h"
+#include "lb/twin.h"
+
+#define UNIX "unix:" /* what http_get() has before a socket's path */
 
 static const char usage[] =
 	"usage: holdfast lb COMMAND [--interface IF] [--json]     on the balancer, as root; IF: the only one unless told\n"
@@ -19,38 +23,54 @@ static const char usage[] =
 	"  capture --verdict drop|forward|pass|local [--reason NAME] [--service NAME] [--count N] --out FILE\n"
 	"                                              packets of that verdict, as they came in, for tcpdump -r; - is the standard output\n";
 
-/* The only interface that has pins; 0, or the exit status. */
-static int find_interface(char *name, size_t size)
+/* The interfaces named in a directory, each with this suffix: how many, and the first one's name if there was none before. */
+static unsigned find_interfaces(const char *path, const char *suffix, char *name)
 {
-	DIR *dir = opendir(PLANE_ROOT);
+	DIR *dir = opendir(path);
 	struct dirent *d;
 	unsigned count = 0;
 
-	while (dir && (d = readdir(dir)))
-		if (d->d_name[0] != '.') {
-			(void)snprintf(name, size, "%s", d->d_name);
-			count++;
-		}
+	while (dir && (d = readdir(dir))) {
+		size_t size = strlen(d->d_name), rest = size > strlen(suffix) ? size - strlen(suffix) : 0;
+
+		if (d->d_name[0] == '.' || !rest || strcmp(d->d_name + rest, suffix) != 0)
+			continue;
+		if (!*name)
+			(void)snprintf(name, IF_NAMESIZE, "%.*s", (int)rest, d->d_name);
+		count++;
+	}
 	if (dir)
 		(void)closedir(dir);
+	return count;
+}
+
+/* The only interface that has pins, or is a twin's; 0, or the exit status. */
+static int find_interface(char *name)
+{
+	unsigned count = find_interfaces(PLANE_ROOT, "", name) + find_interfaces(TWIN_ROOT, TWIN_SUFFIX, name);
+
 	if (count == 1)
 		return 0;
 	if (count)
-		return cli_fail(1, "there are %u interfaces under " PLANE_ROOT ": name one with --interface", count);
+		return cli_fail(1, "there are %u interfaces under " PLANE_ROOT " and " TWIN_ROOT ": name one with --interface", count);
 	return cli_fail(1, "nothing is pinned under " PLANE_ROOT ": start holdfast-lbd on this host, and run this as root");
 }
 
-/* Opens the maps of the balancer on an interface. 0, or the exit status: it was said why. */
-static int open_balancer(struct maps *m, const char *interface)
+/* Finds the balancer on an interface, and opens the maps it has. 0, or the exit status: it was said why. */
+static int open_side(struct lb_side *side)
 {
 	char path[PLANE_PATH_MAX];
 	int r;
 
-	plane_maps_path(path, interface, "lb");
-	r = maps_open(m, path, false);
+	(void)snprintf(side->twin, sizeof side->twin, UNIX TWIN_ROOT "/%s" TWIN_SUFFIX, side->interface);
+	if (access(side->twin + strlen(UNIX), F_OK) == 0)
+		return 0;
+	side->twin[0] = 0;
+	plane_maps_path(path, side->interface, "lb");
+	r = maps_open(&side->maps, path, false);
 	if (r < 0)
 		return cli_fail(1, "can't open the maps in %s: %s: holdfast-lbd balances on %s, and this is run as root?", path,
-				strerror(-r), interface);
+				strerror(-r), side->interface);
 	return 0;
 }
 
@@ -115,7 +135,7 @@ static bool fits_capture(const struct lb_options *o)
 static const struct command {
 	const char *name;
 	bool (*fits)(const struct lb_options *o); /* whether it has what it needs, and nothing else */
-	int (*run)(const struct maps *m, const struct lb_options *o);
+	int (*run)(const struct lb_side *side, const struct lb_options *o);
 } commands[] = {
 	{"explain", fits_explain, lb_explain},
 	{"top", fits_top, lb_top},
@@ -135,9 +155,8 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 	const struct command *command = find_command(name);
 	struct lb_options o = {0};
-	char interface[256];
-	struct maps m;
-	int r;
+	struct lb_side side = {0};
+	int r = 0;
 
 	if (!strcmp(name, "--help")) {
 		fputs(usage, stdout);
@@ -147,16 +166,16 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	if (!o.interface) {
-		r = find_interface(interface, sizeof interface);
-		if (r)
-			return r;
-		o.interface = interface;
-	}
-	r = open_balancer(&m, o.interface);
+	if (o.interface)
+		(void)snprintf(side.interface, sizeof side.interface, "%s", o.interface);
+	else
+		r = find_interface(side.interface);
+	if (r == 0)
+		r = open_side(&side);
 	if (r)
 		return r;
-	r = command->run(&m, &o);
-	maps_close(&m);
+	r = command->run(&side, &o);
+	if (!*side.twin)
+		maps_close(&side.maps);
 	return r;
 }

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/http.h"
 #include "lb/reasons.h"
 #include "lb/totals.h"
+#include "lb/twin.h"
 
 /* The object of this id, or NULL. */
 static const json_t *find(const json_t *list, const json_t *like)
@@ -84,9 +86,10 @@ static void print_all(const struct page *p, const json_t *all, const json_t *bef
 			fprintf(p->out, "dropped: %-31s %16lld\n", count_reasons[i], (long long)value(p, now, was, count_reasons[i]));
 }
 
-static json_t *read_all(const struct maps *m)
+/* NULL: the process that has it doesn't answer. */
+static json_t *read_all(const struct lb_side *side)
 {
-	return totals_read(&m->tables);
+	return *side->twin ? http_get_json(side->twin, TWIN_TOTALS) : totals_read(&side->maps.tables);
 }
 
 static double now_seconds(void)
@@ -115,25 +118,29 @@ static void show(const char *text)
 	(void)fflush(stdout);
 }
 
-/* Until interrupted, or without memory. */
-static void refresh(const struct maps *m)
+/* Until interrupted, without memory, or without an answer. */
+static void refresh(const struct lb_side *side)
 {
-	json_t *before = read_all(m);
+	json_t *before = read_all(side);
 	double then = now_seconds();
 
-	for (;;) {
+	while (before) {
 		struct page p = {.rates = true};
 		char *text = NULL;
 		size_t size = 0;
 		json_t *all;
 
 		(void)sleep(1);
-		all = read_all(m);
+		all = read_all(side);
+		if (!all)
+			break;
 		p.seconds = now_seconds() - then;
 		then += p.seconds;
 		p.out = open_memstream(&text, &size);
-		if (!p.out)
-			return;
+		if (!p.out) {
+			json_decref(all);
+			break;
+		}
 		print_all(&p, all, before);
 		(void)fclose(p.out);
 		show(text);
@@ -141,18 +148,21 @@ static void refresh(const struct maps *m)
 		json_decref(before);
 		before = all;
 	}
+	json_decref(before);
 }
 
-int lb_top(const struct maps *m, const struct lb_options *o)
+int lb_top(const struct lb_side *side, const struct lb_options *o)
 {
 	const struct page once = {.out = stdout};
 	json_t *all;
 
 	if (!o->json && !o->once && isatty(STDOUT_FILENO)) {
-		refresh(m);
-		return cli_fail(1, "there is no memory for another page");
+		refresh(side);
+		return cli_fail(1, "there is no further page: the balancer doesn't answer any more, or there is no memory");
 	}
-	all = read_all(m);
+	all = read_all(side);
+	if (!all)
+		return cli_fail(1, "holdfast-lbd-dpdk doesn't answer on %s: is it running?", side->twin);
 	if (o->json) {
 		(void)json_dumpf(all, stdout, JSON_INDENT(2));
 		printf("\n");

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -21,16 +22,20 @@
 #include "lb/control.h"
 #include "lb/dpdk/eal.h"
 #include "lb/dpdk/memory.h"
+#include "lb/dpdk/pages.h"
 #include "lb/dpdk/port.h"
 #include "lb/dpdk/worker.h"
 #include "lb/feed.h"
 #include "lb/numbers.h"
+#include "lb/twin.h"
 #include "log.h"
 
 #define EXIT_USAGE 2
 
 struct lbd {
-	const char *socket, *interface;
+	const char *socket, *interface, *metrics;
+	bool insecure; /* metrics may be off loopback */
+	char path[sizeof TWIN_ROOT TWIN_SUFFIX + IF_NAMESIZE]; /* where `holdfast lb` asks */
 	struct control control;
 	struct sources sources;
 	struct port port;
@@ -40,14 +45,18 @@ struct lbd {
 	bool stop;
 	struct routes routes;
 	struct feed feed;
+	struct pages_source pages;
 };
 
 static const char usage[] =
-	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [--snat-address ADDR]... [-- EAL ARGUMENTS]\n"
+	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [--snat-address ADDR]...\n"
+	"           [--metrics HOST:PORT [--insecure]] [-- EAL ARGUMENTS]\n"
 	"Balances the packets of a DPDK port over the backends of the cluster's services, a worker on each core but the first.\n"
 	"  --interface IF  the kernel's side of the port: a TAP that it makes, for the host's own addresses, ARP and routes\n"
 	"  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
 	"  --snat-address ADDR   an address that IF has or gets, which services with snat speak to their backends from; four of a family\n"
+	"  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
+	"  --insecure      or elsewhere, without TLS\n"
 	"  EAL ARGUMENTS   DPDK's own: the one port (-a PCI-ADDRESS, or --vdev net_af_packet0,iface=IF), the cores (-l 0,2,3)\n"
 	"It forwards as long as it runs.\n";
 
@@ -58,6 +67,8 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 		{"socket", required_argument, NULL, 's'},
 		{"interface", required_argument, NULL, 'i'},
 		{"snat-address", required_argument, NULL, 'a'},
+		{"metrics", required_argument, NULL, 'm'},
+		{"insecure", no_argument, NULL, 'x'},
 		{0},
 	};
 	int c;
@@ -68,6 +79,10 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 			d->socket = optarg;
 		else if (c == 'i')
 			d->interface = optarg;
+		else if (c == 'm')
+			d->metrics = optarg;
+		else if (c == 'x')
+			d->insecure = true;
 		else if (c == 'a' && sources_take_option(&d->sources, optarg) == 0)
 			continue;
 		else
@@ -183,7 +198,7 @@ static uint64_t seen(void *arg, const struct catalog_service *s)
 
 static int start_control(struct lbd *d)
 {
-	const struct control_side side = {
+	struct control_side side = {
 		.socket = d->socket,
 		.interface = d->interface,
 		.routes = &d->routes,
@@ -200,6 +215,9 @@ static int start_control(struct lbd *d)
 		return r;
 	}
 	feed_init(&d->feed, &d->memory.tables, &d->routes, &d->sources);
+	d->pages = (struct pages_source){.memory = &d->memory, .port = &d->port, .control = &d->control, .feed = &d->feed};
+	(void)snprintf(d->path, sizeof d->path, TWIN_ROOT "/%s" TWIN_SUFFIX, d->interface);
+	pages_sites(side.sites, &d->pages, d->metrics, d->insecure, d->path);
 	return control_start(&d->control, &side);
 }
 
@@ -241,6 +259,7 @@ static void stop(struct lbd *d)
 	__atomic_store_n(&d->stop, true, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
 	tell_counts(d);
+	(void)unlink(d->path);
 	port_close(&d->port);
 	(void)rte_eal_cleanup();
 }

@@ -143,6 +143,13 @@ int port_open(struct port *p, const char *interface, uint16_t queues)
 	return r;
 }
 
+uint64_t port_missed(const struct port *p)
+{
+	struct rte_eth_stats stats;
+
+	return rte_eth_stats_get(p->id, &stats) < 0 ? 0 : stats.imissed + stats.rx_nombuf;
+}
+
 static void stop(uint16_t dev)
 {
 	(void)rte_eth_dev_stop(dev);

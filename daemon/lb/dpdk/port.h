@@ -19,6 +19,8 @@ struct port {
 /* The one ethdev that the EAL found, with so many pairs of queues that the device spreads flows over; and its TAP, of this name.
  * 0, or negative errno with *error set. */
 int port_open(struct port *p, const char *interface, uint16_t queues);
+/* Packets that came by the port and were lost: a queue was full, or there was no memory for them. 0 if the device can't tell. */
+uint64_t port_missed(const struct port *p);
 /* Once nobody uses a queue any more. */
 void port_close(struct port *p);
 
