@@ -332,7 +332,7 @@ static int start(struct lbd *d)
 	if (r < 0)
 		return r;
 	side.announces = d->announcer && announce_on_lan(d->announcer);
-	r = privilege_reduce(error, sizeof error);
+	r = privilege_reduce(PRIVILEGES_XDP, error, sizeof error);
 	if (r < 0) {
 		log_error("lbd: %s", error);
 		return r;

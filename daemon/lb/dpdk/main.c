@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd-dpdk: holdfast-lbd with DPDK for a data plane. The start-up ladder: options, signals, DPDK's environment, the port and its
- * kernel's side, tables, workers, routes, the catalog's follower, the health checks and the reporter. The main core does what holdfast-lbd
+ * kernel's side, privileges, tables, workers, routes, the catalog's follower, the health checks and the reporter. The main core does what holdfast-lbd
  * does, the others forward. What it forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
  */
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -27,6 +28,7 @@
 #include "lb/dpdk/worker.h"
 #include "lb/feed.h"
 #include "lb/numbers.h"
+#include "lb/privilege.h"
 #include "lb/twin.h"
 #include "log.h"
 
@@ -110,10 +112,37 @@ static void mask_tap_signals(int how)
 	(void)pthread_sigmask(how, &signals, NULL);
 }
 
+/* Of a thread that the EAL has made, after the first thread's was, from the same set: so it can't fail. */
+static void reduce_thread(void *arg)
+{
+	char error[256];
+
+	(void)arg;
+	if (privilege_reduce(PRIVILEGES_DPDK, error, sizeof error) < 0)
+		abort();
+}
+
+/* Each thread has privileges of its own. The workers' are reduced by themselves, those of the EAL's thread for interrupts where it runs
+ * what it is asked to; threads that come later have what the first one has then. */
+static int reduce_privileges(void)
+{
+	char error[256];
+	int r = privilege_reduce(PRIVILEGES_DPDK, error, sizeof error);
+
+	if (r == 0) {
+		r = rte_eal_alarm_set(1, reduce_thread, NULL);
+		(void)snprintf(error, sizeof error, "DPDK's thread can't be told to give its capabilities up: %s", strerror(-r));
+	}
+	if (r < 0)
+		log_error("lbd: %s", error);
+	return r;
+}
+
 static int work(void *worker)
 {
 	const struct worker *w = worker;
 
+	reduce_thread(NULL);
 	if (w->number == 0)
 		mask_tap_signals(SIG_UNBLOCK);
 	return worker_run(worker);
@@ -233,6 +262,8 @@ static int start(struct lbd *d, const char *program, int argc, char **argv)
 		return r;
 	}
 	r = open_port(d);
+	if (r == 0)
+		r = reduce_privileges();
 	if (r == 0)
 		r = start_workers(d);
 	return r < 0 ? r : start_control(d);
