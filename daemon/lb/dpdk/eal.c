@@ -50,10 +50,11 @@ static bool names(int argc, char **argv, const char *option)
 
 int eal_start(const char *program, int argc, char **argv)
 {
-	char **all = mem_zalloc(((size_t)argc + OWN_MAX + 1) * sizeof *all);
+	static char **all; /* the EAL keeps pointers into its arguments, so they stay */
 	bool small = names(argc, argv, "--no-huge");
 	int count = 0;
 
+	all = mem_zalloc(((size_t)argc + OWN_MAX + 1) * sizeof *all);
 	all[count++] = mem_strdup(program);
 	all[count++] = mem_strdup("--no-telemetry");
 	if (!small && !has_huge_pages()) {
@@ -68,6 +69,5 @@ int eal_start(const char *program, int argc, char **argv)
 		all[count++] = mem_strdup("256");
 	}
 	memcpy(all + count, argv, (size_t)argc * sizeof *argv);
-	/* The EAL keeps pointers into its arguments, so they stay. */
 	return rte_eal_init(count + argc, all) < 0 ? -rte_errno : 0;
 }
