@@ -21,7 +21,7 @@ struct metrics_port {
 struct metrics_source {
 	const struct tables *tables;         /* NULL: a backend's side, which has only its outcomes */
 	const struct lb_decap_counts *decap; /* these; used if tables is NULL */
-	const struct metrics_port *port;    /* NULL: the data plane has none of its own */
+	const struct metrics_port *port;     /* NULL: the data plane has none of its own */
 	bool has_catalog;
 	uint64_t version;    /* of the catalog in force */
 	uint32_t unresolved; /* backends without a next hop */

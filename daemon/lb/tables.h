@@ -68,8 +68,8 @@ struct tables_plane {
 };
 
 /*
- * What is told of a data plane, to metrics, `holdfast lb top` and `holdfast lb explain`, beside its arrays. It writes nothing. The caller is
- * who feeds the tables, or one who has them from its pins.
+ * What is told of a data plane, to metrics, `holdfast lb top` and `holdfast lb explain`, beside its arrays. It writes nothing. The caller
+ * is who feeds the tables, or one who has them from its pins.
  */
 struct tables_reads {
 	/* Copies what is looked up by key, a prefix's the longest that matches. False: there is none. */
@@ -82,7 +82,7 @@ struct tables_reads {
 };
 
 struct tables {
-	uint32_t cores; /* that take packets */
+	uint32_t cores;                   /* that take packets */
 	const struct tables_plane *plane; /* NULL: whoever has them reads only */
 	const struct tables_reads *reads;
 	struct lb_service *services;

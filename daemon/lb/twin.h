@@ -10,7 +10,7 @@
 #define TWIN_SUFFIX ".sock"
 
 /* What is asked there. */
-#define TWIN_TOTALS "/v1/top"       /* as totals_read() has it */
+#define TWIN_TOTALS "/v1/top"      /* as totals_read() has it */
 #define TWIN_EXPLAIN "/v1/explain" /* ?flow=FLOW[&connection_id=HEX], as explain() has it; 503: there is no catalog yet */
 
 #endif

@@ -85,7 +85,8 @@ int lb_explain(const struct lb_side *side, const struct lb_options *o)
 				o->connection_id, QUIC_CONNECTION_MAX);
 	list = ask(side, o, &flow);
 	if (!list && *side->twin)
-		return cli_fail(1, "holdfast-lbd-dpdk doesn't answer on %s, or has no catalog yet: is it running, and does its node answer?",
+		return cli_fail(1,
+				"holdfast-lbd-dpdk doesn't answer on %s, or has no catalog yet: is it running, and does its node answer?",
 				side->twin);
 	if (!list)
 		return cli_fail(1, "the balancer has no catalog yet: does its node answer?");

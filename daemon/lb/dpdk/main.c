@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd-dpdk: holdfast-lbd with DPDK for a data plane. The start-up ladder: options, signals, DPDK's environment, the port and its
- * kernel's side, privileges, tables, workers, routes, the catalog's follower, the health checks and the reporter. The main core does what holdfast-lbd
- * does, the others forward. What it forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
+ * kernel's side, privileges, tables, workers, routes, the catalog's follower, the health checks and the reporter. The main core does what
+ * holdfast-lbd does, the others forward. What it forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -36,7 +36,7 @@
 
 struct lbd {
 	const char *socket, *interface, *metrics;
-	bool insecure; /* metrics may be off loopback */
+	bool insecure;                                         /* metrics may be off loopback */
 	char path[sizeof TWIN_ROOT TWIN_SUFFIX + IF_NAMESIZE]; /* where `holdfast lb` asks */
 	struct control control;
 	struct sources sources;
@@ -66,12 +66,9 @@ static const char usage[] =
 static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},
-		{"interface", required_argument, NULL, 'i'},
-		{"snat-address", required_argument, NULL, 'a'},
-		{"metrics", required_argument, NULL, 'm'},
-		{"insecure", no_argument, NULL, 'x'},
-		{0},
+		{"socket", required_argument, NULL, 's'},       {"interface", required_argument, NULL, 'i'},
+		{"snat-address", required_argument, NULL, 'a'}, {"metrics", required_argument, NULL, 'm'},
+		{"insecure", no_argument, NULL, 'x'},           {0},
 	};
 	int c;
 

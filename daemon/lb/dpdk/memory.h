@@ -31,7 +31,7 @@ struct memory {
 	struct lb_config *config; /* replaced whole */
 	struct image *keyed[TABLES_KEYED];
 	struct fragments *fragments;
-	struct rte_rcu_qsbr *rcu; /* workers report to it under their numbers */
+	struct rte_rcu_qsbr *rcu;            /* workers report to it under their numbers */
 	const struct memory_counts **counts; /* the workers', by these; NULL until one is there */
 };
 
