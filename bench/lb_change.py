@@ -7,9 +7,9 @@ usage: bench/lb_change.py [--rounds N] [--backends N] [--services N] [--balancer
 More balancers than one compute at the same time, which on a machine of their own each they would do side by side.
 
 One backend of so many (1,000) gets weight 1 after weight 0. The client sends a datagram every fifth of a millisecond from ports whose slots
-that backend owns then, and its host notes when the first one comes by a balancer's tunnel. Printed, each from the moment the change was acknowledged, which is
-when it was committed: until the prepared generation was in force on all balancers, until the active one was, and until the first
-packet by it. Then the same backend is added to so many services (100), from the last acknowledgement until all are active everywhere.
+that backend owns then, and its host notes when the first one comes by a balancer's tunnel. Printed: from the moment the change was acknowledged, which is
+when it was committed as prepared, until it was committed as active, because all balancers go by it; from then until the first packet by it; and until all
+balancers have also swept away what it replaced. Then the same backend is added to so many services (100), from the last acknowledgement until all are active everywhere.
 Takes root; reserves nothing: namespaces of its own, as tests/lb.
 """
 import argparse, http.client, json, os, shutil, socket, statistics, sys, tempfile, threading, time
@@ -68,6 +68,16 @@ class Api:
         if r.status != 200:
             raise RuntimeError(f"{method} {path}: {r.status} {said}")
         return said
+
+
+def committed_after(path, version):
+    """When the catalog had a later version: a node answers then, however long it takes to read all of it."""
+    api = Api(path)
+    api.c.request("GET", f"/v1/lb?after={version}")
+    api.c.getresponse()
+    now = time.monotonic()
+    api.c.close()
+    return now
 
 
 class Bench:
@@ -170,7 +180,7 @@ def one_service(bench, rounds):
     def weigh(weight):
         return bench.api.call("PATCH", "/v1/services/many/backends", {"address": bench.backend.address, "weight": weight})["version"]
 
-    traffic, prepared, active, packet = Traffic(bench), [], [], []
+    traffic, first, second, both, active = Traffic(bench), [], [], [], []
     for _ in range(rounds):
         weigh(0)
         bench.settled()
@@ -178,16 +188,19 @@ def one_service(bench, rounds):
             pass
         version = weigh(1)
         began = time.monotonic()
-        packet.append((traffic.first() - began) * 1e3)
+        activated = committed_after(bench.api.path, version)
+        packet = traffic.first()
         bench.settled()
-        prepared.append((max(d.since(version) for d in bench.daemons) - began) * 1e3)
+        first.append((activated - began) * 1e3)
+        second.append((packet - activated) * 1e3)
+        both.append((packet - began) * 1e3)
         active.append((max(d.since(version + 1) for d in bench.daemons) - began) * 1e3)
     traffic.stopped.set()
     name = f"{len(bench.addresses)} backends:"
-    show(f"{name} prepared on all balancers", prepared)
-    show(f"{name} active on all balancers", active)
-    show(f"{name} the second step", [b - a for a, b in zip(prepared, active)])
-    show(f"{name} both steps, first packet", packet)
+    show(f"{name} first step, until it is active", first)
+    show(f"{name} second step, until the first packet", second)
+    show(f"{name} both steps, first packet", both)
+    show(f"{name} all balancers have swept, too", active)
     bench.api.call("DELETE", "/v1/services/many")
 
 

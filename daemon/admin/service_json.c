@@ -49,6 +49,42 @@ static void put_backend(struct bytes *out, const struct backend *b)
 	bytes_puts(out, b->down ? ",\"down\":true}" : "}");
 }
 
+/* "1 10.2.0.1 80 down quic=c0ffee01" */
+static void put_backend_line(struct bytes *out, const struct backend *b)
+{
+	char address[IP_TEXT], id[QUIC_ID_TEXT];
+
+	ip_format(&b->address, address);
+	bytes_put_u8(out, '"');
+	put_number(out, b->id);
+	bytes_put_u8(out, ' ');
+	bytes_puts(out, address);
+	bytes_put_u8(out, ' ');
+	put_number(out, b->port);
+	if (b->down)
+		bytes_puts(out, " down");
+	if (b->quic_id.size) {
+		quic_id_format(&b->quic_id, id);
+		bytes_puts(out, " quic=");
+		bytes_puts(out, id);
+	}
+	bytes_put_u8(out, '"');
+}
+
+static void put_backends(struct bytes *out, enum services_form form, const char *key, const struct backend *list, uint32_t count)
+{
+	bytes_printf(out, ",\"%s\":[", key);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i)
+			bytes_put_u8(out, ',');
+		if (form == FOR_BALANCERS)
+			put_backend_line(out, &list[i]);
+		else
+			put_backend(out, &list[i]);
+	}
+	bytes_put_u8(out, ']');
+}
+
 static void put_slots_of(struct bytes *out, const struct generation *g)
 {
 	bytes_puts(out, ",\"slots_of\":[");
@@ -62,13 +98,21 @@ static void put_slots_of(struct bytes *out, const struct generation *g)
 	bytes_puts(out, "]}");
 }
 
+/* "1-500:1 501:7": runs of ids that follow each other, with one weight. */
 static void put_shares(struct bytes *out, const struct generation *g)
 {
 	bytes_puts(out, ",\"shares\":\"");
-	for (uint32_t i = 0; i < g->count; i++) {
-		if (i)
+	for (uint32_t i = 0, first; i < g->count; i++) {
+		for (first = i; i + 1 < g->count && g->shares[i + 1].backend == g->shares[i].backend + 1 &&
+				g->shares[i + 1].weight == g->shares[i].weight;)
+			i++;
+		if (first)
 			bytes_put_u8(out, ' ');
-		put_number(out, g->shares[i].backend);
+		put_number(out, g->shares[first].backend);
+		if (i > first) {
+			bytes_put_u8(out, '-');
+			put_number(out, g->shares[i].backend);
+		}
 		bytes_put_u8(out, ':');
 		put_number(out, g->shares[i].weight);
 	}
@@ -127,20 +171,11 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 	bytes_printf(out, ",\"quic_config\":\"%s\"", quic);
 	put_prefixes(out, "allow", &set->allow);
 	put_prefixes(out, "deny", &set->deny);
-	bytes_printf(out, ",\"check\":\"%s%s%s\",\"secret\":\"%016llx\",\"backends\":[", service_checks[set->check], set->path[0] ? ":" : "",
+	bytes_printf(out, ",\"check\":\"%s%s%s\",\"secret\":\"%016llx\"", service_checks[set->check], set->path[0] ? ":" : "",
 		     set->path, (unsigned long long)s->secret);
-	for (uint32_t i = 0; i < s->backend_count; i++) {
-		if (i)
-			bytes_put_u8(out, ',');
-		put_backend(out, &s->backends[i]);
-	}
-	bytes_puts(out, "],\"removed\":[");
-	for (uint32_t i = 0; i < s->gone_count; i++) {
-		if (i)
-			bytes_put_u8(out, ',');
-		put_backend(out, &s->gone[i]);
-	}
-	bytes_puts(out, "],\"generations\":[");
+	put_backends(out, form, "backends", s->backends, s->backend_count);
+	put_backends(out, form, "removed", s->gone, s->gone_count);
+	bytes_puts(out, ",\"generations\":[");
 	for (uint32_t i = 0; i < s->generation_count; i++) {
 		if (i)
 			bytes_put_u8(out, ',');

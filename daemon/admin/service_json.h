@@ -16,8 +16,9 @@
  * hosts run holdfast-lbd: a backend takes tunnels from no others.
  *
  * The owner answers for the VIP on its LAN (leases.h); balancers get the id of its lease, and 0 if there is none.
- * Balancers get "shares":"1:1 2:5" in the place of "slots_of", backend and weight: with a thousand objects a generation, reading them
- * would take most of the time from a change to the first packet by it.
+ * With a thousand backends, and as many in each generation, reading objects would take most of the time from a change to the first packet
+ * by it. So balancers get "backends":["1 10.2.0.1 80 down quic=c0ffee01"], id, address, port and what doesn't stand with most of them, and
+ * "shares":"1-500:1 501:7" in the place of "slots_of", ids and their weight.
  *
  * Written as text at once: a tree of objects for a service of a thousand backends takes longer than its new tables may.
  */

@@ -161,17 +161,58 @@ static void read_prefixes(struct reader *r, const json_t *o, struct catalog_serv
 	}
 }
 
-/* Most have none. */
-static void read_quic_id(struct reader *r, const json_t *o, struct catalog_backend *b)
+/* Up to the next space or the end; *text is behind it then. False: there is none, or no room. */
+static bool take_word(const char **text, char *ret, size_t size)
 {
-	if (json_object_get(o, "quic_id") && !quic_id_parse(&b->quic_id, read_text(r, o, "quic_id")))
-		refuse(r, "\"quic_id\" is \"%s\", which is no server ID", read_text(r, o, "quic_id"));
+	const char *from = *text;
+	size_t n = strcspn(from, " ");
+
+	if (!n || n >= size)
+		return false;
+	memcpy(ret, from, n);
+	ret[n] = 0;
+	*text = from + n + (from[n] == ' ');
+	return true;
+}
+
+static uint64_t take_number(struct reader *r, const char *what, const char *text, uint64_t min, uint64_t max)
+{
+	char *end;
+	uint64_t n = strtoull(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n < min || n > max)
+		refuse(r, "%s \"%s\" is no number from %llu to %llu", what, text, (unsigned long long)min, (unsigned long long)max);
+	return n;
+}
+
+/* "1 10.2.0.1 80 down quic=c0ffee01": the last two stand with few. */
+static struct catalog_backend take_backend(struct reader *r, const char *text)
+{
+	struct catalog_backend b = {0};
+	char id[24], address[64], port[8], word[64];
+
+	if (!take_word(&text, id, sizeof id) || !take_word(&text, address, sizeof address) || !take_word(&text, port, sizeof port)) {
+		refuse(r, "a backend is not an id, an address and a port");
+		return b;
+	}
+	b.id = take_number(r, "backend's id", id, 1, INT64_MAX);
+	b.at = take_address(r, "backend", address);
+	b.port = (uint16_t)take_number(r, "backend's port", port, 0, UINT16_MAX);
+	while (*text && !r->bad)
+		if (!take_word(&text, word, sizeof word))
+			refuse(r, "backend %s has what this program doesn't know: \"%s\"", id, text);
+		else if (!strcmp(word, "down"))
+			b.down = true;
+		else if (strncmp(word, "quic=", 5) != 0 || !quic_id_parse(&b.quic_id, word + 5))
+			refuse(r, "backend %s has what this program doesn't know: \"%s\"", id, word);
+	return b;
 }
 
 /* Those that are, and those that were and whose flows may still be under way. */
 static void read_backends(struct reader *r, const json_t *o, struct catalog_service *s, const char *key, uint32_t max, bool removed)
 {
 	uint32_t count, before = s->backend_count;
+	uint64_t highest = 0;
 	const json_t *list = read_array(r, o, key, max, &count);
 
 	s->backends = mem_realloc(s->backends, (before + count) * sizeof *s->backends + 1);
@@ -179,66 +220,87 @@ static void read_backends(struct reader *r, const json_t *o, struct catalog_serv
 		const json_t *v = json_array_get(list, i);
 		struct catalog_backend *b = &s->backends[s->backend_count++];
 
-		*b = (struct catalog_backend){0};
-		b->id = read_number(r, v, "id", 1, INT64_MAX);
-		b->at = take_address(r, "backend", read_text(r, v, "address"));
-		b->down = json_is_true(json_object_get(v, "down"));
-		b->port = json_object_get(v, "port") ? (uint16_t)read_number(r, v, "port", 0, UINT16_MAX) : 0;
-		read_quic_id(r, v, b);
+		*b = take_backend(r, json_is_string(v) ? json_string_value(v) : "");
 		b->removed = removed;
-		for (uint32_t n = 0; n < before + i; n++)
+		/* Most are told in order; only of those before this list, or out of order, one may be the same. */
+		for (uint32_t n = 0; n < (b->id > highest ? before : before + i); n++)
 			if (s->backends[n].id == b->id)
 				refuse(r, "two backends have the id %llu", (unsigned long long)b->id);
+		if (b->id > highest)
+			highest = b->id;
 	}
 }
 
-/* "1:1 2:5": a backend's id and its weight. NULL if text doesn't begin so, else what is behind. */
-static const char *read_share(const char *text, struct catalog_share *ret)
+/* Of digits, from 1 on. NULL if text doesn't begin so, else what is behind. */
+static const char *read_id(const char *text, uint64_t *ret)
 {
-	unsigned long long id, weight;
 	char *end;
 
 	if (*text < '1' || *text > '9')
 		return NULL;
-	id = strtoull(text, &end, 10);
-	if (id > INT64_MAX || *end != ':' || end[1] < '0' || end[1] > '9')
+	*ret = strtoull(text, &end, 10);
+	return *ret > INT64_MAX ? NULL : end;
+}
+
+/* "1:1" or "1-500:1": backends whose ids follow each other, and what each weighs. */
+struct run {
+	uint64_t first, last;
+	uint16_t weight;
+};
+
+/* NULL if text doesn't begin so, else what is behind. */
+static const char *read_run(const char *text, struct run *ret)
+{
+	const char *c = read_id(text, &ret->first);
+	unsigned long long weight;
+	char *end;
+
+	ret->last = ret->first;
+	if (c && *c == '-')
+		c = read_id(c + 1, &ret->last);
+	if (!c || *c != ':' || c[1] < '0' || c[1] > '9' || ret->last < ret->first || ret->last - ret->first >= CATALOG_BACKENDS_MAX)
 		return NULL;
-	weight = strtoull(end + 1, &end, 10);
+	weight = strtoull(c + 1, &end, 10);
 	if (weight > UINT16_MAX || (*end && *end != ' '))
 		return NULL;
-	ret->backend = id;
 	ret->weight = (uint16_t)weight;
-	return end;
+	return *end ? end + 1 : end;
 }
 
 static void read_generation(struct reader *r, const json_t *o, struct catalog_generation *g)
 {
 	const char *text = read_text(r, o, "shares");
-	uint32_t room = *text ? 1 : 0;
+	struct run run;
 
-	for (const char *c = text; *c; c++)
-		room += *c == ' ';
-	if (room > CATALOG_BACKENDS_MAX)
-		refuse(r, "\"shares\" are more than %u", CATALOG_BACKENDS_MAX);
-	g->shares = mem_zalloc(room * sizeof *g->shares + 1);
 	while (!r->bad && *text) {
-		text = read_share(text, &g->shares[g->share_count++]);
-		if (!text)
+		text = read_run(text, &run);
+		if (!text) {
 			refuse(r, "\"shares\" are no pairs of backend and weight");
-		else if (*text)
-			text++;
+			return;
+		}
+		if (g->share_count + (run.last - run.first) >= CATALOG_BACKENDS_MAX) {
+			refuse(r, "\"shares\" are more than %u", CATALOG_BACKENDS_MAX);
+			return;
+		}
+		g->shares = mem_realloc(g->shares, (g->share_count + run.last - run.first + 1) * sizeof *g->shares);
+		for (uint64_t id = run.first; id <= run.last; id++)
+			g->shares[g->share_count++] = (struct catalog_share){.backend = id, .weight = run.weight};
 	}
 }
 
 /* What is forwarded to must have an address; of an earlier generation's backends, those that were removed have none any more. */
 static void refuse_unknown(struct reader *r, const struct catalog_service *s, const struct catalog_generation *g, const char *which)
 {
-	for (uint32_t i = 0; i < g->share_count; i++) {
-		uint32_t n = 0;
+	uint32_t at = 0; /* both lists are mostly in one order: the next one is likely behind the last */
 
-		while (n < s->backend_count && s->backends[n].id != g->shares[i].backend)
-			n++;
-		if (n == s->backend_count)
+	for (uint32_t i = 0; i < g->share_count; i++) {
+		uint32_t tried = 0;
+
+		while (tried < s->backend_count && s->backends[at].id != g->shares[i].backend) {
+			at = at + 1 == s->backend_count ? 0 : at + 1;
+			tried++;
+		}
+		if (tried == s->backend_count)
 			refuse(r, "the %s generation has a backend %llu that isn't listed", which,
 			       (unsigned long long)g->shares[i].backend);
 	}

@@ -6,21 +6,22 @@
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
  *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "flow_idle":7800, "slow_start":0, "quic_config":"none", "allow":["10.0.0.0/8"],
  *      "deny":[], "check":"http:/health",
- *      "backends":[{"id":1, "address":"10.2.0.1", "port":8080}],
+ *      "backends":["1 10.2.0.1 8080"],
  *      "generations":[{"number":1, "shares":"1:1"}],
  *      "prepared":{"number":2, "shares":"1:2"}, "owner":57}]}
  *
  * A backend that was removed stays listed under "removed" while a generation that is kept has it: flows through it end in peace. The secret
  * is the cluster's, for the hash of flows; balancers are the outer source addresses that a backend takes tunnels from. Generations stand
  * oldest first, the last one is active ([generations]); "prepared", if it is there, is the one to come, whose owners are the second chance
- * until it is active ([two steps]). Their shares are pairs of a backend's id and its weight. A backend with "down":true is dead by the
+ * until it is active ([two steps]). Their shares are "1:5 2-9:1", ids and the weight of each. A backend is an id, an address and a port, 0
+ * for the port its packets came to, which is checked at the service's; it is "1 10.2.0.1 8080 down quic=c0ffee01" while it is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
  * then and the last table stays. A limit is in new flows a second, 0 is none. SYN cookies are off, auto - when
  * more SYNs a second than the rate come to one host - or always; who says nothing of them has them off. flow_idle and slow_start are in
  * seconds, and 7,800 and 0 if they are missing. A configuration of routable QUIC
- * connection IDs is "1:4", its number and the size of server IDs, or none, as if nothing is said of it; a backend's own ID is
- * "quic_id":"c0ffee01". A check is tcp, http:PATH, https:PATH, redis, kafka or none.
- * A backend without a port, or with port 0, is checked at the service's, and gets packets on the port they came to. The owner is the lease
+ * connection IDs is "1:4", its number and the size of server IDs, or none, as if nothing is said of it; a backend's own ID stands behind
+ * "quic=". A check is tcp, http:PATH, https:PATH, redis, kafka or none.
+ * The owner is the lease
  * of the balancer that announces the VIP (report.h), 0 or missing if there is none. Other members are for other readers. Anything missing,
  * malformed or out of bounds refuses the whole: nothing is half-applied.
  */

@@ -16,8 +16,8 @@ static const char good[] =
 	"{\"version\":7,\"secret\":\"0123456789abcdef00000000000000ff\",\"balancers\":[\"10.2.0.9\",\"fd02::9\"],\"services\":[{\"id\":1,"
 	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
 	"\"affinity\":true,\"limit\":0,\"syn_cookies\":\"auto\",\"syn_rate\":500,\"quic_config\":\"none\",\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
-	"\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\",\"port\":80,\"weight\":1,\"draining\":false},{\"id\":2,\"address\":\"fd02::2\"}],"
-	"\"removed\":[{\"id\":7,\"address\":\"10.2.0.7\",\"port\":81}],"
+	"\"backends\":[\"1 10.2.0.1 80\",\"2 fd02::2 0\"],"
+	"\"removed\":[\"7 10.2.0.7 81\"],"
 	"\"generations\":[{\"number\":1,\"shares\":\"9:1\"},"
 	"{\"number\":2,\"shares\":\"1:3 2:0\"}]}]}";
 
@@ -88,10 +88,8 @@ static char *with_backends(const uint16_t weight[3], const bool down[3])
 	char *text = NULL;
 
 	assert_true(asprintf(&text,
-			     "%.*s\"backends\":[{\"id\":1,\"address\":\"10.2.0.1\"%s},{\"id\":2,\"address\":\"10.2.0.2\"%s},"
-			     "{\"id\":3,\"address\":\"10.2.0.3\"%s}],\"generations\":[{\"number\":1,\"shares\":\"1:%u 2:%u 3:%u\"}]}]}",
-			     (int)(backends - good), good, down[0] ? ",\"down\":true" : "", down[1] ? ",\"down\":true" : "",
-			     down[2] ? ",\"down\":true" : "", weight[0], weight[1], weight[2]) > 0);
+			     "%.*s\"backends\":[\"1 10.2.0.1 0%s\",\"2 10.2.0.2 0%s\",\"3 10.2.0.3 0%s\"],\"generations\":[{\"number\":1,\"shares\":\"1:%u 2:%u 3:%u\"}]}]}",
+			     (int)(backends - good), good, down[0] ? " down" : "", down[1] ? " down" : "", down[2] ? " down" : "", weight[0], weight[1], weight[2]) > 0);
 	return text;
 }
 
@@ -170,8 +168,7 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"\"quic_config\":\"none\"", "\"quic_config\":\"7:4\"", "7:4"},
 		{"\"quic_config\":\"none\"", "\"quic_config\":4", "quic_config"},
 		{"\"quic_config\":\"none\"", "\"quic_config\":\"1:4\"", "\"1:4\", which this service can't have"}, /* TCP */
-		{"\"id\":2,", "\"id\":2,\"quic_id\":\"c0ffe\",", "\"quic_id\" is \"c0ffe\""},
-		{"\"id\":2,", "\"id\":2,\"quic_id\":1,", "quic_id"},
+		{"fd02::2 0", "fd02::2 0 quic=c0ffe", "quic=c0ffe"},
 		{"\"syn_rate\":500", "\"syn_rate\":-1", "syn_rate"},
 		{"\"check\":\"tcp\"", "\"check\":\"smtp\"", "smtp"},
 		{"\"check\":\"tcp\"", "\"check\":\"tcp:/x\"", "tcp:/x"},
@@ -179,15 +176,24 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"\"check\":\"tcp\"", "\"check\":\"http:x\"", "http:x"},
 		{"\"check\":\"tcp\"", "\"check\":\"https:/x HTTP/1.0\\r\\n\"", "https:/x"},
 		{"\"check\":\"tcp\"", "\"limits\":0", "check"},
-		{"\"port\":80,\"weight\"", "\"port\":-1,\"weight\"", "port"},
+		{"1 10.2.0.1 80", "1 10.2.0.1 -1", "port"},
 		{"10.0.0.0/8", "10.0.0.0/33", "10.0.0.0/33"},
 		{"10.0.0.0/8", "10.0.0.0/", "10.0.0.0/"},
 		{"10.0.0.0/8", "10.0.0.0/8x", "10.0.0.0/8x"},
 		{"10.0.0.0/8", "fd00::/8", "family"},
-		{"\"address\":\"10.2.0.1\"", "\"address\":\"here\"", "here"},
-		{"\"id\":2", "\"id\":1", "two backends"},
-		{"\"id\":2", "\"id\":7", "two backends"},
-		{"\"port\":80,\"weight\"", "\"port\":65536,\"weight\"", "port"},
+		{"1 10.2.0.1 80", "1 here 80", "here"},
+		{"\"2 fd02::2", "\"1 fd02::2", "two backends"},
+		{"\"2 fd02::2", "\"7 fd02::2", "two backends"},
+		{"1 10.2.0.1 80\",\"2 ", "2 10.2.0.1 80\",\"1 fd02::3 0\",\"2 ", "two backends"},
+		{"\"2 fd02::2", "\"0 fd02::2", "id"},
+		{"\"2 fd02::2", "\"-2 fd02::2", "id"},
+		{"\"2 fd02::2", "\"2 fd02::2  ", "not an id"},
+		{"1 10.2.0.1 80", "1 10.2.0.1", "not an id"},
+		{"1 10.2.0.1 80", "1 10.2.0.1 80 up", "\"up\""},
+		{"1 10.2.0.1 80", "1 10.2.0.1 80  down", "know"},
+		{"1 10.2.0.1 80", "1 10.2.0.1 80 quic=", "quic="},
+		{"\"1 10.2.0.1 80\"", "{}", "not an id"},
+		{"1 10.2.0.1 80", "1 10.2.0.1 65536", "port"},
 		{"1:3 2:0", "3:3 2:0", "backend 3"},
 		{"1:3 2:0", "1:65536 2:0", "no pairs"},
 		{"\"generations\":[", "\"generations\":[{},", "shares"},
@@ -195,6 +201,11 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"\"limit\":0", "\"limit\":0,\"flow_idle\":0", "flow_idle"},
 		{"\"limit\":0", "\"limit\":0,\"flow_idle\":604801", "flow_idle"},
 		{"\"limit\":0", "\"limit\":0,\"slow_start\":86401", "slow_start"},
+		{"1:3 2:0", "1-:3 2:0", "no pairs"},
+		{"1:3 2:0", "2-1:3", "no pairs"},
+		{"1:3 2:0", "1-3:1", "backend 3"},
+		{"1:3 2:0", "1-1025:1", "no pairs"},
+		{"1:3 2:0", "1-1024:1 2:1", "more than"},
 		{"1:3 2:0", "1:3  2:0", "no pairs"},
 		{"1:3 2:0", "1:3 2:", "no pairs"},
 		{"1:3 2:0", "1:3 2", "no pairs"},
@@ -221,14 +232,14 @@ static void test_a_mistake_refuses_the_whole(void **state)
 
 static void test_quic(void **state)
 {
-	static const char list[] = "\"id\":2,\"quic_id\":\"c0ffee02\",";
-	const char *at = strstr(good, "\"id\":2,"), *proto = strstr(good, "\"tcp\""), *config = strstr(good, "\"none\"");
+	static const char line[] = "fd02::2 0 quic=c0ffee02";
+	const char *at = strstr(good, "fd02::2 0"), *proto = strstr(good, "\"tcp\""), *config = strstr(good, "\"none\"");
 	struct lb_catalog c, other;
 	char *text, error[256] = "";
 
 	(void)state;
 	assert_true(asprintf(&text, "%.*s\"quic\"%.*s\"1:4\"%.*s%s%s", (int)(proto - good), good, (int)(config - proto - 5), proto + 5,
-			     (int)(at - config - 6), config + 6, list, at + strlen("\"id\":2,")) > 0);
+			     (int)(at - config - 6), config + 6, line, at + strlen("fd02::2 0")) > 0);
 	if (lb_catalog_parse(&c, text, error, sizeof error) < 0)
 		fail_msg("%s", error);
 	assert_true(c.services[0].quic.number == 1 && c.services[0].quic.id_size == 4);

@@ -190,6 +190,17 @@ def routed(n, vips):
     return client, router, balancer, backends
 
 
+def line(backend):
+    """A backend as balancers are told of it (daemon/lb/catalog.h)."""
+    return (f"{backend['id']} {backend['address']} {backend.get('port', 0)}{' down' if backend.get('down') else ''}"
+            + (f" quic={backend['quic_id']}" if "quic_id" in backend else ""))
+
+
+def as_told(catalog):
+    lists = ("backends", "removed")
+    return {**catalog, "services": [{**s, **{key: [line(b) for b in s[key]] for key in lists if key in s}} for s in catalog["services"]]}
+
+
 class Node:
     """A node's Unix socket, as far as a balancer sees it: GET /v1/lb?after=N, answered when the version is above N, and its reports."""
 
@@ -209,7 +220,7 @@ class Node:
             self.asked += 1
             self.changed.notify_all()
             self.changed.wait_for(lambda: self.raw is not None or self.catalog["version"] > after, timeout=25)
-            return self.raw if self.raw is not None else json.dumps(self.catalog)
+            return self.raw if self.raw is not None else json.dumps(as_told(self.catalog))
 
     def start(self):
         node = self
