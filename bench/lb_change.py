@@ -224,7 +224,7 @@ def many_services(bench, count, rounds):
             bench.api.call("DELETE", f"/v1/services/s{i}/backends", {"address": bench.backend.address})
         bench.settled()
     show(f"{count} services: their changes, one after the other", changing)
-    show(f"{count} services: from the last one until all are active", all_active)
+    show(f"{count} services: from the last one until all are active and swept", all_active)
 
 
 def isolate():

@@ -28,7 +28,7 @@
 #define LB_APART static inline __attribute__((unused))
 #endif
 
-#define LB_ABI 4
+#define LB_ABI 5
 #define LB_TICK_SHIFT 30
 
 enum lb_family {
@@ -118,25 +118,28 @@ enum lb_delivery {
 	LB_SNAT, /* the same, and an address and port of the balancer's own in the place of the client's */
 };
 
-/* Where a service's slots are. Two of them: the daemon fills one while the other is read. */
+/* Where a service's slots are. */
 struct lb_table {
 	__u32 base;        /* first slot in lb_slots */
 	__u32 count;       /* 0: the service has no table yet */
 	__u32 moved_ticks; /* when a slot was last moved, for [udp] */
 };
 
+#define LB_SERVICE_TABLES 3
+
 /* lb_services: array, memory-mapped. */
 struct lb_service {
-	__u32 generation; /* the table in use is table[generation & 1]; one store flips it */
-	struct lb_table table[2];
+	struct lb_address vip; /* with snat, where replies come from */
+	/* One is in use, one may still be read by packets that found it in use, and one is free to be filled: a change needn't wait for
+	 * packets that the change before it left behind. */
+	struct lb_table table[LB_SERVICE_TABLES];
 	__u32 backend_base; /* first backend in lb_backends */
-	__u32 backend_count;
+	__u16 backend_count;
+	__u16 flags;
+	__u8 current; /* the table in use; one store goes over to another */
 	__u8 scheduler;
 	__u8 delivery;
-	__u16 flags;
-	struct lb_address vip; /* with snat, where replies come from */
-	__u8 family;           /* of the VIP */
-	__u8 unused[7];
+	__u8 family; /* of the VIP */
 };
 static_assert(sizeof(struct lb_service) == 64, "one cache line");
 

@@ -91,6 +91,14 @@ struct lb_moved {
 	__u8 begins; /* it is a new flow, as far as can be told */
 };
 
+/* The one in use. */
+LB_INLINE const struct lb_table *lb_table_of(const struct lb_service *s)
+{
+	__u32 current = ((const volatile struct lb_service *)s)->current;
+
+	return &s->table[current < LB_SERVICE_TABLES ? current : 0];
+}
+
 /* The backend of this number if it is there and alive. */
 LB_INLINE const struct lb_backend *lb_backend_alive(const struct lb_service *s, __u32 backend)
 {
@@ -170,7 +178,7 @@ LB_INLINE void lb_ramp(const struct lb_service *s, struct lb_moved *m, __u32 now
 /* Puts the backend of a new flow in the place of current ([schedulers]). */
 LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m, __u32 now)
 {
-	const struct lb_table *t = &s->table[s->generation & 1];
+	const struct lb_table *t = lb_table_of(s);
 	__u16 other;
 
 	if (s->scheduler == LB_ROUND_ROBIN && t->count) {
@@ -206,7 +214,7 @@ LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m,
 LB_INLINE _Bool lb_began_before(const struct lb_config *cfg, const struct lb_service *s, const struct lb_moved *m, __u32 now)
 {
 	if (m->udp)
-		return m->slot.flags & LB_SLOT_MOVED && now - s->table[s->generation & 1].moved_ticks <= cfg->idle_ticks[LB_FLOW_DATAGRAM];
+		return m->slot.flags & LB_SLOT_MOVED && now - lb_table_of(s)->moved_ticks <= cfg->idle_ticks[LB_FLOW_DATAGRAM];
 	return !m->syn;
 }
 
@@ -269,7 +277,7 @@ LB_APART int lb_choose_moved(struct lb_moved *m)
 /* The word of a flow's slot, its number and the flow's hash in *d; NULL while the service has no slots. */
 LB_INLINE const __u64 *lb_slot_find(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f, struct lb_decision *d)
 {
-	const struct lb_table *t = &s->table[s->generation & 1];
+	const struct lb_table *t = lb_table_of(s);
 	__u64 hash;
 
 	if (d->has_slot)
@@ -287,7 +295,7 @@ LB_INLINE const __u64 *lb_slot_find(const struct lb_config *cfg, const struct lb
 LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg, const struct lb_service *s, const struct lb_flow *f,
 						     struct lb_decision *d)
 {
-	const struct lb_table *t = &s->table[s->generation & 1];
+	const struct lb_table *t = lb_table_of(s);
 	const __u64 *word = lb_slot_find(cfg, s, f, d);
 	union {
 		__u64 word;

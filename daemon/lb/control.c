@@ -20,6 +20,7 @@
 #define SOCKET_DEFAULT "/run/holdfast/holdfast.sock"
 #define WAIT_MAX_MS 3600000 /* poll() takes no more than fits into an int */
 #define COUNT_MS 1000
+#define SETTLE_AFTER_MS 10 /* the second step of a change comes sooner, if all balancers are quick */
 #define TICK_S 60 /* between looks at what expires by time */
 
 const char *control_socket_default(void)
@@ -87,7 +88,7 @@ int control_start(struct control *c, const struct control_side *side)
 
 	c->side = *side;
 	c->report = (struct lb_report){.announces = side->announces, .snat4 = side->snat4, .snat6 = side->snat6};
-	c->look_ms = c->count_ms = UINT64_MAX;
+	c->look_ms = c->count_ms = c->settle_ms = c->settled_version = UINT64_MAX;
 	earlier_init(&c->earlier, &side->earlier);
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
 	r = start_tick(c);
@@ -157,7 +158,17 @@ static void apply(struct control *c, bool routes_changed)
 	earlier_follow(&c->earlier, &c->catalog, monotonic_ticks());
 	c->failed = r < 0;
 	report(c);
+	c->settle_ms = boottime_ms() + SETTLE_AFTER_MS;
+}
+
+static void settle(struct control *c)
+{
 	c->side.settle(c->side.arg);
+	c->settle_ms = UINT64_MAX;
+	if (c->settled_version == c->catalog.version)
+		return;
+	c->settled_version = c->catalog.version;
+	log_info("lbd: in force version=%llu services=%u", (unsigned long long)c->catalog.version, c->catalog.service_count);
 }
 
 static void take_checks(struct control *c)
@@ -241,7 +252,6 @@ static void take_catalog(struct control *c)
 	}
 	apply(c, false);
 	plan_count(c);
-	log_info("lbd: in force version=%llu services=%u", (unsigned long long)latest.version, latest.service_count);
 }
 
 void control_leave(struct control *c)
@@ -262,7 +272,7 @@ static int earlier_ms(int a_ms, int b_ms)
 /* Until the next thing that is due by time; -1: nothing is. */
 static int wait_ms(const struct control *c, uint64_t end_ms)
 {
-	uint64_t now_ms = boottime_ms(), due_ms = min_u64(end_ms, min_u64(c->look_ms, c->count_ms));
+	uint64_t now_ms = boottime_ms(), due_ms = min_u64(min_u64(end_ms, c->settle_ms), min_u64(c->look_ms, c->count_ms));
 	int wait = due_ms == UINT64_MAX ? -1 : (int)min_u64(due_ms > now_ms ? due_ms - now_ms : 0, WAIT_MAX_MS);
 
 	for (int i = 0; i < CONTROL_SITES; i++)
@@ -294,7 +304,7 @@ void control_run(struct control *c, uint64_t end_ms)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 || events[0].revents)
-			return;
+			break;
 		due = events[1].revents && has_ticked(c);
 		if (events[2].revents)
 			take_catalog(c);
@@ -311,10 +321,14 @@ void control_run(struct control *c, uint64_t end_ms)
 			apply(c, ways_changed);
 		else if (boottime_ms() >= c->look_ms)
 			report(c);
+		if (boottime_ms() >= c->settle_ms)
+			settle(c);
 		if (boottime_ms() >= c->count_ms)
 			count(c);
 		for (int i = 0; i < CONTROL_SITES; i++)
 			if (c->scrapes[i] && (n == 0 || events[6 + i].revents))
 				scrape_run(c->scrapes[i]);
 	}
+	if (c->settle_ms != UINT64_MAX)
+		settle(c);
 }

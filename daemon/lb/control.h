@@ -19,7 +19,7 @@
  * way to a backend is out of date. 0, or negative errno if not all of it is in force.
  */
 typedef int control_apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed);
-/* Finishes what that left: called once it was told that the catalog is in force, for it may take a while ([two steps]). */
+/* Finishes what that left, which may take a while: called when no other catalog has come for a moment ([two steps]). */
 typedef void control_settle(void *arg);
 /* Counts what the services of the catalog in force have to bear: once a second while any of them goes by that (lb/loads.h). */
 typedef void control_count(void *arg, const struct lb_catalog *c);
@@ -57,6 +57,8 @@ struct control {
 	struct earlier earlier;
 	bool loads, latencies; /* some service goes by those */
 	uint64_t count_ms; /* when loads are to be counted, and latencies reported, next; UINT64_MAX: no service goes by any */
+	uint64_t settled_version; /* of the catalog that was in force when that was done last */
+	uint64_t settle_ms; /* when what was replaced is to be swept away; UINT64_MAX: that is done */
 	uint64_t look_ms; /* when it is to be looked for generations without flows; UINT64_MAX: not at all */
 	int signals; /* SIGTERM and SIGINT */
 	int tick;    /* a timer, for what expires by time */

@@ -328,7 +328,7 @@ static void tell_service(json_t *o, const struct lb_decision *d)
 static void tell_slot(json_t *o, const struct lb_decision *d)
 {
 	const struct lb_service *s = &tables->services[d->service];
-	const struct lb_table *t = &s->table[s->generation & 1];
+	const struct lb_table *t = lb_table_of(s);
 	struct lb_slot slot;
 
 	memcpy(&slot, &tables->slots[d->slot], sizeof slot);

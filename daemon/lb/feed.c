@@ -125,7 +125,7 @@ static void find_weighing(const struct feed *f, const struct lb_service *s, cons
 /* Slow start: of backends that get new flows and didn't before, from now on. What a service begins with has no earlier owners. */
 static void ramp_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c)
 {
-	bool weighing[NUMBERS_MAX + 1] = {false}, begins = !s->table[s->generation & 1].count;
+	bool weighing[NUMBERS_MAX + 1] = {false}, begins = !s->table[s->current].count;
 
 	find_weighing(f, s, c, weighing);
 	for (uint32_t i = 0; i < s->backend_count; i++) {
@@ -271,7 +271,7 @@ static void place_services(struct feed *f, const struct lb_catalog *c, struct pl
 			log_error("feed: a service doesn't fit into the tables service=%s error=\"%s\"", c->services[i].name, strerror(-r));
 			p->error = p->error ? p->error : r;
 		}
-		if (r >= 0 || s->table[s->generation & 1].count)
+		if (r >= 0 || s->table[s->current].count)
 			plan_want_vip(p, p->number[i], &c->services[i]);
 		plan_want_quic_ids(p, f->tables, p->number[i], &c->services[i]);
 	}
@@ -339,9 +339,11 @@ static int sweep(struct feed *f, struct plan *p)
 		p->changed |= f->tables->names[i].id && !p->used[i];
 	if (p->changed)
 		f->tables->plane->await_packets(f->tables);
-	for (uint32_t i = 0; i < f->tables->service_count; i++)
+	for (uint32_t i = 0; i < f->tables->service_count; i++) {
+		slot_table_release(&f->tables->services[i]);
 		if (f->tables->names[i].id && !p->used[i])
 			numbers_free_service(f->tables, i);
+	}
 	r = f->tables->plane->remove_others(f->tables, TABLES_BY_PREFIX, &p->prefixes);
 	if (r == 0)
 		r = f->tables->plane->remove_others(f->tables, TABLES_BY_QUIC, &p->quic);
@@ -378,17 +380,24 @@ static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p
 
 int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own)
 {
-	struct plan *p;
+	struct plan *p, *before;
 	int r;
 
-	feed_settle(f);
+	/* A service has a table more than are in use, so one change may come before packets have left what the one before it replaced. */
+	if (f->unsettled && f->unsettled->second)
+		feed_settle(f);
+	before = f->unsettled;
 	p = plan_new(own);
+	p->second = before != NULL;
+	p->changed = before && before->changed;
 	number_services(f, c, p);
 	plan_want_replies(p, c);
 	r = write_plan(f, c, p);
 	if (r < 0)
 		log_error("feed: the tables don't take the catalog error=\"%s\"", strerror(-r));
 	p->failed = r < 0;
+	if (before)
+		plan_free(before);
 	f->unsettled = p;
 	return r < 0 ? r : p->error;
 }

@@ -45,8 +45,8 @@ void feed_last_older(const struct feed *f, const struct catalog_service *s, uint
 /* What the services of the catalog in force have to bear is counted anew (lb/loads.h); to be called once a second if loads_wanted(). */
 void feed_count_loads(struct feed *f, const struct lb_catalog *c);
 /*
- * Waits until no packet can be reading what the last feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the
- * kernel takes some 8 ms for it, and that the change is in force is told before ([two steps]).
+ * Waits until no packet can be reading what feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the kernel
+ * takes some 8 ms for it, in which the next change can already be in force ([two steps]). The third feed_apply() in a row calls it.
  */
 void feed_settle(struct feed *f);
 

@@ -20,6 +20,7 @@ struct plan {
 	uint32_t dnat, snat; /* services that deliver so */
 	uint32_t nat4, nat6; /* the same by family */
 	bool changed;        /* something that packets may still read was replaced */
+	bool second;         /* what the plan before it replaced is still to be swept away, too */
 	int error;           /* the first */
 	bool failed;         /* not all of it was written: nothing may be swept away */
 };

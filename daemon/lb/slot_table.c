@@ -39,15 +39,14 @@ static int fill_generation(struct maglev_cache *maglevs, const struct numbers *n
 	return r;
 }
 
-/* Where the next table can lie: anywhere but in a table that is in use. */
-static bool find_slot_room(const struct tables *t, const struct lb_service *s, uint32_t size, uint32_t *ret_base)
+/* Where the next table can lie: anywhere but in one that is in use or may be. */
+static bool find_slot_room(const struct tables *t, const struct lb_table *next, uint32_t size, uint32_t *ret_base)
 {
-	struct region used[2 * TABLES_SERVICES];
-	const struct lb_table *next = &s->table[(s->generation + 1) & 1];
+	struct region used[LB_SERVICE_TABLES * TABLES_SERVICES];
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < t->service_count; i++)
-		for (uint32_t n = 0; n < 2; n++) {
+		for (uint32_t n = 0; n < LB_SERVICE_TABLES; n++) {
 			const struct lb_table *other = &t->services[i].table[n];
 
 			if (other->count && other != next)
@@ -70,16 +69,17 @@ static bool owners_stay(const struct tables *t, const struct lb_table *now, cons
 	return same;
 }
 
-/* Into the table that isn't in use; one store flips. */
+/* Into the table that has been out of use for longest; one store goes over to it. */
 static int write_slots(struct tables *t, struct lb_service *s, const struct lb_slot *slots, uint32_t count, uint32_t now_ticks)
 {
-	const struct lb_table *now = &s->table[s->generation & 1];
-	struct lb_table *next = &s->table[(s->generation + 1) & 1];
+	uint8_t after = (uint8_t)((s->current + 1) % LB_SERVICE_TABLES);
+	const struct lb_table *now = &s->table[s->current];
+	struct lb_table *next = &s->table[after];
 	uint32_t base;
 
 	if (now->count == count && !memcmp(&t->slots[now->base], slots, count * sizeof *slots))
 		return 0;
-	if (!find_slot_room(t, s, count, &base))
+	if (!find_slot_room(t, next, count, &base))
 		return -ENOSPC;
 	memcpy(&t->slots[base], slots, count * sizeof *slots);
 	*next = (struct lb_table){
@@ -87,7 +87,7 @@ static int write_slots(struct tables *t, struct lb_service *s, const struct lb_s
 		.count = count,
 		.moved_ticks = owners_stay(t, now, slots, count) ? now->moved_ticks : now_ticks,
 	};
-	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->current, after, __ATOMIC_RELEASE);
 	return 1;
 }
 
@@ -133,4 +133,11 @@ int slot_table_place(struct tables *t, struct maglev_cache *maglevs, struct lb_s
 		free(slots);
 	}
 	return r;
+}
+
+void slot_table_release(struct lb_service *s)
+{
+	for (unsigned i = 0; i < LB_SERVICE_TABLES; i++)
+		if (i != s->current)
+			s->table[i] = (struct lb_table){0};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The slots of a service in the tables: its generations' Maglev tables by the backends' numbers, the words that slots.h makes of them,
- * written into the table that isn't in use; one store of the generation word flips ([maps]).
+ * written into a table that isn't in use; one store goes over to it ([maps]).
  */
 #ifndef HF_LB_SLOT_TABLE_H
 #define HF_LB_SLOT_TABLE_H
@@ -16,5 +16,7 @@
  */
 int slot_table_place(struct tables *t, struct maglev_cache *maglevs, struct lb_service *s, const struct catalog_service *c,
 		     uint32_t now_ticks);
+/* No packet can be reading any table of the service but the one in use: their room is free. */
+void slot_table_release(struct lb_service *s);
 
 #endif

@@ -128,7 +128,7 @@ static void load_service(const struct load *l, const struct world_service *s, un
 	struct lb_vip vip = {.addr = address(&s->vip), .port = htons(s->port), .proto = (__u8)s->proto, .family = (__u8)s->vip.version};
 
 	l->service[i] = (struct lb_service){
-		.generation = 1, /* the second table, so that who forgets the generation finds none */
+		.current = 1, /* so that who takes the first table finds no slots */
 		.table[1] = {.base = i * WORLD_SLOTS, .count = s->slot_count, .moved_ticks = s->moved_ticks},
 		.backend_base = i * WORLD_BACKENDS,
 		.backend_count = s->backend_count,

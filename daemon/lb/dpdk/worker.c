@@ -247,7 +247,7 @@ static inline void assign(const struct lb_config *cfg, struct staged *s)
 static inline void fetch_owner(const struct lb_config *cfg, const struct staged *s)
 {
 	const struct lb_service *service = s->verdict == LB_SEND ? lb_service_at(s->decision.service) : NULL;
-	const volatile struct lb_slot *slot = service && service->table[service->generation & 1].count
+	const volatile struct lb_slot *slot = service && lb_table_of(service)->count
 						      ? (const volatile struct lb_slot *)lb_slot_at(s->decision.slot)
 						      : NULL;
 	const struct lb_flow_bucket *bucket;
