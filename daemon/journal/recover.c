@@ -127,7 +127,7 @@ static int find_segments(struct recovery *rec)
 {
 	struct journal *j = rec->j;
 	uint8_t *blocks;
-	uint32_t kept = 0, unreadable = 0;
+	uint32_t kept = 0;
 	int r = io_list_now(j->io, j->dir, list_segment, rec);
 
 	if (r < 0)
@@ -149,7 +149,6 @@ static int find_segments(struct recovery *rec)
 			continue;
 		}
 		rec->unreadable += r == -EBADMSG && f->has_batch;
-		unreadable += r == -EBADMSG;
 		list_add_tail(&j->free, &f->segment->node);
 		r = 0;
 	}
@@ -157,8 +156,8 @@ static int find_segments(struct recovery *rec)
 	rec->segment_count = kept;
 	if (r < 0)
 		return r;
-	if (kept == 0 && unreadable > 0)
-		return -EBADMSG;
+	if (kept == 0 && rec->unreadable > 0)
+		return -EBADMSG; /* without a batch nothing was ever stored: that is a first start which was cut off */
 	if (kept > 0)
 		qsort(rec->segments, kept, sizeof *rec->segments, by_number);
 	return 0;

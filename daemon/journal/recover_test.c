@@ -589,6 +589,26 @@ static void append(uint8_t kind, uint32_t group, raft_term term, raft_index inde
 }
 
 /* What append.c writes is, byte for byte, what the builder above made of format.h's essay. */
+/* A first start that was cut off, and then its segments' heads rotted: nothing was ever stored, so it begins anew. */
+static void test_rotten_segments_without_a_batch_hold_nothing(void **state)
+{
+	uint8_t keep[2][JOURNAL_BLOCK];
+	char path[300];
+
+	(void)state;
+	blank();
+	for (unsigned s = 0; s < 2; s++) {
+		memcpy(keep[s], w.disk[s], JOURNAL_BLOCK);
+		memset(w.disk[s], 0x5a, JOURNAL_BLOCK);
+	}
+	expect("", 0, false, 0, false);
+	for (unsigned s = 0; s < 2; s++) {
+		memcpy(w.disk[s], keep[s], JOURNAL_BLOCK);
+		segment_file(path, sizeof path, 2 + s); /* the new ones */
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
 static void test_append_writes_the_documented_format(void **state)
 {
 	uint8_t *want = mem_alloc(WORK);
@@ -724,6 +744,7 @@ int main(void)
 		cmocka_unit_test(test_broken_chain_is_told),
 		cmocka_unit_test(test_value_that_looks_like_a_batch),
 		cmocka_unit_test(test_segment_head_copies),
+		cmocka_unit_test(test_rotten_segments_without_a_batch_hold_nothing),
 		cmocka_unit_test(test_append_writes_the_documented_format),
 		cmocka_unit_test(test_closing_batch),
 		cmocka_unit_test(test_many_power_cuts),
