@@ -157,8 +157,8 @@ void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
 
 	if (!group_leads(g) || !g->store)
 		return; /* its sender hears of the next leader as we do, and sends again */
-	if (g->bundle.size > BACKLOG_MAX)
-		return; /* not even refusals: it sends again, or gives up */
+	if (g->bundle.size > BACKLOG_MAX || g->doubt.told)
+		return; /* not even refusals: it sends again, or gives up. In doubt of our state each time would be one more entry */
 	if (journal_out_of_space(g->lane->journal))
 		why = REFUSAL_NO_SPACE;
 	else if (journal_backlog(g->lane->journal) > BACKLOG_MAX)
