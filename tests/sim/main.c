@@ -17,6 +17,7 @@
 #include "client.h"
 #include "log.h"
 #include "operator.h"
+#include "teller.h"
 #include "world.h"
 
 #define TICKS_DEFAULT 8000u
@@ -115,7 +116,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
 }
 
 /* Faults, then healing, then every key read through every node. False with the reason in why. */
-static bool run(struct world *w, struct clients *c, struct operator *o, uint64_t ticks, struct bytes *why)
+static bool run(struct world *w, struct clients *c, struct tellers *t, struct operator *o, uint64_t ticks, struct bytes *why)
 {
 	struct sim *s = world_sim(w);
 	uint64_t deadline;
@@ -123,11 +124,13 @@ static bool run(struct world *w, struct clients *c, struct operator *o, uint64_t
 	if (!world_run(w, sim_now(s) + ticks * NS_PER_MS))
 		return false;
 	clients_rest(c);
+	if (t)
+		tellers_rest(t);
 	if (o)
 		operator_rest(o);
 	world_heal(w);
 	deadline = sim_now(s) + CONVERGE_NS;
-	while ((!clients_resting(c) || (o && !operator_resting(o))) && sim_now(s) < deadline)
+	while ((!clients_resting(c) || (t && !tellers_resting(t)) || (o && !operator_resting(o))) && sim_now(s) < deadline)
 		if (!world_run(w, sim_now(s) + 20 * NS_PER_MS))
 			return false;
 	clients_final_reads(c);
@@ -149,6 +152,8 @@ static bool run(struct world *w, struct clients *c, struct operator *o, uint64_t
 	for (uint8_t id = 1; o && id <= world_node_count(w); id++)
 		if (!operator_check(o, world_services(w, id), why))
 			return false;
+	if (t && !tellers_check(t, w, why))
+		return false;
 	if (clients_complaint(c)) {
 		bytes_puts(why, clients_complaint(c));
 		return false;
@@ -161,9 +166,10 @@ int main(int argc, char **argv)
 	struct arguments *a = &arguments;
 	struct world *w;
 	struct clients *c;
+	struct tellers *t;
 	struct operator *o;
 	struct bytes why = {0};
-	char changes[40];
+	char deals[100] = "", changes[40];
 	const struct sim_counts *n;
 	bool ok;
 
@@ -178,8 +184,9 @@ int main(int argc, char **argv)
 	log_set_level(a->verbose ? LOG_DEBUG : (enum log_level)0);
 	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io, .admin = a->operator});
 	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), 4000);
+	t = world_has_tellers(w) ? tellers_start(world_sim(w), world_node_count(w)) : NULL;
 	o = a->operator ? operator_start(world_sim(w), world_node_count(w)) : NULL;
-	ok = run(w, c, o, a->ticks, &why);
+	ok = run(w, c, t, o, a->ticks, &why);
 	n = sim_counts(world_sim(w));
 	if (!ok) {
 		if (world_failure(w)) {
@@ -189,18 +196,22 @@ int main(int argc, char **argv)
 		printf("FAILED at %llu ms: %.*s\n", (unsigned long long)(sim_now(world_sim(w)) / NS_PER_MS), (int)why.size, (const char *)why.data);
 		print_replay();
 	}
+	if (t)
+		(void)snprintf(deals, sizeof deals, " transactions=%llu aborted=%llu expired=%llu", (unsigned long long)tellers_stats(t)->transactions,
+			       (unsigned long long)tellers_stats(t)->aborted, (unsigned long long)tellers_stats(t)->expired);
 	if (o)
 		(void)snprintf(changes, sizeof changes, " changes=%llu", (unsigned long long)operator_acked(o));
 	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
-	       "restored=%llu jumps=%llu io_failures=%llu failed=%llu unknown=%llu nodes=%u%s %s\n",
+	       "restored=%llu jumps=%llu io_failures=%llu failed=%llu unknown=%llu nodes=%u%s%s %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
 	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
 	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)n->io_failures,
 	       (unsigned long long)clients_stats(c)->failed,
-	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), o ? changes : "", ok ? "ok" : "FAILED");
+	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), deals, o ? changes : "", ok ? "ok" : "FAILED");
 	bytes_free(&why);
 	operator_end(o);
+	tellers_end(t);
 	clients_end(c);
 	world_free(w);
 	return ok ? 0 : 1;

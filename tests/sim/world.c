@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "log.h"
 #include "node.h"
+#include "store/run.h"
 
 #define FAULT_NS_MIN (60 * NS_PER_MS)
 #define FAULT_NS_MAX (900 * NS_PER_MS)
@@ -53,7 +54,7 @@ struct world {
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, snapshots_rot, cut_at_election, flipped;
+	bool admin, healed, tellers, snapshots_rot, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -557,6 +558,7 @@ struct world *world_new(const struct world_options *o)
 	w->rot_node = any_node(w);
 	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
+	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
 	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : 32; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
@@ -603,6 +605,21 @@ struct sim *world_sim(struct world *w)
 const struct services *world_services(const struct world *w, uint8_t node)
 {
 	return catalog_services(&w->nodes[node].node->catalog);
+}
+
+uint64_t world_number(const struct world *w, uint8_t node, const char *key)
+{
+	const struct sim_node *n = &w->nodes[node];
+	const struct group *g = group_of(n, catalog_group_of_slot(&n->node->catalog, key_slot(key, strlen(key))));
+	const struct object *o = keyspace_find(store_keyspace(g->store), key, strlen(key));
+	int64_t number = 0;
+
+	return o && bytes_int(o->data + o->key_size, o->value_size, &number) ? (uint64_t)number : 0;
+}
+
+bool world_has_tellers(const struct world *w)
+{
+	return w->tellers;
 }
 
 uint8_t world_node_count(const struct world *w)

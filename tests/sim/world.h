@@ -29,9 +29,12 @@ void world_free(struct world *w);
 struct sim *world_sim(struct world *w);
 /* Of a node that is up. */
 const struct services *world_services(const struct world *w, uint8_t node);
+/* The number that a key's value is on a node that is up; 0: it isn't there. */
+uint64_t world_number(const struct world *w, uint8_t node, const char *key);
 uint8_t world_node_count(const struct world *w);
 /* Draws from the world's own chances. */
 uint32_t world_pipeline_max(const struct world *w);
+bool world_has_tellers(const struct world *w);
 /* Runs under faults until the time; false if a checker failed. */
 bool world_run(struct world *w, uint64_t until_ns);
 /* Heals everything and starts every node; then world_run() goes on without faults. */
