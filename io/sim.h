@@ -35,7 +35,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves;
 	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
 

@@ -23,7 +23,7 @@
 
 struct sim_node {
 	uint8_t id;
-	bool up, failed;
+	bool up, failed, left;
 	struct world *world;
 	struct node *node;
 	struct config config;
@@ -54,7 +54,7 @@ struct world {
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, snapshots_rot, cut_at_election, flipped;
+	bool admin, healed, tellers, leaves, snapshots_rot, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -111,7 +111,14 @@ static void on_failed(void *arg, const char *what, int error)
 	n->failed = true;
 }
 
-static void on_other(void *arg)
+static void on_left(void *arg)
+{
+	struct sim_node *n = arg;
+
+	n->left = true;
+}
+
+static void on_serving(void *arg)
 {
 	(void)arg;
 }
@@ -150,7 +157,7 @@ static void node_down(struct world *w, struct sim_node *n, bool silent)
 	n->node = NULL;
 	for (uint32_t i = 0; i < w->reactors; i++)
 		io_free(n->ios[i]);
-	n->up = n->failed = n->crash_pending = n->crash_now = false;
+	n->up = n->failed = n->left = n->crash_pending = n->crash_now = false;
 	n->start_ns = sim_now(w->sim) + draw_between(w, 20 * NS_PER_MS, 1500 * NS_PER_MS);
 }
 
@@ -165,7 +172,8 @@ static void node_up(struct world *w, struct sim_node *n)
 	n->node = mem_zalloc(sizeof *n->node);
 	n->node->arg = n;
 	n->node->failed = on_failed;
-	n->node->left = n->node->serving = on_other;
+	n->node->left = on_left;
+	n->node->serving = on_serving;
 	for (uint32_t i = 0; i < w->reactors; i++)
 		(void)io_new(&n->ios[i], sim_env(w->sim, n->id));
 	memset(n->checked, 0, sizeof n->checked);
@@ -329,7 +337,10 @@ static void crash_soon(struct world *w, uint8_t id)
 {
 	struct sim_node *n = &w->nodes[id];
 
-	if (n->up) {
+	if (n->up && w->leaves && rand_below(&w->extra_random, 2) == 0) {
+		node_leave(n->node);
+		sim_counts(w->sim)->leaves++;
+	} else if (n->up) {
 		n->crash_pending = true;
 		n->crash_silent = draw(w, 3) == 0;
 	}
@@ -484,7 +495,7 @@ static void look_after(struct world *w)
 	for (uint8_t id = 1; id <= w->node_count; id++) {
 		struct sim_node *n = &w->nodes[id];
 
-		if (n->up && n->failed)
+		if (n->up && (n->failed || n->left))
 			node_down(w, n, false);
 		else if (n->up && n->crash_now)
 			node_down(w, n, true);
@@ -559,6 +570,7 @@ struct world *world_new(const struct world_options *o)
 	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
 	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
+	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
 	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : 32; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
