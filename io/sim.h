@@ -35,7 +35,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full;
 	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
 
@@ -69,6 +69,9 @@ uint64_t sim_true_ms(const struct sim *s);
 void sim_fail_io(struct sim *s, uint8_t machine, uint64_t nth, int error);
 /* True from that failure until the machine crashes or its node starts anew. */
 bool sim_io_failed(const struct sim *s, uint8_t machine);
+/* While it is full, nothing makes a file of the machine longer: that fails with -ENOSPC, and may be tried again. */
+void sim_fill_disk(struct sim *s, uint8_t machine, bool full);
+bool sim_disk_full(const struct sim *s, uint8_t machine);
 /* Rot somewhere in what the machine's files under path_part hold beside zeros: one bit, or a whole page of garbage. False if there is nothing. */
 bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_page);
 

@@ -41,6 +41,16 @@ bool sim_io_failed(const struct sim *s, uint8_t machine)
 	return s->machines[machine].io_failed;
 }
 
+void sim_fill_disk(struct sim *s, uint8_t machine, bool full)
+{
+	s->machines[machine].full = full;
+}
+
+bool sim_disk_full(const struct sim *s, uint8_t machine)
+{
+	return s->machines[machine].full;
+}
+
 /* Counts a file operation: 0, or the error with which it must end. */
 static int count_operation(const struct io *io)
 {
@@ -63,6 +73,11 @@ static int count_change(const struct io *io, struct sim_file *f, uint64_t end, b
 
 	if (f->spoiled)
 		io->sim->counts.retries++;
+	*ret_spoils = false;
+	if (env_of(io)->full && end > f->size) {
+		io->sim->counts.full++;
+		return -ENOSPC;
+	}
 	r = count_operation(io);
 	if (r < 0 && (!end || (r == -ENOSPC && end <= f->size)))
 		r = -EIO;

@@ -89,7 +89,7 @@ struct io_env {
 	uint64_t paused_until_ns;
 	uint64_t fail_in;        /* file operations until one fails; 0: none */
 	int fail_error;
-	bool io_failed;
+	bool io_failed, full;
 	struct list files, writes;
 };
 

@@ -16,6 +16,7 @@
 #define FAULT_NS_MIN (60 * NS_PER_MS)
 #define FAULT_NS_MAX (900 * NS_PER_MS)
 #define JUMP_NS_MAX (3 * NS_PER_S)
+#define FILL_NS_MAX (3 * NS_PER_S)
 #define STRAY_ENTRIES 16u /* what was under way, and fillers of what is given up */
 #define STRAY_NS (3 * NS_PER_S) /* so long two replicas differ and there is no third one */
 #define CLOCK_SLACK_MS 500u /* honest clocks differ, drift, and a node may stand still between stamp and check */
@@ -53,6 +54,7 @@ struct world {
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
+	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
 	bool admin, healed, tellers, leaves, snapshots_rot, cut_at_election, flipped;
 	struct {
@@ -105,8 +107,8 @@ static void on_failed(void *arg, const char *what, int error)
 		fail(n->world, "the node that strayed stops by the word of one other");
 	if (w->stray.group)
 		fail(n->world, "the node that strayed stops, as %s", w->stray.in_doubt ? "a third one decides" : "a third one was there before");
-	/* All nodes run one version: but for a disk that fails, no node has a reason to stop. */
-	if (!sim_io_failed(n->world->sim, n->id))
+	/* All nodes run one version: but for a disk that fails, or that never had room for an identity, no node has a reason to stop. */
+	if (!sim_io_failed(n->world->sim, n->id) && (error != -ENOSPC || strcmp(what, "identity")))
 		fail(n->world, "node %u stops itself: %s: %s", n->id, what, strerror(-error));
 	n->failed = true;
 }
@@ -182,7 +184,7 @@ static void node_up(struct world *w, struct sim_node *n)
 	n->up = true;
 	n->failed = false;
 	r = node_start(n->node, &n->config, n->ios);
-	if (r < 0 && !sim_io_failed(w->sim, n->id))
+	if (r < 0 && !sim_io_failed(w->sim, n->id) && !(r == -ENOSPC && sim_disk_full(w->sim, n->id)))
 		fail(w, "node %u doesn't start: %s", n->id, strerror(-r));
 	if (r < 0)
 		node_down(w, n, false);
@@ -409,6 +411,18 @@ static void jump_clock(struct world *w)
 	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->extra_random, JUMP_NS_MAX);
 }
 
+/* One disk, or all, are full for a while: what needs room is refused, and nobody stops. */
+static void fill_disks(struct world *w)
+{
+	bool fill = !w->free_ns, all = rand_below(&w->fill_random, 4) == 0;
+	uint8_t one = (uint8_t)(1 + rand_below(&w->fill_random, w->node_count));
+
+	w->free_ns = fill ? sim_now(w->sim) + rand_below(&w->fill_random, FILL_NS_MAX) : 0;
+	w->next_fill_ns = fill ? w->free_ns : sim_now(w->sim) + rand_below(&w->fill_random, FILL_NS_MAX);
+	for (uint8_t id = 1; id <= w->node_count; id++)
+		sim_fill_disk(w->sim, id, fill && (all || id == one));
+}
+
 /* The planted heap-flip: one bit of a value in the memory of the node that also has the rotting disk. */
 static void flip_heap(struct world *w)
 {
@@ -446,7 +460,7 @@ static void end_faults(struct world *w)
 	for (uint8_t id = 1; id <= w->node_count; id++)
 		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;
 	w->cut_at_election = false;
-	w->next_fault_ns = w->next_jump_ns = UINT64_MAX;
+	w->next_fault_ns = w->next_jump_ns = w->next_fill_ns = UINT64_MAX;
 }
 
 /*
@@ -516,6 +530,8 @@ bool world_run(struct world *w, uint64_t until_ns)
 			fault(w);
 		if (!w->healed && now_ns >= w->next_jump_ns)
 			jump_clock(w);
+		if (!w->healed && now_ns >= w->next_fill_ns)
+			fill_disks(w);
 		if (w->heal_links_ns && now_ns >= w->heal_links_ns)
 			mend_links(w);
 		if (sim_step(w->sim, stop_ns)) {
@@ -543,6 +559,7 @@ void world_heal(struct world *w)
 	sim_heal(w->sim);
 	sim_fail_io(w->sim, w->rot_node, 0, 0);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
+		sim_fill_disk(w->sim, id, false);
 		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;
 		w->nodes[id].start_ns = 0;
 	}
@@ -559,6 +576,7 @@ struct world *world_new(const struct world_options *o)
 
 	w->random = mix64(o->seed ^ 0x776f726c64u);
 	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
+	w->fill_random = mix64(o->seed ^ 0x66756c6du);
 	w->plant = o->plant;
 	w->admin = o->admin;
 	w->node_count = draw(w, 5) ? 3 : 5;
@@ -592,6 +610,7 @@ struct world *world_new(const struct world_options *o)
 		node_up(w, &w->nodes[id]);
 	}
 	w->next_fault_ns = sim_now(w->sim) + draw_between(w, 300 * NS_PER_MS, 2 * NS_PER_S);
+	w->next_fill_ns = mix64(o->seed ^ 0x66756c6cu) % 3 ? UINT64_MAX : sim_now(w->sim) + rand_below(&w->fill_random, FILL_NS_MAX);
 	return w;
 }
 
