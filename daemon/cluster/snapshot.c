@@ -225,7 +225,7 @@ void snapshot_tick(struct group *g, uint64_t now_ns)
 	if (g->writer || g->receiver || now_ns < g->snapshot_retry_ns || g->raft.quarantined)
 		return;
 	if (pins_too_much(g) || g->snapshot_stale) {
-		if (g->applied > g->snapshot_index) {
+		if (g->applied > g->snapshot_index || g->snapshot_stale) {
 			g->snapshot_stale = false;
 			writer_begin(g);
 		} else {

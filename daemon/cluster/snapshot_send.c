@@ -57,6 +57,15 @@ static void sender_say(struct snapshot_sender *s, const uint8_t *chunk, size_t s
 	s->sent_ns = io_boottime_ns(g->lane->io);
 }
 
+/* The file in force is of no use to anybody. Without a new one the follower would wait until the log has grown by a snapshot's worth. */
+static void sender_spoiled(struct snapshot_sender *s)
+{
+	log_error("snapshot: rotted or unreadable on disk group=%u index=%llu: taking a new one", s->group->id,
+		  (unsigned long long)s->group->snapshot_index);
+	s->group->snapshot_stale = true;
+	sender_free(s);
+}
+
 static void sender_read(struct io_op *op, int result)
 {
 	struct snapshot_sender *s = container_of(op, struct snapshot_sender, op);
@@ -64,8 +73,12 @@ static void sender_read(struct io_op *op, int result)
 	size_t size;
 
 	s->busy = false;
-	if (s->dead || result < 0 || !chunk_head(s->buf, &h) || !stamp_equal(&h.of, &s->of)) {
+	if (s->dead) {
 		sender_free(s);
+		return;
+	}
+	if (result < 0 || !chunk_head(s->buf, &h) || !stamp_equal(&h.of, &s->of)) {
+		sender_spoiled(s);
 		return;
 	}
 	size = chunk_size(h.payload);
@@ -78,9 +91,7 @@ static void sender_read(struct io_op *op, int result)
 		return;
 	}
 	if (!chunk_whole(s->buf, &h)) {
-		log_error("snapshot: rotted on disk group=%u index=%llu: taking a new one", s->group->id, (unsigned long long)s->of.index);
-		s->group->snapshot_stale = true;
-		sender_free(s);
+		sender_spoiled(s);
 		return;
 	}
 	sender_say(s, s->buf, size);
@@ -105,8 +116,12 @@ static void sender_head(struct io_op *op, int result)
 	struct chunk h;
 
 	s->busy = false;
-	if (s->dead || result < 0 || !chunk_head(s->buf, &h)) {
+	if (s->dead) {
 		sender_free(s);
+		return;
+	}
+	if (result < 0 || !chunk_head(s->buf, &h)) {
+		sender_spoiled(s);
 		return;
 	}
 	s->of = h.of;
@@ -120,8 +135,12 @@ static void sender_opened(struct io_op *op, int result)
 	s->busy = false;
 	if (result >= 0)
 		s->file = result;
-	if (s->dead || result < 0) {
+	if (s->dead) {
 		sender_free(s);
+		return;
+	}
+	if (result < 0) {
+		sender_spoiled(s);
 		return;
 	}
 	s->buf_size = IO_ALIGN;
