@@ -72,7 +72,13 @@ bool sim_io_failed(const struct sim *s, uint8_t machine);
 /* While it is full, nothing makes a file of the machine longer: that fails with -ENOSPC, and may be tried again. */
 void sim_fill_disk(struct sim *s, uint8_t machine, bool full);
 bool sim_disk_full(const struct sim *s, uint8_t machine);
-/* Rot somewhere in what the machine's files under path_part hold beside zeros: one bit, or a whole page of garbage. False if there is nothing. */
-bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_page);
+enum sim_rot {
+	SIM_ROT_BIT,
+	SIM_ROT_PAGE,       /* garbage all over it */
+	SIM_ROT_UNREADABLE, /* a page that reads with -EIO until it is written */
+};
+
+/* Rot somewhere in what the machine's files under path_part hold beside zeros. False if there is nothing. */
+bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, enum sim_rot rot);
 
 #endif

@@ -107,6 +107,20 @@ static void page_read(const struct sim_file *f, uint64_t offset, uint8_t *ret, u
 	}
 }
 
+static bool readable(const struct sim_file *f, uint64_t offset, uint64_t size)
+{
+	for (uint64_t page = offset / SIM_PAGE; f->unreadable && page < f->page_count && page * SIM_PAGE < offset + size; page++)
+		if (f->unreadable[page])
+			return false;
+	return true;
+}
+
+static void all_readable(struct sim_file *f)
+{
+	free(f->unreadable);
+	f->unreadable = NULL;
+}
+
 static void page_write(struct sim_file *f, uint64_t offset, const uint8_t *data, uint64_t size)
 {
 	if (offset + size > f->size)
@@ -119,8 +133,14 @@ static void page_write(struct sim_file *f, uint64_t offset, const uint8_t *data,
 
 			f->pages = mem_realloc(f->pages, count * sizeof *f->pages);
 			memset(f->pages + f->page_count, 0, (count - f->page_count) * sizeof *f->pages);
+			if (f->unreadable) {
+				f->unreadable = mem_realloc(f->unreadable, count * sizeof *f->unreadable);
+				memset(f->unreadable + f->page_count, 0, (count - f->page_count) * sizeof *f->unreadable);
+			}
 			f->page_count = count;
 		}
+		if (f->unreadable)
+			f->unreadable[page] = false; /* the disk puts it elsewhere */
 		if (f->pages[page] || !all_zero(data, n)) {
 			if (!f->pages[page])
 				f->pages[page] = mem_zalloc(SIM_PAGE);
@@ -178,6 +198,7 @@ static void file_free(struct sim_file *f)
 	for (uint64_t i = 0; i < f->page_count; i++)
 		free(f->pages[i]);
 	free(f->pages);
+	free(f->unreadable);
 	free(f->path);
 	free(f);
 }
@@ -223,6 +244,7 @@ static int open_file(struct io *io, const char *path, unsigned flags)
 	}
 	if (flags & IO_TRUNCATE) {
 		f->size = 0;
+		all_readable(f);
 		f->spoiled = false; /* none of the pages in question is left */
 	}
 	io->sim->handles = mem_realloc(io->sim->handles, (io->sim->handle_count + 1) * sizeof *io->sim->handles);
@@ -256,6 +278,8 @@ int io_read_now(struct io *io, int file, void *buf, size_t size, uint64_t offset
 		return r;
 	if (offset + size > f->size)
 		return -ENODATA;
+	if (!readable(f, offset, size))
+		return -EIO;
 	page_read(f, offset, buf, size);
 	return 0;
 }
@@ -551,7 +575,26 @@ void sim_disk_crash(struct sim *s, struct io_env *m)
 	}
 }
 
-bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_page)
+static void page_rot(struct sim *s, struct sim_file *f, uint64_t page, enum sim_rot rot)
+{
+	s->counts.flips++;
+	switch (rot) {
+	case SIM_ROT_BIT:
+		f->pages[page][sim_random(s, SIM_PAGE)] ^= (uint8_t)(1u << sim_random(s, 8));
+		break;
+	case SIM_ROT_PAGE:
+		for (unsigned at = 0; at < SIM_PAGE; at++)
+			f->pages[page][at] = (uint8_t)rand_next(&s->random);
+		break;
+	case SIM_ROT_UNREADABLE:
+		if (!f->unreadable)
+			f->unreadable = mem_zalloc(f->page_count * sizeof *f->unreadable);
+		f->unreadable[page] = true;
+		break;
+	}
+}
+
+bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, enum sim_rot rot)
 {
 	uint64_t pages = 0, pick;
 
@@ -565,18 +608,12 @@ bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, bool whole_p
 		return false;
 	pick = sim_random(s, pages);
 	list_for_each(pos, &s->machines[machine].files) {
-		const struct sim_file *f = list_entry(pos, struct sim_file, node);
+		struct sim_file *f = list_entry(pos, struct sim_file, node);
 
 		for (uint64_t i = 0; strstr(f->path, path_part) && i < f->page_count; i++) {
 			if (!f->pages[i] || pick-- != 0)
 				continue;
-			if (whole_page) {
-				for (unsigned at = 0; at < SIM_PAGE; at++)
-					f->pages[i][at] = (uint8_t)rand_next(&s->random);
-			} else {
-				f->pages[i][sim_random(s, SIM_PAGE)] ^= (uint8_t)(1u << sim_random(s, 8));
-			}
-			s->counts.flips++;
+			page_rot(s, f, i, rot);
 			return true;
 		}
 	}

@@ -61,6 +61,7 @@ struct sim_file {
 	struct list node;
 	char *path;
 	uint8_t **pages;
+	bool *unreadable;        /* by page; NULL: none ever was */
 	uint64_t page_count, size;
 	struct sim_undo *undo;   /* completed, not yet durable */
 	bool directory, named;   /* named: the name is durable */

@@ -56,7 +56,7 @@ struct world {
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, leaves, snapshots_rot, cut_at_election, flipped;
+	bool admin, healed, tellers, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -163,14 +163,22 @@ static void node_down(struct world *w, struct sim_node *n, bool silent)
 	n->start_ns = sim_now(w->sim) + draw_between(w, 20 * NS_PER_MS, 1500 * NS_PER_MS);
 }
 
+/* A bit; now and then a page of garbage, or one that can't be read. */
+static void rot(struct world *w, const char *path_part)
+{
+	bool page = rand_below(&w->extra_random, 3) == 0;
+
+	(void)sim_rot(w->sim, w->rot_node, path_part, !page ? SIM_ROT_BIT : w->unreadable ? SIM_ROT_UNREADABLE : SIM_ROT_PAGE);
+}
+
 static void node_up(struct world *w, struct sim_node *n)
 {
 	int r;
 
 	if (n->id == w->rot_node && !w->healed && draw(w, 3) == 0)
-		(void)sim_rot(w->sim, n->id, "/seg-", rand_below(&w->extra_random, 3) == 0);
+		rot(w, "/seg-");
 	if (n->id == w->rot_node && !w->healed && w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
-		(void)sim_rot(w->sim, n->id, "/snap-", rand_below(&w->extra_random, 3) == 0);
+		rot(w, "/snap-");
 	n->node = mem_zalloc(sizeof *n->node);
 	n->node->arg = n;
 	n->node->failed = on_failed;
@@ -396,6 +404,8 @@ static void fault(struct world *w)
 	} else if (!w->heal_links_ns) {
 		cut_links(w);
 	}
+	if (w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
+		rot(w, "/snap-"); /* while it may be on its way to somebody */
 	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->extra_random, JUMP_NS_MAX);
 	w->next_fault_ns = sim_now(w->sim) + draw_between(w, FAULT_NS_MIN, FAULT_NS_MAX);
 }
@@ -586,6 +596,7 @@ struct world *world_new(const struct world_options *o)
 	w->log_kb = draw(w, 4) ? 1 + (uint32_t)draw(w, 20) : 65536;
 	w->rot_node = any_node(w);
 	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
+	w->unreadable = mix64(o->seed ^ 0x65696f6eu) % 2;
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
 	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
 	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
