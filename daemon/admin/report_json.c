@@ -62,6 +62,23 @@ static bool read_latencies(const json_t *triples, struct report *ret)
 	return true;
 }
 
+/* The addresses that it tunnels from; none unless told. */
+static bool read_tunnels(struct report *ret, const json_t *list)
+{
+	size_t count = json_array_size(list);
+
+	if (list && (!json_is_array(list) || count > TUNNELS_EACH_MAX))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		struct ip *from = &ret->tunnels[ret->tunnel_count++];
+
+		if (!text || !ip_parse(from, text) || !ip_is_host(from))
+			return false;
+	}
+	return true;
+}
+
 static bool read_who(struct reporter *ret, const json_t *body)
 {
 	const char *id = json_string_value(json_object_get(body, "id")), *side = json_string_value(json_object_get(body, "side"));
@@ -95,6 +112,8 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_puts(error, "a report needs the version that is in force, and whether it failed");
 	else if (!read_can(&ret->announces, body, "announces") || !read_can(&ret->snat4, body, "snat4") || !read_can(&ret->snat6, body, "snat6"))
 		bytes_puts(error, "announces, snat4 and snat6 are true or false");
+	else if (!read_tunnels(ret, json_object_get(body, "tunnels")))
+		bytes_printf(error, "tunnels must be addresses of a host, at most %u", TUNNELS_EACH_MAX);
 	else if (!read_places(json_object_get(body, "down"), REPORT_DOWN_MAX, &ret->down, &ret->down_count))
 		bytes_printf(error, "down must be pairs of service and backend id, ascending, at most %u", REPORT_DOWN_MAX);
 	else if (idle && !read_places(idle, REPORT_IDLE_MAX, &ret->idle, &ret->idle_count))
@@ -113,6 +132,18 @@ static void put_places(struct bytes *out, const char *key, const struct report_p
 	bytes_printf(out, ",\"%s\":[", key);
 	for (uint32_t i = 0; i < count; i++)
 		bytes_printf(out, "%s[%u,%u]", i ? "," : "", list[i].service, list[i].number);
+	bytes_put_u8(out, ']');
+}
+
+static void put_tunnels(struct bytes *out, const struct report *r)
+{
+	char text[IP_TEXT];
+
+	bytes_puts(out, ",\"tunnels\":[");
+	for (uint8_t i = 0; i < r->tunnel_count; i++) {
+		ip_format(&r->tunnels[i], text);
+		bytes_printf(out, "%s\"%s\"", i ? "," : "", text);
+	}
 	bytes_put_u8(out, ']');
 }
 
@@ -138,6 +169,7 @@ void leases_json(const struct leases *l, struct bytes *out)
 			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s", (unsigned long long)r->version,
 				     r->failed ? "true" : "false", r->announces ? "true" : "false", r->snat4 ? "true" : "false",
 				     r->snat6 ? "true" : "false");
+			put_tunnels(out, r);
 			put_places(out, "down", r->down, r->down_count);
 			put_places(out, "idle", r->idle, r->idle_count);
 			put_latencies(out, r);

@@ -2,11 +2,12 @@
 /*
  * What a holdfast-lbd says of itself, and what is known of all of them, as JSON:
  *
- *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"snat4":true,"snat6":false,"down":[[1,2],[1,5]],
- *                         "idle":[[1,3]]}
+ *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"snat4":true,"snat6":false,
+ *                         "tunnels":["10.2.0.9","fd02::9"],"down":[[1,2],[1,5]],"idle":[[1,3]]}
  *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same}]}
  *
- * A report is answered with {"lease_ms":3000,"lease_id":57}: see reports.h. announces, snat4 and snat6 are false, and idle empty, unless told.
+ * A report is answered with {"lease_ms":3000,"lease_id":57,"accepted":true}: see reports.h. announces, snat4 and snat6 are false, tunnels
+ * and idle empty, unless told. tunnels are the addresses that it tunnels from, TUNNELS_EACH_MAX at most.
  *
  * side is balancer or backend; down are pairs of service and backend id that fail its own checks, idle pairs of service id and
  * earlier generation that has had no flow there for the service's flow_idle; both ascending, at most REPORT_DOWN_MAX and

@@ -25,7 +25,8 @@ static void report_finished(struct report_call *c)
 	} else if (c->result < 0) {
 		admin_error(a, 503, "no leader of the catalog has heard it: nobody judges by what this balancer says");
 	} else {
-		bytes_printf(&out, "{\"lease_ms\":%u,\"lease_id\":%u}\n", (unsigned)(LEASE_NS / NS_PER_MS), c->lease_id);
+		bytes_printf(&out, "{\"lease_ms\":%u,\"lease_id\":%u,\"accepted\":%s}\n", (unsigned)(LEASE_NS / NS_PER_MS), c->lease_id,
+			     c->accepted ? "true" : "false");
 		admin_reply(a, 200, "application/json", out.data, out.size);
 		bytes_free(&out);
 	}

@@ -208,26 +208,39 @@ static bool member_ip(const char *address, struct ip *ret)
 	return ip_parse(ret, text);
 }
 
-/* Each once, though members share a host. */
-static void put_balancers(struct bytes *out, const struct config *config)
+/* Whom backends take tunnels from. */
+struct balancers {
+	uint32_t count;
+	struct ip list[NODE_SLOTS + TUNNELS_MAX];
+};
+
+/* Each once, though members and balancers share hosts. */
+static void add_balancer(struct balancers *b, const struct ip *ip)
 {
-	struct ip seen[NODE_SLOTS];
-	unsigned count = 0;
+	uint32_t at = 0;
 
+	while (at < b->count && !ip_equal(&b->list[at], ip))
+		at++;
+	if (at == b->count)
+		b->list[b->count++] = *ip;
+}
+
+/* Where balancers say that they tunnel from; and the members' addresses, for one that hasn't said so yet. */
+static void put_balancers(struct bytes *out, const struct services *s, const struct config *config)
+{
+	struct balancers b = {0};
+	char text[IP_TEXT];
+	struct ip member;
+
+	for (unsigned i = 0; i < config->member_count; i++)
+		if (member_ip(config->member_address[config->members[i]], &member))
+			add_balancer(&b, &member);
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		add_balancer(&b, &s->tunnels.list[i].from);
 	bytes_puts(out, "\"balancers\":[");
-	for (unsigned i = 0; i < config->member_count; i++) {
-		char text[IP_TEXT];
-		unsigned at = 0;
-
-		if (!member_ip(config->member_address[config->members[i]], &seen[count]))
-			continue;
-		while (at < count && !ip_equal(&seen[at], &seen[count]))
-			at++;
-		if (at < count)
-			continue;
-		ip_format(&seen[count], text);
-		bytes_printf(out, "%s\"%s\"", count ? "," : "", text);
-		count++;
+	for (uint32_t i = 0; i < b.count; i++) {
+		ip_format(&b.list[i], text);
+		bytes_printf(out, "%s\"%s\"", i ? "," : "", text);
 	}
 	bytes_puts(out, "],");
 }
@@ -236,7 +249,7 @@ void services_json(const struct services *s, enum services_form form, uint64_t s
 {
 	bytes_printf(out, "{\"version\":%llu,\"secret\":\"%016llx%016llx\",", (unsigned long long)s->version,
 		     (unsigned long long)hash64(&seed, sizeof seed, 1), (unsigned long long)hash64(&seed, sizeof seed, 2));
-	put_balancers(out, config);
+	put_balancers(out, s, config);
 	bytes_puts(out, "\"services\":[");
 	for (uint32_t i = 0; i < s->count; i++) {
 		if (i)

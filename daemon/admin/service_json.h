@@ -12,8 +12,8 @@
  * The last of the generations is active. "prepared" is there while a change waits until all have it ([two steps]), and the version
  * is the first that tells of it; "down":true stands with a backend while it is dead, "quic_id":"c0ffee01" if it has a server ID.
  * What was removed stays told while a generation that is kept has it, so that its flows end in peace.
- * The first secret is the cluster's, for what all balancers must hash alike; balancers are the members' own addresses, whose
- * hosts run holdfast-lbd: a backend takes tunnels from no others.
+ * The first secret is the cluster's, for what all balancers must hash alike; balancers are the members' own addresses and where balancers
+ * tunnel from (tunnels.h), whose hosts run holdfast-lbd: a backend takes tunnels from no others.
  *
  * The owner answers for the VIP on its LAN (leases.h); balancers get the id of its lease, and 0 if there is none.
  * With a thousand backends, and as many in each generation, reading objects would take most of the time from a change to the first packet

@@ -46,6 +46,23 @@ void reporter_get(struct cursor *in, struct reporter *ret)
 		in->bad = true;
 }
 
+static void put_one(struct bytes *out, const struct fact *f)
+{
+	bytes_put_u8(out, (uint8_t)f->kind);
+	if (f->kind <= FACT_LEFT) {
+		reporter_put(out, &f->who);
+	} else if (f->kind >= FACT_TUNNEL) {
+		ip_put(out, &f->from);
+	} else {
+		bytes_put_u32(out, f->service);
+		bytes_put_u32(out, f->number);
+	}
+	if (f->kind == FACT_LATENCY) {
+		bytes_put_u32(out, f->us);
+		bytes_put_u8(out, f->percent);
+	}
+}
+
 void facts_put(struct bytes *out, const struct fact *facts, uint32_t count)
 {
 	assert(count <= FACTS_MAX);
@@ -53,19 +70,8 @@ void facts_put(struct bytes *out, const struct fact *facts, uint32_t count)
 	bytes_put_u8(out, CATALOG_FACTS);
 	bytes_put_u8(out, FACT_RECORD_VERSION);
 	bytes_put_u16(out, (uint16_t)count);
-	for (uint32_t i = 0; i < count; i++) {
-		bytes_put_u8(out, (uint8_t)facts[i].kind);
-		if (facts[i].kind <= FACT_LEFT) {
-			reporter_put(out, &facts[i].who);
-		} else {
-			bytes_put_u32(out, facts[i].service);
-			bytes_put_u32(out, facts[i].number);
-		}
-		if (facts[i].kind == FACT_LATENCY) {
-			bytes_put_u32(out, facts[i].us);
-			bytes_put_u8(out, facts[i].percent);
-		}
-	}
+	for (uint32_t i = 0; i < count; i++)
+		put_one(out, &facts[i]);
 }
 
 static void get_one(struct cursor *in, struct fact *ret)
@@ -77,6 +83,9 @@ static void get_one(struct cursor *in, struct fact *ret)
 		in->bad = true;
 	} else if (kind <= FACT_LEFT) {
 		reporter_get(in, &ret->who);
+	} else if (kind >= FACT_TUNNEL) {
+		ret->from = ip_get(in);
+		in->bad |= !ip_is_host(&ret->from);
 	} else {
 		ret->service = cursor_u32(in);
 		ret->number = cursor_u32(in);

@@ -13,6 +13,7 @@
  *                                  service with that VIP; 0: nobody
  *       FACT_LATENCY               service (4), backend (4), latency in us (4), per cent of its weight (1): one service's stand together,
  *                                  and make one generation (latency.h)
+ *       FACT_TUNNEL, FACT_TUNNEL_GONE   address (ip.h): balancers tunnel from there, or nobody does any more (tunnels.h)
  *
  * A fact that no longer fits what is there changes nothing: the catalog may have moved on since it was found, and a
  * leader may say it again.
@@ -20,10 +21,10 @@
 #ifndef HF_CLUSTER_FACT_H
 #define HF_CLUSTER_FACT_H
 
-#include "base/bytes.h"
+#include "base/ip.h"
 #include "raft/liveness.h"
 
-#define FACT_RECORD_VERSION 4u
+#define FACT_RECORD_VERSION 5u
 #define FACTS_MAX 1024u /* in a record */
 #define REPORTER_ID_MAX 63u
 #define REPORTERS_MAX 256u
@@ -37,11 +38,24 @@ struct reporter {
 	char id[REPORTER_ID_MAX + 1]; /* zero-filled; printable, without space, quote or backslash */
 };
 
-enum fact_kind { FACT_JOINED = 1, FACT_LEFT, FACT_ACTIVE, FACT_DOWN, FACT_UP, FACT_OWNER, FACT_RETIRED, FACT_LATENCY, FACT_KINDS };
+enum fact_kind {
+	FACT_JOINED = 1,
+	FACT_LEFT,
+	FACT_ACTIVE,
+	FACT_DOWN,
+	FACT_UP,
+	FACT_OWNER,
+	FACT_RETIRED,
+	FACT_LATENCY,
+	FACT_TUNNEL,
+	FACT_TUNNEL_GONE,
+	FACT_KINDS
+};
 
 struct fact {
 	enum fact_kind kind;
 	struct reporter who;      /* FACT_JOINED, FACT_LEFT */
+	struct ip from;           /* FACT_TUNNEL, FACT_TUNNEL_GONE */
 	uint32_t service, number; /* the others: of the generation, or the id of backend or lease */
 	uint32_t us;              /* FACT_LATENCY, with the next: 1 at least */
 	uint8_t percent;          /* 1 to 100 */

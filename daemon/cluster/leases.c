@@ -17,16 +17,33 @@ void leases_fini(struct leases *l)
 	l->count = 0;
 }
 
-/* The lease of a reporter; NULL, and *ret_at is where it would stand. */
-static struct lease *find(struct leases *l, const struct reporter *who, uint32_t *ret_at)
+/* Where the lease of a reporter stands, or would stand. */
+static uint32_t place(const struct leases *l, const struct reporter *who)
 {
 	uint32_t i = 0;
-	int order = 1;
 
-	while (i < l->count && (order = reporter_compare(&l->list[i].report.by, who)) < 0)
+	while (i < l->count && reporter_compare(&l->list[i].report.by, who) < 0)
 		i++;
-	*ret_at = i;
-	return i < l->count && order == 0 ? &l->list[i] : NULL;
+	return i;
+}
+
+static bool stands_at(const struct leases *l, uint32_t at, const struct reporter *who)
+{
+	return at < l->count && !reporter_compare(&l->list[at].report.by, who);
+}
+
+/* NULL, and *ret_at is where it would stand. */
+static struct lease *find(struct leases *l, const struct reporter *who, uint32_t *ret_at)
+{
+	*ret_at = place(l, who);
+	return stands_at(l, *ret_at, who) ? &l->list[*ret_at] : NULL;
+}
+
+const struct lease *leases_find(const struct leases *l, const struct reporter *who)
+{
+	uint32_t at = place(l, who);
+
+	return stands_at(l, at, who) ? &l->list[at] : NULL;
 }
 
 static struct lease *insert(struct leases *l, uint32_t at)
@@ -121,12 +138,102 @@ static void who_is_there(struct conclusion *c)
 	}
 }
 
+/* ---- where tunnels come from ---- */
+
+static bool tunnels_from(const struct report *r, const struct ip *from)
+{
+	for (uint8_t i = 0; i < r->tunnel_count; i++)
+		if (ip_equal(&r->tunnels[i], from))
+			return true;
+	return false;
+}
+
+/* A balancer that wasn't heard may be the one. */
+static bool may_be_in_use(const struct leases *l, const struct ip *from)
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		if (l->list[i].report.by.side == SIDE_BALANCER && (!l->list[i].heard || tunnels_from(&l->list[i].report, from)))
+			return true;
+	return false;
+}
+
+/* Forgets the first address, from *from on, that nobody tunnels from; false: there is none. */
+static bool make_room(struct conclusion *c, uint32_t *from)
+{
+	const struct tunnels *t = &c->s->tunnels;
+
+	while (*from < t->count && may_be_in_use(c->l, &t->list[*from].from))
+		++*from;
+	if (*from == t->count)
+		return false;
+	conclude(c, (struct fact){.kind = FACT_TUNNEL_GONE, .from = t->list[(*from)++].from});
+	return true;
+}
+
+static void where_tunnels_begin(struct conclusion *c)
+{
+	uint32_t room = TUNNELS_MAX - c->s->tunnels.count, oldest = 0;
+
+	for (uint32_t i = 0; i < c->l->count; i++) {
+		const struct report *r = &c->l->list[i].report;
+
+		for (uint8_t k = 0; r->by.side == SIDE_BALANCER && k < r->tunnel_count; k++) {
+			if (tunnels_find(&c->s->tunnels, &r->tunnels[k]))
+				continue;
+			if (!room && !make_room(c, &oldest))
+				return;
+			room -= room > 0;
+			conclude(c, (struct fact){.kind = FACT_TUNNEL, .from = r->tunnels[k]});
+		}
+	}
+}
+
+/* The version from which on the catalog tells of all that it tunnels from; UINT64_MAX: it doesn't yet. */
+static uint64_t told_since(const struct services *s, const struct report *r)
+{
+	uint64_t since = 0;
+
+	for (uint8_t i = 0; i < r->tunnel_count; i++) {
+		const struct tunnel *t = tunnels_find(&s->tunnels, &r->tunnels[i]);
+
+		if (!t)
+			return UINT64_MAX;
+		since = t->since > since ? t->since : since;
+	}
+	return since;
+}
+
+bool lease_is_accepted(const struct leases *l, const struct services *s, const struct lease *one)
+{
+	uint64_t since = told_since(s, &one->report);
+
+	for (uint32_t i = 0; since && i < l->count; i++) {
+		const struct lease *backend = &l->list[i];
+
+		if (backend->report.by.side != SIDE_BACKEND)
+			continue;
+		if (!backend->heard || (backend->report.version && backend->report.version < since))
+			return false;
+	}
+	return one->report.version && since != UINT64_MAX;
+}
+
+static bool all_are_accepted(const struct conclusion *c)
+{
+	for (uint32_t i = 0; i < c->l->count; i++)
+		if (c->l->list[i].report.by.side == SIDE_BALANCER && !lease_is_accepted(c->l, c->s, &c->l->list[i]))
+			return false;
+	return true;
+}
+
+/* ---- what all have ---- */
+
 bool lease_behind(const struct lease *one, const struct service *s)
 {
 	return s->prepared.number && one->report.version < s->prepared_version; /* 0 of who wasn't heard */
 }
 
-/* The backends' sides are waited for as well: they must know whom a hand-over may go to. */
+/* The backends' sides are waited for as well: they must know whom a hand-over may go to, and from where tunnels come. */
 static void what_all_have(struct conclusion *c)
 {
 	for (uint32_t i = 0; i < c->s->count; i++) {
@@ -137,10 +244,12 @@ static void what_all_have(struct conclusion *c)
 			continue;
 		while (k < c->l->count && !lease_behind(&c->l->list[k], s))
 			k++;
-		if (!c->balancers || k == c->l->count)
+		if (!c->balancers || (k == c->l->count && all_are_accepted(c)))
 			conclude(c, (struct fact){.kind = FACT_ACTIVE, .service = s->id, .number = s->prepared.number});
 	}
 }
+
+/* ---- who is dead ---- */
 
 /* How many say that it is down, and how many say that it isn't. */
 static void vote(const struct leases *l, uint32_t service, uint32_t backend, uint32_t *ret_down, uint32_t *ret_up)
@@ -278,7 +387,7 @@ static bool delivers_vip(const struct lease *one, const struct services *s, cons
 	return all;
 }
 
-/* The first of those with the fewest services, of those that deliver and that have been heard and have a catalog in force. NULL: none. */
+/* The first of those with the fewest services, of those that deliver, that are accepted. NULL: none. */
 static struct bidder *choose_among(const struct conclusion *c, struct bidder *list, const struct ip *vip, bool all, bool failed)
 {
 	struct bidder *best = NULL;
@@ -286,7 +395,7 @@ static struct bidder *choose_among(const struct conclusion *c, struct bidder *li
 	for (uint32_t i = 0; i < c->l->count; i++) {
 		const struct lease *one = &c->l->list[i];
 
-		if (list[i].lease_id && one->heard && one->report.version && one->report.failed == failed &&
+		if (list[i].lease_id && one->heard && lease_is_accepted(c->l, c->s, one) && one->report.failed == failed &&
 		    (!best || list[i].services < best->services) && delivers_vip(one, c->s, vip, all))
 			best = &list[i];
 	}
@@ -381,6 +490,7 @@ uint32_t leases_conclude(struct leases *l, const struct services *s, struct fact
 	struct conclusion c = {.l = l, .s = s, .facts = ret};
 
 	who_is_there(&c);
+	where_tunnels_begin(&c);
 	/* Deaths first: what they prepare anew has its own version. */
 	who_died(&c);
 	who_is_back(&c);

@@ -7,6 +7,8 @@
  *   joined   it reports, and the catalog doesn't know it
  *   left     the catalog knows it, and its lease has ended
  *   active   a prepared generation that everybody with a lease has in force; or there is no balancer ([two steps])
+ *   tunnel   a balancer says that it tunnels from there, and the catalog doesn't know it
+ *   tunnel gone   the oldest address that nobody with a lease tunnels from, where there is no room for another
  *   down     more than half of the balancers with a lease say so ([generations])
  *   up       more than half of them have reported and don't say so; between the two nothing changes
  *   retired  an earlier generation that everybody with a lease has had no flow of for the service's flow_idle_s
@@ -20,6 +22,9 @@
  *
  * A node that begins to lead may have missed reports, and so may one that was stopped for a while: each lease gets a
  * full term then, and who has not reported since counts as one that has nothing in force and no opinion.
+ *
+ * A balancer that backends would take no tunnel from, because one with a lease hasn't got the catalog with its address in force yet, isn't
+ * active: no VIP is made its own, nothing that is prepared is activated, and its own routes wait for that (lease_is_accepted()).
  *
  * A generation that is prepared for a service that keeps as many as it may is active only when one of those has retired.
  */
@@ -63,6 +68,10 @@ void leases_grace(struct leases *l, const struct services *s, uint64_t now_ns);
 bool leases_expire(struct leases *l, const struct services *s, uint64_t now_ns);
 /* What the leader concludes that the catalog doesn't know yet: at most FACTS_MAX, the rest when these are applied. */
 uint32_t leases_conclude(struct leases *l, const struct services *s, struct fact *ret);
+/* Whether it has a catalog in force, and the backends' sides have what it tunnels from; not those that have nothing in force. */
+bool lease_is_accepted(const struct leases *l, const struct services *s, const struct lease *one);
+/* NULL: it has none. */
+const struct lease *leases_find(const struct leases *l, const struct reporter *who);
 /* Whether a prepared generation of this service waits for it. */
 bool lease_behind(const struct lease *one, const struct service *s);
 

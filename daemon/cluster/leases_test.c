@@ -59,7 +59,10 @@ static struct services *catalog(const char *reporters, bool prepared, const char
 
 static const char *facts_text(const struct fact *facts, uint32_t count, char said[256])
 {
-	static const char *const kinds[] = {[FACT_JOINED] = "joined", [FACT_LEFT] = "left", [FACT_ACTIVE] = "active", [FACT_DOWN] = "down", [FACT_UP] = "up", [FACT_OWNER] = "owner", [FACT_RETIRED] = "retired"};
+	static const char *const kinds[] = {[FACT_JOINED] = "joined",   [FACT_LEFT] = "left",     [FACT_ACTIVE] = "active",
+					    [FACT_DOWN] = "down",       [FACT_UP] = "up",         [FACT_OWNER] = "owner",
+					    [FACT_RETIRED] = "retired", [FACT_TUNNEL] = "tunnel", [FACT_TUNNEL_GONE] = "tunnel gone"};
+	char address[IP_TEXT];
 
 	said[0] = 0;
 	for (uint32_t i = 0; i < count; i++) {
@@ -68,6 +71,9 @@ static const char *facts_text(const struct fact *facts, uint32_t count, char sai
 
 		if (facts[i].kind <= FACT_LEFT)
 			(void)snprintf(end, room, "%s%s %s", i ? ", " : "", kinds[facts[i].kind], facts[i].who.id);
+		else if (facts[i].kind >= FACT_TUNNEL)
+			(void)snprintf(end, room, "%s%s %s", i ? ", " : "", kinds[facts[i].kind],
+				       (ip_format(&facts[i].from, address), address));
 		else
 			(void)snprintf(end, room, "%s%s %u.%u", i ? ", " : "", kinds[facts[i].kind], facts[i].service, facts[i].number);
 	}
@@ -215,6 +221,138 @@ static void test_grace(void **state)
 	assert_string_equal(concluded(l, s, said), "");
 	assert_int_equal(say(l, "b", SIDE_BALANCER, VERSION, "", 200 * MS), 1);
 	assert_string_equal(concluded(l, s, said), "active 1.9");
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+/* ---- where tunnels come from ---- */
+
+static struct ip ip(const char *text)
+{
+	struct ip address;
+
+	assert_true(ip_parse(&address, text));
+	return address;
+}
+
+/* Says what it tunnels from; NULL: nothing of that family. */
+static void say_tunnels(struct leases *l, const char *id, uint64_t version, const char *ip4, const char *ip6)
+{
+	struct report r = {.by = named(id, *id == 'k' ? SIDE_BACKEND : SIDE_BALANCER), .version = version, .announces = *id != 'k'};
+
+	if (ip4)
+		r.tunnels[r.tunnel_count++] = ip(ip4);
+	if (ip6)
+		r.tunnels[r.tunnel_count++] = ip(ip6);
+	assert_true(leases_take(l, &r, 0) >= 0);
+	report_fini(&r);
+}
+
+#define FROM4 "10.2.0.9"
+#define FROM6 "fd02::9"
+#define NOBODY UINT64_MAX /* has a lease and wasn't heard */
+
+struct tunnelled {
+	const char *what;
+	uint64_t since4, since6; /* the catalog tells of these addresses; 0: it doesn't */
+	const char *ip4, *ip6;   /* what a says; b tunnels from nowhere */
+	uint64_t backend;        /* what k has in force; NOBODY */
+	uint32_t owner;          /* of the VIP: a's lease id is 1, b's is 2 */
+	const char *want;
+};
+
+static const struct tunnelled tunnelleds[] = {
+	{"a new address is told, and what is prepared waits", 0, 0, FROM4, NULL, VERSION, 1, "tunnel 10.2.0.9"},
+	{"both families", 0, 0, FROM4, FROM6, VERSION, 1, "tunnel 10.2.0.9, tunnel fd02::9"},
+	{"one more", VERSION - 1, 0, FROM4, FROM6, VERSION, 1, "tunnel fd02::9"},
+	{"backends know it", VERSION, 0, FROM4, NULL, VERSION, 1, "active 1.9"},
+	{"[two steps] a backend doesn't know it yet", VERSION + 1, 0, FROM4, NULL, VERSION, 1, ""},
+	{"[two steps] nor the last one", VERSION - 1, VERSION + 1, FROM4, FROM6, VERSION, 1, ""},
+	{"[two steps] what a backend has isn't known", VERSION - 1, 0, FROM4, NULL, NOBODY, 1, ""},
+	{"who isn't accepted owns nothing", VERSION + 1, 0, FROM4, NULL, VERSION, 0, "owner 1.2"},
+	{"who is does", VERSION, 0, FROM4, NULL, VERSION, 0, "active 1.9, owner 1.1"},
+	{"an owner that isn't accepted stays the owner", VERSION + 1, 0, FROM4, NULL, VERSION, 1, ""},
+	{"what nobody says stays told", VERSION - 1, VERSION - 1, NULL, NULL, VERSION, 1, "active 1.9"},
+};
+
+static void test_tunnels(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof tunnelleds / sizeof tunnelleds[0]; i++) {
+		const struct tunnelled *row = &tunnelleds[i];
+		struct services *s = catalog("abk", true, "");
+		struct leases *l = mem_zalloc(sizeof *l);
+		const struct ip from4 = ip(FROM4), from6 = ip(FROM6);
+		char said[256];
+
+		s->list[0]->owner = row->owner;
+		if (row->since4)
+			assert_true(tunnels_add(&s->tunnels, &from4, row->since4));
+		if (row->since6)
+			assert_true(tunnels_add(&s->tunnels, &from6, row->since6));
+		leases_grace(l, s, 0);
+		say_tunnels(l, "a", VERSION, row->ip4, row->ip6);
+		say_tunnels(l, "b", VERSION, NULL, NULL);
+		if (row->backend != NOBODY)
+			say_tunnels(l, "k", row->backend, NULL, NULL);
+		if (strcmp(concluded(l, s, said), row->want))
+			fail_msg("%s: \"%s\", wanted \"%s\"", row->what, said, row->want);
+		leases_fini(l);
+		free(l);
+		services_free(s);
+	}
+}
+
+/* Whom packets may be called to: who has something in force that backends know all of. Backends that have nothing aren't waited for. */
+static void test_accepted(void **state)
+{
+	struct services *s = catalog("ak", false, "");
+	struct leases *l = mem_zalloc(sizeof *l);
+	const struct reporter a = named("a", SIDE_BALANCER);
+	const struct ip from = ip(FROM4);
+
+	(void)state;
+	say_tunnels(l, "a", 0, NULL, NULL);
+	say_tunnels(l, "k", VERSION, NULL, NULL);
+	assert_false(lease_is_accepted(l, s, leases_find(l, &a)));
+	say_tunnels(l, "a", VERSION, FROM4, NULL);
+	assert_false(lease_is_accepted(l, s, leases_find(l, &a)));
+	assert_true(tunnels_add(&s->tunnels, &from, VERSION + 1));
+	assert_false(lease_is_accepted(l, s, leases_find(l, &a)));
+	say_tunnels(l, "k", 0, NULL, NULL);
+	assert_true(lease_is_accepted(l, s, leases_find(l, &a)));
+	say_tunnels(l, "k", VERSION + 1, NULL, NULL);
+	assert_true(lease_is_accepted(l, s, leases_find(l, &a)));
+	leases_fini(l);
+	free(l);
+	services_free(s);
+}
+
+/* Where there is no room, the oldest goes that nobody tunnels from; not if it can't be known. */
+static void test_no_room_for_tunnels(void **state)
+{
+	struct services *s = catalog("abk", false, "");
+	struct leases *l = mem_zalloc(sizeof *l);
+	char said[256];
+
+	(void)state;
+	s->list[0]->owner = 1;
+	for (uint32_t i = 0; i < TUNNELS_MAX; i++) {
+		struct ip from = ip("10.3.0.0");
+
+		from.bytes[2] = (uint8_t)(i >> 8);
+		from.bytes[3] = (uint8_t)i;
+		assert_true(tunnels_add(&s->tunnels, &from, VERSION));
+	}
+	leases_grace(l, s, 0);
+	say_tunnels(l, "k", VERSION, NULL, NULL);
+	say_tunnels(l, "a", VERSION, "10.3.0.0", FROM6);
+	assert_string_equal(concluded(l, s, said), "");
+	say_tunnels(l, "b", VERSION, "10.3.0.2", NULL);
+	assert_string_equal(concluded(l, s, said), "tunnel gone 10.3.0.1, tunnel fd02::9");
+	say_tunnels(l, "b", VERSION, "10.4.0.1", NULL);
+	assert_string_equal(concluded(l, s, said), "tunnel gone 10.3.0.1, tunnel fd02::9, tunnel gone 10.3.0.2, tunnel 10.4.0.1");
 	leases_fini(l);
 	free(l);
 	services_free(s);
@@ -567,8 +705,20 @@ static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}}, idle[] = {{1, 7}, {2, 1}};
 	struct report_latency latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}};
-	struct report r = {.by = named("h/eth0", SIDE_BALANCER), .version = 77, .failed = true, .announces = true, .snat6 = true, .down_count = 3,
-			   .down = down, .idle_count = 2, .idle = idle, .latency_count = 2, .latencies = latencies}, back;
+	struct report r = {.by = named("h/eth0", SIDE_BALANCER),
+			   .version = 77,
+			   .failed = true,
+			   .announces = true,
+			   .snat6 = true,
+			   .tunnel_count = 2,
+			   .tunnels = {ip(FROM4), ip(FROM6)},
+			   .down_count = 3,
+			   .down = down,
+			   .idle_count = 2,
+			   .idle = idle,
+			   .latency_count = 2,
+			   .latencies = latencies},
+		      back;
 	size_t latencies_at;
 	struct bytes form = {0};
 	struct cursor in;
@@ -585,6 +735,9 @@ static void test_form(void **state)
 	assert_int_equal(report_latency_us(&back, 1, 3), 0);
 	back.latencies[0].us = 8; /* no news */
 	assert_true(report_equal(&r, &back));
+	back.tunnels[1] = ip("fd02::8");
+	assert_false(report_equal(&r, &back));
+	back.tunnels[1] = ip(FROM6);
 	back.idle[0].number = 8;
 	assert_false(report_equal(&r, &back));
 	report_fini(&back);
@@ -618,10 +771,21 @@ static void test_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_terms), cmocka_unit_test(test_own_pause),
-		cmocka_unit_test(test_grace),       cmocka_unit_test(test_retirement), cmocka_unit_test(test_gone_before_retirement),
-		cmocka_unit_test(test_retirement_is_due), cmocka_unit_test(test_owners), cmocka_unit_test(test_lease_ids),
-		cmocka_unit_test(test_limit),       cmocka_unit_test(test_owners_by_snat), cmocka_unit_test(test_form),
+		cmocka_unit_test(test_conclusions),
+		cmocka_unit_test(test_terms),
+		cmocka_unit_test(test_own_pause),
+		cmocka_unit_test(test_grace),
+		cmocka_unit_test(test_tunnels),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_no_room_for_tunnels),
+		cmocka_unit_test(test_retirement),
+		cmocka_unit_test(test_gone_before_retirement),
+		cmocka_unit_test(test_retirement_is_due),
+		cmocka_unit_test(test_owners),
+		cmocka_unit_test(test_lease_ids),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_owners_by_snat),
+		cmocka_unit_test(test_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,10 +28,15 @@ static bool places_equal(const struct report_place *a, uint32_t a_count, const s
 	return a_count == b_count && (!a_count || !memcmp(a, b, a_count * sizeof *a));
 }
 
+static bool tunnels_equal(const struct report *a, const struct report *b)
+{
+	return a->tunnel_count == b->tunnel_count && !memcmp(a->tunnels, b->tunnels, a->tunnel_count * sizeof a->tunnels[0]);
+}
+
 bool report_equal(const struct report *a, const struct report *b)
 {
 	return !reporter_compare(&a->by, &b->by) && a->by.side == b->by.side && a->version == b->version && a->failed == b->failed &&
-	       a->announces == b->announces && a->snat4 == b->snat4 && a->snat6 == b->snat6 &&
+	       a->announces == b->announces && a->snat4 == b->snat4 && a->snat6 == b->snat6 && tunnels_equal(a, b) &&
 	       places_equal(a->down, a->down_count, b->down, b->down_count) && places_equal(a->idle, a->idle_count, b->idle, b->idle_count);
 }
 
@@ -89,6 +94,27 @@ static struct report_place *get_places(struct cursor *in, uint32_t max, uint32_t
 	return list;
 }
 
+static void put_tunnels(struct bytes *out, const struct report *r)
+{
+	bytes_put_u8(out, r->tunnel_count);
+	for (uint8_t i = 0; i < r->tunnel_count; i++)
+		ip_put(out, &r->tunnels[i]);
+}
+
+static void get_tunnels(struct cursor *in, struct report *ret)
+{
+	uint8_t count = cursor_u8(in);
+
+	if (count > TUNNELS_EACH_MAX)
+		in->bad = true;
+	while (!in->bad && ret->tunnel_count < count) {
+		struct ip *from = &ret->tunnels[ret->tunnel_count++];
+
+		*from = ip_get(in);
+		in->bad |= !ip_is_host(from);
+	}
+}
+
 static void put_latencies(struct bytes *out, const struct report *r)
 {
 	bytes_put_u32(out, r->latency_count);
@@ -128,6 +154,7 @@ void report_put(struct bytes *out, const struct report *r)
 	bytes_put_u8(out, r->announces);
 	bytes_put_u8(out, r->snat4);
 	bytes_put_u8(out, r->snat6);
+	put_tunnels(out, r);
 	put_places(out, r->down, r->down_count);
 	put_places(out, r->idle, r->idle_count);
 	put_latencies(out, r);
@@ -146,6 +173,7 @@ void report_get(struct cursor *in, struct report *ret)
 		*said[i] = byte;
 		in->bad |= byte > 1;
 	}
+	get_tunnels(in, ret);
 	ret->down = get_places(in, REPORT_DOWN_MAX, &ret->down_count);
 	ret->idle = get_places(in, REPORT_IDLE_MAX, &ret->idle_count);
 	get_latencies(in, ret);

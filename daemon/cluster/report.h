@@ -3,14 +3,14 @@
  * What one holdfast-lbd says of itself each second, and at once when it changed. No record: the node that it talks to
  * hands it to all nodes (reports.h), and the leader of the catalog draws its conclusions (leases.h).
  *
- * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many are down (4), then for each:
- * service (4), backend (4); how many are idle (4), then for each: service (4), generation (4); how many were measured (4), then for each:
- * service (4), backend (4), latency in us (4).
+ * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many addresses it tunnels from (1), then
+ * each (ip.h); how many are down (4), then for each: service (4), backend (4); how many are idle (4), then for each: service (4),
+ * generation (4); how many were measured (4), then for each: service (4), backend (4), latency in us (4).
  */
 #ifndef HF_CLUSTER_REPORT_H
 #define HF_CLUSTER_REPORT_H
 
-#include "cluster/fact.h"
+#include "cluster/tunnels.h"
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
 
@@ -34,6 +34,8 @@ struct report {
 	bool failed;       /* not all of that fitted, or none of it was understood: the rest is as it was */
 	bool announces;    /* it would answer for the VIPs that it is made the owner of */
 	bool snat4, snat6; /* it has addresses of its own to deliver by snat from */
+	uint8_t tunnel_count;
+	struct ip tunnels[TUNNELS_EACH_MAX]; /* what the packets come from that it tunnels to backends, as far as it knows */
 	uint32_t down_count;
 	struct report_place *down; /* backends that fail its own checks; ascending, each once */
 	uint32_t idle_count;

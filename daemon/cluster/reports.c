@@ -70,6 +70,14 @@ static uint32_t settled_lease_id(const struct group *g, const struct reporter *w
 	return g->reports->concluded > g->applied ? 0 : services_lease_id(catalog_services(g->catalog), who);
 }
 
+static bool is_accepted(const struct group *g, const struct reporter *who)
+{
+	const struct leases *l = &g->reports->leases;
+	const struct lease *one = leases_find(l, who);
+
+	return one && lease_is_accepted(l, catalog_services(g->catalog), one);
+}
+
 /* ---- from here ---- */
 
 static void tell_peers(struct group *g, const struct report *r, uint64_t context)
@@ -102,6 +110,7 @@ void group_report(struct group *g, struct report *r, struct report_call *c)
 	if (!judges(g))
 		return;
 	c->lease_id = settled_lease_id(g, &who);
+	c->accepted = is_accepted(g, &who);
 	finish(c, result);
 }
 
@@ -110,14 +119,16 @@ bool group_report_answered(struct group *g, uint8_t from, struct cursor *body)
 	uint64_t context = cursor_u64(body);
 	uint8_t answer = cursor_u8(body);
 	uint32_t lease_id = cursor_u32(body);
+	uint8_t accepted = cursor_u8(body);
 
-	if (body->bad || cursor_left(body) || answer >= ANSWERS)
+	if (body->bad || cursor_left(body) || answer >= ANSWERS || accepted > 1)
 		return false;
 	list_for_each_safe(pos, tmp, &g->reports->calls) {
 		struct report_call *c = list_entry(pos, struct report_call, node);
 
 		if (c->context == context && group_leader(g) == from) {
 			c->lease_id = lease_id;
+			c->accepted = accepted;
 			finish(c, answer == ANSWER_FULL ? -ENOSPC : 0);
 			break;
 		}
@@ -152,6 +163,7 @@ bool group_report_told(struct group *g, uint8_t from, struct cursor *body)
 	bytes_put_u64(out, context);
 	bytes_put_u8(out, result < 0 ? ANSWER_FULL : ANSWER_HEARD);
 	bytes_put_u32(out, settled_lease_id(g, &who));
+	bytes_put_u8(out, is_accepted(g, &who));
 	wire_end(out, mark);
 	return true;
 }
@@ -160,6 +172,8 @@ bool group_report_told(struct group *g, uint8_t from, struct cursor *body)
 
 static void log_fact(const struct fact *f)
 {
+	char address[IP_TEXT];
+
 	switch (f->kind) {
 	case FACT_JOINED:
 	case FACT_LEFT:
@@ -178,6 +192,12 @@ static void log_fact(const struct fact *f)
 	case FACT_LATENCY:
 		log_info("leases: by its latency a backend gets another part of its weight service=%u backend=%u latency_us=%u percent=%u", f->service,
 			 f->number, f->us, f->percent);
+		break;
+	case FACT_TUNNEL:
+	case FACT_TUNNEL_GONE:
+		ip_format(&f->from, address);
+		log_info("leases: backends %s address=%s",
+			 f->kind == FACT_TUNNEL ? "are to take tunnels from a balancer" : "take tunnels from here no longer", address);
 		break;
 	case FACT_ACTIVE:
 	case FACT_KINDS:

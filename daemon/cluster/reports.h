@@ -26,6 +26,7 @@ struct report_call {
 	 * that lease id owns, until LEASE_NS after it was sent, less its clock's drift. 0: it can't be told yet, what was told stays true.
 	 */
 	uint32_t lease_id;
+	bool accepted; /* lease_is_accepted(), if result is 0 */
 	void (*finished)(struct report_call *c);
 };
 

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 7u
+#define SAVE_VERSION 8u
 
 struct services *services_new(void)
 {
@@ -622,6 +622,10 @@ static bool take_fact(struct services *all, const struct fact *f, uint64_t index
 		return reporter_joined(all, &f->who);
 	if (f->kind == FACT_LEFT)
 		return reporter_left(all, &f->who);
+	if (f->kind == FACT_TUNNEL)
+		return tunnels_add(&all->tunnels, &f->from, index);
+	if (f->kind == FACT_TUNNEL_GONE)
+		return tunnels_remove(&all->tunnels, &f->from);
 	return service_found(all, f, index);
 }
 
@@ -684,6 +688,7 @@ void services_save(const struct services *s, struct bytes *out)
 		reporter_put(out, &s->reporters[i]);
 		bytes_put_u32(out, s->lease_ids[i]);
 	}
+	tunnels_put(out, &s->tunnels);
 	bytes_put_u32(out, s->count);
 	for (uint32_t i = 0; i < s->count; i++)
 		service_put(out, s->list[i]);
@@ -708,6 +713,7 @@ static bool restore_reporters(struct services *s, struct cursor *in)
 		if (!*lease_id || *lease_id > s->lease_last || (s->reporter_count > 1 && reporter_compare(one - 1, one) >= 0))
 			return false;
 	}
+	tunnels_get(in, &s->tunnels);
 	return !in->bad;
 }
 
@@ -754,7 +760,7 @@ struct services *services_restore(struct cursor *in)
 
 uint64_t services_checksum(const struct services *s)
 {
-	uint64_t sum = mix64(s->version) + mix64(s->id_last) + mix64(s->lease_last) + mix64(s->balanced);
+	uint64_t sum = mix64(s->version) + mix64(s->id_last) + mix64(s->lease_last) + mix64(s->balanced) + tunnels_sum(&s->tunnels);
 
 	for (uint32_t i = 0; i < s->count; i++)
 		sum += s->sums[i];

@@ -12,8 +12,8 @@
 #ifndef HF_CLUSTER_SERVICES_H
 #define HF_CLUSTER_SERVICES_H
 
-#include "cluster/fact.h"
 #include "cluster/service_change.h"
+#include "cluster/tunnels.h"
 
 #define SERVICES_MAX 512u
 #define SERVICES_BACKENDS_MAX 65536u /* of all services together: bounds memory, the snapshot and what a balancer is told */
@@ -63,6 +63,7 @@ struct services {
 	struct reporter reporters[REPORTERS_MAX]; /* whom a prepared change waits for, in order */
 	uint32_t lease_ids[REPORTERS_MAX];        /* theirs: a new one each time that one joins, so that what was owned before is known as such */
 	uint32_t lease_last;                      /* the lease id given last */
+	struct tunnels tunnels;                   /* where balancers tunnel from, now or before */
 	bool balanced;                /* a balancer has joined, ever: before, no flow was sent anywhere */
 	struct change_session sessions[NODE_SLOTS];
 };

@@ -638,6 +638,61 @@ static void test_reporters(void **state)
 	catalog_fini(&w.c);
 }
 
+static void tunnel(struct world *w, enum fact_kind kind, const char *from)
+{
+	find_out(w, &(struct fact){.kind = kind, .from = ip(from)}, 1);
+}
+
+/* Where balancers tunnel from is told, each change by a version of its own; it stays when they leave. */
+static void test_tunnels(void **state)
+{
+	static const struct {
+		enum fact_kind kind;
+		const char *from;
+		const char *want;
+	} rows[] = {
+		{FACT_TUNNEL, "10.2.0.9", "10.2.0.9@2"},           {FACT_TUNNEL, "fd02::9", "10.2.0.9@2 fd02::9@4"},
+		{FACT_TUNNEL, "10.2.0.9", "10.2.0.9@2 fd02::9@4"}, {FACT_TUNNEL_GONE, "10.2.0.8", "10.2.0.9@2 fd02::9@4"},
+		{FACT_TUNNEL_GONE, "10.2.0.9", "fd02::9@4"},       {FACT_TUNNEL, "10.2.0.9", "fd02::9@4 10.2.0.9@12"},
+	};
+	struct world w = {0}, copy = {0};
+	struct bytes saved = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct services *all;
+		uint64_t sum = catalog_checksum(&w.c);
+		char said[256] = "", address[IP_TEXT];
+
+		reporter(&w, i % 2 ? FACT_LEFT : FACT_JOINED, 2, SIDE_BALANCER, "b");
+		tunnel(&w, rows[i].kind, rows[i].from);
+		all = catalog_services(&w.c);
+		for (uint32_t k = 0; k < all->tunnels.count; k++) {
+			ip_format(&all->tunnels.list[k].from, address);
+			(void)snprintf(said + strlen(said), sizeof said - strlen(said), "%s%s@%llu", k ? " " : "", address,
+				       (unsigned long long)all->tunnels.list[k].since);
+		}
+		assert_string_equal(said, rows[i].want);
+		assert_int_equal(all->version, i == 2 || i == 3 ? 4 : 2 * i + 2);
+		assert_int_not_equal(catalog_checksum(&w.c), sum);
+	}
+	catalog_save(&w.c, &saved);
+	assert_true(catalog_restore(&copy.c, saved.data, saved.size));
+	assert_int_equal(catalog_checksum(&w.c), catalog_checksum(&copy.c));
+	assert_int_equal(catalog_services(&copy.c)->tunnels.list[1].since, 12);
+	bytes_free(&saved);
+	for (unsigned i = 0; i < TUNNELS_MAX; i++) {
+		struct fact f = {.kind = FACT_TUNNEL, .from = ip("10.3.0.0")};
+
+		f.from.bytes[2] = (uint8_t)(i >> 8);
+		f.from.bytes[3] = (uint8_t)i;
+		find_out(&w, &f, 1);
+	}
+	assert_int_equal(catalog_services(&w.c)->tunnels.count, TUNNELS_MAX);
+	catalog_fini(&w.c);
+	catalog_fini(&copy.c);
+}
+
 /* ---- what is refused, each beside what makes it so ---- */
 
 static void test_refused_services(void **state)
@@ -916,6 +971,8 @@ static void build(struct world *w)
 		assert_int_equal(quic_id(w, BACKEND_ADD, (char[][9]){"10.2.0.1", "10.2.0.2", "10.2.0.3"}[i], (char[][9]){"c0ffee01", "none", "c0ffee03"}[i]),
 				 SERVICE_CHANGED);
 	assert_int_equal(backend(w, BACKEND_RM, "h3", "10.2.0.3", -1, -1), SERVICE_CHANGED);
+	tunnel(w, FACT_TUNNEL, "10.2.0.9");
+	tunnel(w, FACT_TUNNEL, "fd02::9");
 }
 
 static void test_snapshot(void **state)
@@ -1018,9 +1075,14 @@ static void test_hostile_records(void **state)
 
 static void test_hostile_facts(void **state)
 {
-	struct fact facts[] = {{.kind = FACT_JOINED, .who = {.node = 2, .side = SIDE_BACKEND, .id = "h/eth1"}}, {.kind = FACT_ACTIVE, .service = 1, .number = 13},
-		{.kind = FACT_DOWN, .service = 1, .number = 3}, {.kind = FACT_UP, .service = 1, .number = 3}, {.kind = FACT_LEFT, .who = {.node = 2, .id = "h/eth1"}},
-		{.kind = FACT_LATENCY, .service = 1, .number = 3, .us = 5000, .percent = 40}};
+	struct fact facts[] = {{.kind = FACT_JOINED, .who = {.node = 2, .side = SIDE_BACKEND, .id = "h/eth1"}},
+			       {.kind = FACT_ACTIVE, .service = 1, .number = 13},
+			       {.kind = FACT_DOWN, .service = 1, .number = 3},
+			       {.kind = FACT_UP, .service = 1, .number = 3},
+			       {.kind = FACT_LEFT, .who = {.node = 2, .id = "h/eth1"}},
+			       {.kind = FACT_LATENCY, .service = 1, .number = 3, .us = 5000, .percent = 40},
+			       {.kind = FACT_TUNNEL, .from = ip("fd02::7")},
+			       {.kind = FACT_TUNNEL_GONE, .from = ip("10.2.0.9")}};
 	struct world w = {0};
 	struct bytes record = {0};
 
@@ -1063,6 +1125,7 @@ int main(void)
 		cmocka_unit_test(test_the_dead_have_their_weight),
 		cmocka_unit_test(test_latencies),
 		cmocka_unit_test(test_reporters),
+		cmocka_unit_test(test_tunnels),
 		cmocka_unit_test(test_refused_services),
 		cmocka_unit_test(test_refused_settings),
 		cmocka_unit_test(test_refused_backends),

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 9u
+#define WIRE_VERSION 10u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
 #define WIRE_FRAME_MAX (64u << 20)
@@ -43,7 +43,7 @@ enum wire_type {
 	WIRE_SNAPSHOT_REPLY, /* group (4), index (8), file (8), offset (8) of the chunk wanted next; all ones: it is in force here */
 	WIRE_PROPOSE,       /* group (4), a record of the sender's for the catalog (service_change.h) */
 	WIRE_REPORT,        /* group (4), context (8), a report (report.h) of one of the sender's balancers */
-	WIRE_REPORT_REPLY,  /* group (4), context (8), enum answer (1), lease id (4): the leader has it */
+	WIRE_REPORT_REPLY,  /* group (4), context (8), enum answer (1), lease id (4), accepted (1; leases.h): the leader has it */
 };
 
 /* Who is speaking, and what its disk holds (DECISIONS [identity]). */

@@ -40,7 +40,7 @@
 #define CATALOG_BACKENDS_MAX 1024u /* of a service */
 #define CATALOG_REMOVED_MAX (9 * CATALOG_BACKENDS_MAX)
 #define CATALOG_PREFIXES_MAX 1024u /* of a service */
-#define CATALOG_BALANCERS_MAX 256u
+#define CATALOG_BALANCERS_MAX 1024u
 #define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)
 #define CATALOG_FLOW_IDLE_S 7800u /* [generations]: 2 h 10 min, longer than TCP's default keepalive */
 #define CATALOG_FLOW_IDLE_MAX_S 604800u
