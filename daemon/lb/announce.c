@@ -211,14 +211,16 @@ static void take_lan(struct announcer *a, int which)
 
 /* ---- by BIRD ---- */
 
-/* What stood in the file before is left alone until there is a catalog and a lease: a restart takes no route away. */
+/* What stood in the file before is left alone until there is a catalog, a lease, and no backend that drops what we tunnel: a restart takes
+ * no route away. */
 static uint64_t serve_bird(struct announcer *a, uint64_t now_ms)
 {
+	struct lb_lease lease = report_lease(a->reporter);
 	struct host_address *all;
 	uint32_t count;
 	int r;
 
-	a->routed |= a->now.known && now_ms < report_lease(a->reporter).until_ms;
+	a->routed |= a->now.known && now_ms < lease.until_ms && lease.accepted;
 	if (!a->routed)
 		return UINT64_MAX;
 	all = addresses(&a->now, false, &count);

@@ -6,12 +6,12 @@
  *               tells everybody when it becomes the owner, and now and then
  *   by BIRD     every balancer has routes to all VIPs (bird.h), and routers spread the flows over them
  *
- * Both begin with a lease, and neither ends because it ends: when the cluster has no leader, or its node is away, it forwards on by the last
- * catalog (law 7), and packets must go on coming. An owner whose lease is over answers until the catalog names another one or another
- * one announces the VIP: who has a lease does so at once. It must have heard all that was said on the LAN, so one that was stopped
- * meanwhile gives up. It reads the clock after it has taken a question ([lease-clock]): what remains is that it may be stopped between that
- * and the answer, and one answer comes late; what is sent here for it is forwarded all the same, and the new owner tells everybody more
- * than once.
+ * Both begin with a lease and when backends take this balancer's tunnels (cluster/leases.h), and neither ends because it ends: when the
+ * cluster has no leader, or its node is away, it forwards on by the last catalog (law 7), and packets must go on coming. An owner whose
+ * lease is over answers until the catalog names another one or another one announces the VIP: who has a lease does so at once. It must have
+ * heard all that was said on the LAN, so one that was stopped meanwhile gives up. It reads the clock after it has taken a question
+ * ([lease-clock]): what remains is that it may be stopped between that and the answer, and one answer comes late; what is sent here for it
+ * is forwarded all the same, and the new owner tells everybody more than once.
  */
 #ifndef HF_LB_ANNOUNCE_H
 #define HF_LB_ANNOUNCE_H

@@ -106,9 +106,15 @@ static bool differ(const void *a, uint32_t a_count, const void *b, uint32_t b_co
 	return a_count != b_count || (a_count && memcmp(a, b, a_count * size) != 0);
 }
 
+static bool is_elsewhere(const struct host_address *a, const struct host_address *b)
+{
+	return a->family != b->family || memcmp(&a->addr, &b->addr, sizeof a->addr) != 0;
+}
+
 static bool is_news(const struct lb_report *before, const struct lb_report *now)
 {
-	return before->version != now->version || before->failed != now->failed ||
+	return before->version != now->version || before->failed != now->failed || is_elsewhere(&before->tunnels.ip4, &now->tunnels.ip4) ||
+	       is_elsewhere(&before->tunnels.ip6, &now->tunnels.ip6) ||
 	       differ(before->down, before->down_count, now->down, now->down_count, sizeof *now->down) ||
 	       differ(before->idle, before->idle_count, now->idle, now->idle_count, sizeof *now->idle);
 }
@@ -139,6 +145,8 @@ static void report(struct control *c)
 
 	now.version = refused ? refused : c->catalog.version;
 	now.failed = c->failed || refused;
+	if (c->side.tunnels)
+		now.tunnels = *c->side.tunnels;
 	now.down_count = check_down(&c->checked, &down);
 	now.down = down;
 	look_for_idle(c, &now);

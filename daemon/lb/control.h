@@ -33,6 +33,7 @@ struct control_side {
 	bool backend;          /* the backend's side instead of the balancer's */
 	bool announces;        /* it can own VIPs */
 	bool snat4, snat6;     /* it has addresses for snat */
+	const struct tunnel_ends *tunnels; /* the data plane's, as of the last apply; NULL on the backend's side */
 	struct routes *routes;
 	control_apply *apply;
 	control_settle *settle;

@@ -32,17 +32,40 @@ void feed_init(struct feed *f, struct tables *tables, struct routes *routes, con
 
 /* ---- next hops ---- */
 
+static const struct lb_address nowhere;
+
+static bool is_known(const struct lb_address *a)
+{
+	return memcmp(a, &nowhere, sizeof *a) != 0;
+}
+
+/* Tunnels of a family begin at one address, whatever the routes to single backends prefer: of the first one that there is a route to, until
+ * routes change. It is known before any next hop is, so that it can be told before anything is sent ([two steps]). */
+static void find_source(struct feed *f, const struct host_address *to, struct lb_config *config)
+{
+	const struct host_address *held = to->family == LB_IP4 ? &f->tunnels.ip4 : &f->tunnels.ip6;
+	struct host_address found;
+
+	if ((held->family && !f->ways_stale) || (to->family == LB_IP4 ? config->source4 != 0 : is_known(&config->source6)))
+		return;
+	if (routes_find_source(f->routes, to, &found) < 0)
+		return;
+	if (found.family == LB_IP4)
+		config->source4 = found.addr.word[0];
+	else
+		config->source6 = found.addr;
+}
+
 /* The way to a backend. One that was found stays in use while no other is: whether the backend lives is not for the neighbour table to say.
  */
-static void find_way(struct feed *f, struct lb_backend *b, struct lb_config *config)
+static void find_way(struct feed *f, struct lb_backend *b, const struct host_address *to)
 {
-	struct host_address to = {.addr = b->addr, .family = b->family};
 	struct lb_backend found = *b;
 	struct way w;
 
 	if (b->flags & LB_BACKEND_DEAD || (b->flags & LB_BACKEND_ALIVE && !f->ways_stale))
 		return;
-	if (routes_find(f->routes, &to, &w) < 0) {
+	if (routes_find(f->routes, to, &w) < 0) {
 		f->unresolved += !(b->flags & LB_BACKEND_ALIVE);
 		return;
 	}
@@ -51,10 +74,6 @@ static void find_way(struct feed *f, struct lb_backend *b, struct lb_config *con
 	__atomic_store_n(&b->mtu, w.mtu, __ATOMIC_RELAXED);
 	if (memcmp(&b->family, &found.family, sizeof(uint64_t)) != 0)
 		tables_store_state(b, &found);
-	if (w.source.family == LB_IP4 && !config->source4)
-		config->source4 = w.source.addr.word[0];
-	if (w.source.family == LB_IP6 && !config->source6.word[0])
-		config->source6 = w.source.addr;
 }
 
 static void find_ways(struct feed *f, struct lb_config *config)
@@ -63,9 +82,15 @@ static void find_ways(struct feed *f, struct lb_config *config)
 	for (uint32_t i = 0; i < f->tables->service_count; i++) {
 		const struct lb_service *s = &f->tables->services[i];
 
-		for (uint32_t n = 0; n < s->backend_count; n++)
-			if (f->tables->ids[s->backend_base + n])
-				find_way(f, &f->tables->backends[s->backend_base + n], config);
+		for (uint32_t n = 0; n < s->backend_count; n++) {
+			struct lb_backend *b = &f->tables->backends[s->backend_base + n];
+			const struct host_address to = {.addr = b->addr, .family = b->family};
+
+			if (!f->tables->ids[s->backend_base + n])
+				continue;
+			find_source(f, &to, config);
+			find_way(f, b, &to);
+		}
 	}
 	f->ways_stale = false;
 }
@@ -305,12 +330,20 @@ static void keep_found(struct lb_config *config, const struct lb_config *held)
 
 	if (!config->source4)
 		config->source4 = held->source4;
-	if (!config->source6.word[0])
+	if (!is_known(&config->source6))
 		config->source6 = held->source6;
 	if (!memcmp(&config->gateway4, &unknown, sizeof unknown))
 		config->gateway4 = held->gateway4;
 	if (!memcmp(&config->gateway6, &unknown, sizeof unknown))
 		config->gateway6 = held->gateway6;
+}
+
+static void note_tunnels(struct feed *f, const struct lb_config *config)
+{
+	f->tunnels = (struct tunnel_ends){
+		.ip4 = {.addr.word[0] = config->source4, .family = config->source4 ? LB_IP4 : 0},
+		.ip6 = {.addr = config->source6, .family = is_known(&config->source6) ? LB_IP6 : 0},
+	};
 }
 
 static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_config *config, const struct plan *p)
@@ -325,6 +358,7 @@ static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_co
 	config->wildcards = p->wildcards;
 	config->nat = (__u16)p->dnat;
 	keep_found(config, &held);
+	note_tunnels(f, config);
 	if (!memcmp(&held, config, sizeof held))
 		return 0;
 	return f->tables->plane->set_config(f->tables, config);

@@ -26,6 +26,7 @@ struct feed {
 	const struct sources *sources;
 	struct maglev_cache maglevs;
 	struct plan *unsettled; /* in force, what it replaced still to be swept away */
+	struct tunnel_ends tunnels; /* the data plane's, as of the last feed_apply() */
 	bool ways_stale;        /* routes changed: all ways are looked for, not just those that aren't known */
 	uint32_t unresolved;    /* backends whose next hop isn't known yet */
 	bool no_gateway;        /* was said: NAT has no way back to the clients */

@@ -318,6 +318,7 @@ static int start(struct lbd *d)
 		.backend = d->backend,
 		.snat4 = sources_have(&d->sources, LB_IP4),
 		.snat6 = sources_have(&d->sources, LB_IP6),
+		.tunnels = d->backend ? NULL : &d->feed.tunnels,
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/report.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <net/if.h>
@@ -54,15 +55,28 @@ static void put_latencies(struct bytes *out, const struct reporter *r)
 			     (unsigned long long)r->latencies[i].backend.backend, r->latencies[i].us);
 }
 
+static void put_tunnel_end(struct bytes *out, const struct host_address *from)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (from->family && inet_ntop(from->family == LB_IP6 ? AF_INET6 : AF_INET, &from->addr, text, sizeof text))
+		bytes_printf(out, "%s\"%s\"", out->data[out->size - 1] == '[' ? "" : ",", text);
+}
+
 /* As text, to be freed, and its number. */
 static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 {
 	struct bytes out = {0};
 
 	(void)pthread_mutex_lock(&r->lock);
-	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s,\"down\":[", r->id, r->backend ? "backend" : "balancer",
-		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false", r->report.announces ? "true" : "false",
-		     r->report.snat4 ? "true" : "false", r->report.snat6 ? "true" : "false");
+	bytes_printf(
+		&out,
+		"{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s,\"tunnels\":[",
+		r->id, r->backend ? "backend" : "balancer", (unsigned long long)r->report.version, r->report.failed ? "true" : "false",
+		r->report.announces ? "true" : "false", r->report.snat4 ? "true" : "false", r->report.snat6 ? "true" : "false");
+	put_tunnel_end(&out, &r->report.tunnels.ip4);
+	put_tunnel_end(&out, &r->report.tunnels.ip6);
+	bytes_puts(&out, "],\"down\":[");
 	for (uint32_t i = 0; i < r->report.down_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.down[i].service,
 			     (unsigned long long)r->report.down[i].backend);
@@ -114,22 +128,28 @@ static void note_answer(struct reporter *r, int status)
 	(void)!write(r->changed, &one, sizeof one);
 }
 
-/* Whether the answer grants a lease. One without an id changes nothing: it is told again soon (reports.h). */
+/*
+ * Whether the answer grants all there is to be had. One without an id changes nothing, and who has something in force waits until backends
+ * take its tunnels: both are told soon (reports.h).
+ */
 static bool note_lease(struct reporter *r, uint64_t sent_ms, const char *answer)
 {
 	json_t *body = json_loads(answer, 0, NULL);
 	json_int_t lease_ms = json_integer_value(json_object_get(body, "lease_ms")), id = json_integer_value(json_object_get(body, "lease_id"));
-	bool granted = id > 0 && id <= UINT32_MAX && lease_ms > 0 && lease_ms <= LEASE_MS;
+	bool granted = id > 0 && id <= UINT32_MAX && lease_ms > 0 && lease_ms <= LEASE_MS, accepted, waits;
 	const uint64_t one = 1;
 
+	/* A node of an earlier build doesn't say. */
+	accepted = !json_is_false(json_object_get(body, "accepted"));
 	json_decref(body);
 	if (!granted)
 		return false;
 	(void)pthread_mutex_lock(&r->lock);
-	r->lease = (struct lb_lease){.id = (uint32_t)id, .until_ms = sent_ms + (uint64_t)lease_ms * 99 / 100};
+	r->lease = (struct lb_lease){.id = (uint32_t)id, .until_ms = sent_ms + (uint64_t)lease_ms * 99 / 100, .accepted = accepted};
+	waits = r->report.version && !accepted;
 	(void)pthread_mutex_unlock(&r->lock);
 	(void)!write(r->extended, &one, sizeof one);
-	return true;
+	return !waits;
 }
 
 /* Until the next report is due, or there is another one. */

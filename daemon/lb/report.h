@@ -8,7 +8,7 @@
 #ifndef HF_LB_REPORT_H
 #define HF_LB_REPORT_H
 
-#include "lb/catalog.h"
+#include "lb/route.h"
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
 #define REPORT_IDLE_MAX 1024u /* the same, of what is idle: that retires soon, and makes room for the next ones */
@@ -20,6 +20,7 @@ struct lb_report {
 	bool failed;      /* not all of that fitted, or none of it was understood: the rest is as it was */
 	bool announces;   /* it answers for the VIPs that it is made the owner of */
 	bool snat4, snat6; /* it has addresses of its own for snat */
+	struct tunnel_ends tunnels; /* which backends are to accept */
 	/*
 	 * Backends that fail this balancer's own checks, by service and backend id, ascending. One that hasn't been checked often enough to
 	 * tell, as after a restart, is what the catalog says of it: who leaves out a dead one says that it lives.
@@ -34,6 +35,7 @@ struct lb_report {
 struct lb_lease {
 	uint32_t id;       /* by which the catalog names this balancer as an owner; 0: none was granted yet */
 	uint64_t until_ms; /* boottime_ms(): from then on somebody else may be the owner */
+	bool accepted;     /* backends take its tunnels: packets may be called here */
 };
 
 /* Of a backend, by its latest health checks. */

@@ -145,8 +145,14 @@ static uint32_t route_mtu(const struct routes *r, struct rtattr *metrics)
 	return mtu ? mtu : r->mtu;
 }
 
-/* Everything of a way but the next hop's link address, and whom to ask for that. */
-static int find_route(struct routes *r, const struct host_address *to, struct way *w, struct host_address *ret_next)
+/* What routes say of a way: all but the next hop's link address. */
+struct route {
+	struct way way;
+	struct host_address next;   /* whom to ask for that */
+	struct host_address source; /* family 0: not told */
+};
+
+static int find_route(struct routes *r, const struct host_address *to, struct route *ret)
 {
 	struct message m = {
 		.head = {.nlmsg_len = NLMSG_LENGTH(sizeof m.route), .nlmsg_type = RTM_GETROUTE},
@@ -161,18 +167,17 @@ static int find_route(struct routes *r, const struct host_address *to, struct wa
 	if (e < 0)
 		return e;
 	take_attributes(RTM_RTA(&m.route), RTM_PAYLOAD(&m.head), attributes, RTA_MAX + 1);
-	w->local = m.route.rtm_type == RTN_LOCAL;
-	if (w->local)
+	*ret = (struct route){.way.local = m.route.rtm_type == RTN_LOCAL, .next = *to};
+	if (ret->way.local)
 		return 0;
 	if (attributes[RTA_OIF])
 		memcpy(&out, RTA_DATA(attributes[RTA_OIF]), sizeof out);
 	if (m.route.rtm_type != RTN_UNICAST || out != r->ifindex)
 		return -ENETUNREACH;
 	if (attributes[RTA_PREFSRC])
-		take_address(&w->source, m.route.rtm_family, attributes[RTA_PREFSRC]);
-	w->mtu = route_mtu(r, attributes[RTA_METRICS]);
-	*ret_next = *to;
-	take_gateway(ret_next, m.route.rtm_family, attributes);
+		take_address(&ret->source, m.route.rtm_family, attributes[RTA_PREFSRC]);
+	ret->way.mtu = route_mtu(r, attributes[RTA_METRICS]);
+	take_gateway(&ret->next, m.route.rtm_family, attributes);
 	return 0;
 }
 
@@ -234,14 +239,25 @@ static int find_next_hop(struct routes *r, const struct host_address *next, stru
 
 int routes_find(struct routes *r, const struct host_address *to, struct way *ret)
 {
-	struct host_address next = {0};
-	struct way w = {0};
-	int e = find_route(r, to, &w, &next);
+	struct route found;
+	int e = find_route(r, to, &found);
 
-	if (e == 0 && !w.local)
-		e = find_next_hop(r, &next, &w.mac);
+	if (e == 0 && !found.way.local)
+		e = find_next_hop(r, &found.next, &found.way.mac);
 	if (e == 0)
-		*ret = w;
+		*ret = found.way;
+	return e;
+}
+
+int routes_find_source(struct routes *r, const struct host_address *to, struct host_address *ret)
+{
+	struct route found;
+	int e = find_route(r, to, &found);
+
+	if (e == 0 && !found.source.family)
+		e = -ENETUNREACH;
+	if (e == 0)
+		*ret = found.source;
 	return e;
 }
 
@@ -253,15 +269,14 @@ int routes_find_gateway(struct routes *r, uint8_t family, struct lb_mac *ret)
 		.addr = {{family == LB_IP4 ? htonl(0xc0000201) : htonl(0x20010db8), 0, 0, family == LB_IP4 ? 0 : htonl(1)}},
 		.family = family,
 	};
-	struct host_address next = {0};
-	struct way w = {0};
+	struct route found;
 	struct lb_mac mac;
-	int e = find_route(r, &nobody, &w, &next);
+	int e = find_route(r, &nobody, &found);
 
-	if (e == 0 && (w.local || !memcmp(&next.addr, &nobody.addr, sizeof next.addr)))
+	if (e == 0 && (found.way.local || !memcmp(&found.next.addr, &nobody.addr, sizeof nobody.addr)))
 		e = -ENETUNREACH;
 	if (e == 0)
-		e = find_next_hop(r, &next, &mac);
+		e = find_next_hop(r, &found.next, &mac);
 	if (e == 0)
 		*ret = mac;
 	return e;

@@ -24,7 +24,11 @@ struct way {
 	bool local;                 /* to this host itself; nothing below is set */
 	struct lb_mac mac;          /* of the next hop */
 	uint32_t mtu;               /* of the route, else of the interface */
-	struct host_address source; /* what the kernel would send from */
+};
+
+/* What tunnels begin at; family 0: not known. */
+struct tunnel_ends {
+	struct host_address ip4, ip6;
 };
 
 /* Ways out of one interface. 0 or negative errno. */
@@ -32,6 +36,8 @@ int routes_open(struct routes *r, unsigned ifindex);
 void routes_close(struct routes *r);
 /* 0; -EAGAIN while the kernel looks for the next hop's address (listen tells); -ENETUNREACH if no route leads out of the interface. */
 int routes_find(struct routes *r, const struct host_address *to, struct way *ret);
+/* What the kernel would send from, whether or not the next hop's address is known. 0; -ENETUNREACH as above, and if it is this host. */
+int routes_find_source(struct routes *r, const struct host_address *to, struct host_address *ret);
 /* The link address of the gateway that the default route of a family leads to, for clients of whom nothing else is known. As
  * routes_find(); -ENETUNREACH also if that route has no gateway. */
 int routes_find_gateway(struct routes *r, uint8_t family, struct lb_mac *ret);

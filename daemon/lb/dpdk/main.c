@@ -229,6 +229,7 @@ static int start_control(struct lbd *d)
 		.interface = d->interface,
 		.snat4 = sources_have(&d->sources, LB_IP4),
 		.snat6 = sources_have(&d->sources, LB_IP6),
+		.tunnels = &d->feed.tunnels,
 		.routes = &d->routes,
 		.apply = apply,
 		.settle = settle,
