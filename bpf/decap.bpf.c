@@ -118,7 +118,8 @@ LB_INLINE int parse_gue(const struct lb_packet *p, struct tunnel *t, __u8 *ret_p
 	return 0;
 }
 
-/* Whether this is a tunnel to us: 0 and what it carries, 1 if it is not ours, -1 if it is and can't be understood. */
+/* Whether this is a tunnel to us: 0 and what it carries, 1 if it is not ours, -1 if it is and can't be understood. One from nobody that we
+ * know may be the host's own; it is counted all the same, because a balancer that isn't known shows nowhere else. */
 LB_INLINE int parse_tunnel(const struct lb_packet *p, struct tunnel *t, __u8 *ret_proto)
 {
 	__be16 type = 0;
@@ -139,8 +140,10 @@ LB_INLINE int parse_tunnel(const struct lb_packet *p, struct tunnel *t, __u8 *re
 	} else if (t->outer.proto != LB_PROTO_IP4 && t->outer.proto != LB_PROTO_IP6) {
 		return 1;
 	}
-	if (!is_peer(&t->outer.dst, t->outer.family, LB_PEER_SELF) || !is_peer(&t->outer.src, t->outer.family, LB_PEER_SENDER))
+	if (!is_peer(&t->outer.dst, t->outer.family, LB_PEER_SELF))
 		return 1;
+	if (!is_peer(&t->outer.src, t->outer.family, LB_PEER_SENDER))
+		return count(LB_DECAP_UNKNOWN_SENDER, 1);
 	return t->outer.proto == LB_PROTO_UDP ? parse_gue(p, t, ret_proto) : 0;
 }
 

@@ -460,14 +460,15 @@ static_assert(sizeof(struct lb_hop) == 12, "map value");
  * not too many yet; interval 0: every one is. decap_floods: LRU hash, by the same, to struct lb_flood. */
 
 /* decap_counts: array of one, per core, by enum lb_decap. */
-#define LB_DECAPS(X)                                                                                                                       \
-	X(DELIVERED, "delivered")                                                                                                          \
-	X(HANDED_ON, "handed_on")     /* to the backend whose connection it may be */                                                      \
-	X(MALFORMED, "malformed")     /* a drop: what is inside can't be understood */                                                     \
-	X(NO_VIP, "no_vip")           /* a drop: what is inside is for no VIP of this host */                                              \
-	X(UNKNOWN_HOP, "unknown_hop") /* a drop: a hop that the catalog doesn't have for this VIP */                                       \
-	X(SYN_ANSWERED, "syn_answered")   /* a SYN of a flood: answered here, with a cookie */                                             \
-	X(SYN_DELIVERED, "syn_delivered") /* a SYN of a flood: to the host, which has no cookie for it now, or no way back to its sender */
+#define LB_DECAPS(X)                                                                                                   \
+	X(DELIVERED, "delivered")                                                                                      \
+	X(HANDED_ON, "handed_on")           /* to the backend whose connection it may be */                            \
+	X(MALFORMED, "malformed")           /* a drop: what is inside can't be understood */                           \
+	X(NO_VIP, "no_vip")                 /* a drop: what is inside is for no VIP of this host */                    \
+	X(UNKNOWN_HOP, "unknown_hop")       /* a drop: a hop that the catalog doesn't have for this VIP */             \
+	X(SYN_ANSWERED, "syn_answered")     /* a SYN of a flood: answered here, with a cookie */                       \
+	X(SYN_DELIVERED, "syn_delivered")   /* a SYN of a flood: to the host, without a cookie for it or a way back */ \
+	X(UNKNOWN_SENDER, "unknown_sender") /* a tunnel from an address that the catalog doesn't have: left to the host */
 
 enum lb_decap {
 #define LB_DECAP_ENUM(name, text) LB_DECAP_##name,
