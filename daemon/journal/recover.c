@@ -86,6 +86,17 @@ static void list_segment(void *arg, const char *name)
 	rec->segments[rec->segment_count++] = (struct found_segment){.segment = segment_new(rec->j, slot)};
 }
 
+/* From a segment's start. A block that can't be read is rot, not an end: it is all ones then, and the others are what they are. */
+static int read_blocks(const struct journal *j, int file, uint8_t *to, uint64_t size)
+{
+	int r = io_read_now(j->io, file, to, size, 0);
+
+	for (uint64_t at = 0; r < 0 && at < size; at += JOURNAL_BLOCK)
+		if (io_read_now(j->io, file, to + at, JOURNAL_BLOCK, at) < 0)
+			memset(to + at, 0xff, JOURNAL_BLOCK);
+	return r;
+}
+
 /* Reads head and first batch's block. Returns 1 if the head is valid, 0 if the segment is blank. */
 static int probe_segment(struct recovery *rec, struct found_segment *f, uint8_t *blocks)
 {
@@ -98,11 +109,9 @@ static int probe_segment(struct recovery *rec, struct found_segment *f, uint8_t 
 	free(path);
 	if (f->segment->file < 0)
 		return f->segment->file;
-	r = io_read_now(j->io, f->segment->file, blocks, 2 * JOURNAL_BLOCK, 0);
+	r = read_blocks(j, f->segment->file, blocks, 2 * JOURNAL_BLOCK);
 	if (r == -ENODATA)
 		return 0; /* made, not yet filled */
-	if (r < 0)
-		memset(blocks, 0xff, 2 * JOURNAL_BLOCK); /* an unreadable sector is rot, not an end */
 	f->has_batch = !is_zero(blocks + JOURNAL_BLOCK, JOURNAL_BLOCK);
 	memcpy(&f->head, blocks, sizeof f->head);
 	memcpy(&copy, blocks + JOURNAL_SEGMENT_COPY, sizeof copy);
@@ -467,7 +476,6 @@ static int walk(struct recovery *rec)
 {
 	struct journal *j = rec->j;
 	bool going = true;
-	int r;
 
 	for (uint32_t i = 0; i < rec->segment_count; i++) {
 		struct found_segment *f = &rec->segments[i];
@@ -485,10 +493,7 @@ static int walk(struct recovery *rec)
 		}
 		s->state = SEGMENT_ACTIVE;
 		list_add_tail(&j->active, &s->node);
-		r = io_read_now(j->io, s->file, rec->buf, j->options.segment_size, 0);
-		for (uint64_t at = 0; r < 0 && at < j->options.segment_size; at += JOURNAL_BLOCK)
-			if (io_read_now(j->io, s->file, rec->buf + at, JOURNAL_BLOCK, at) < 0)
-				memset(rec->buf + at, 0xff, JOURNAL_BLOCK); /* unreadable: rot */
+		(void)read_blocks(j, s->file, rec->buf, j->options.segment_size);
 		if (i > 0)
 			lost_segments(rec, rec->segments[i - 1].head.number + 1, f->head.number);
 		going = walk_segment(rec, s, more);
