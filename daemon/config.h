@@ -41,6 +41,7 @@ struct config {
 	uint32_t log_kb;                       /* of a group's log before it is snapshotted: bounds memory and restarts */
 	bool insecure;
 	int log_level;
+	uint32_t wire_part;                    /* bytes of a large frame's parts; 0: WIRE_PART. Likewise */
 	uint32_t snapshot_chunk;               /* bytes, about, of a chunk; 0: SNAPSHOT_CHUNK. No key: the simulator's */
 	enum plant plant;
 };

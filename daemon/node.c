@@ -303,7 +303,7 @@ static void greeting_refuse(struct greeting *g, const char *why)
 	mark = wire_begin(&g->out, WIRE_REFUSE);
 	bytes_puts(&g->out, why);
 	wire_end(&g->out, mark);
-	(void)wire_frame_end(&g->out, 0);
+	(void)wire_frame_end(&g->out, 0, WIRE_WHOLE);
 	g->sending = true;
 	g->send_op.done = greeting_sent;
 	io_send(io, &g->send_op, g->socket, g->out.data, g->out.size);
@@ -350,9 +350,9 @@ static void greeting_received(struct io_recv *recv, const uint8_t *data, int siz
 		return;
 	bytes_put(&g->in, data, (size_t)size);
 	r = wire_frame(g->in.data, g->in.size, &payload, &used);
-	if (r > 0) {
+	if (r > 0 && wire_frame_part(g->in.data) == WIRE_WHOLE) {
 		greeting_hello(g, &payload);
-	} else if (r < 0 || g->in.size > 4096) {
+	} else if (r != 0 || g->in.size > 4096) {
 		io_shutdown(g->owner->reactors[0]->io, g->socket);
 		io_recv_stop(g->owner->reactors[0]->io, &g->recv);
 	}

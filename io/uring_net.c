@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "io/uring.h"
 
+#define UNSENT_MAX (128 << 10) /* bytes of a socket that aren't on their way yet */
+
 struct net_address {
 	socklen_t size;
 	union {
@@ -62,11 +64,14 @@ static int parse_address(const char *text, struct net_address *ret)
 	return 0;
 }
 
-static void set_nodelay(int fd)
+/* What is sent leaves at once, and what can't leave yet stays with the sender, who may have something more urgent by then. */
+static void set_prompt(int fd)
 {
-	int one = 1;
+	int one = 1, unsent = UNSENT_MAX;
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* no TCP socket: no harm */
+	/* no TCP socket: no harm */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
 int io_listen(struct io *io, const char *addr)
@@ -110,7 +115,7 @@ void io_accept_start(struct io *io, struct io_accept *accept, int listener)
 void uring_accept_complete(struct io *io, struct io_accept *accept, int res, unsigned flags)
 {
 	if (res >= 0)
-		set_nodelay(res);
+		set_prompt(res);
 	if (!(flags & IORING_CQE_F_MORE) && res != -EBADF && res != -ECANCELED)
 		accept_arm(io, accept);
 	accept->accepted(accept, res);
@@ -143,7 +148,7 @@ void io_connect(struct io *io, struct io_op *op, const char *addr, uint64_t time
 		return;
 	}
 	op->at.size = 0;
-	set_nodelay(op->at.handle);
+	set_prompt(op->at.handle);
 	c->timeout = (struct __kernel_timespec){.tv_sec = (long long)(timeout_ns / NS_PER_S),
 						.tv_nsec = (long long)(timeout_ns % NS_PER_S)};
 	if (io_uring_sq_space_left(&io->ring) < 2)

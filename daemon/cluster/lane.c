@@ -272,10 +272,8 @@ static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 {
 	lane->heartbeat_ns = now_ns + HEARTBEAT_NS;
 	for (uint8_t node = 1; node < NODE_SLOTS; node++) {
-		struct bytes *out = lane->peers[node] ? peer_out(lane->peers[node]) : NULL;
-
-		if (out)
-			wire_put_heartbeat(out, WIRE_HEARTBEAT, &(struct wire_heartbeat){
+		if (lane->peers[node])
+			peer_heartbeat(lane->peers[node], WIRE_HEARTBEAT, (struct wire_heartbeat){
 				.sent_ns = now_ns,
 				.generation = lane->generation,
 				.durable = journal_durable(lane->journal),
@@ -505,7 +503,6 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 {
 	uint64_t now_ns = io_boottime_ns(lane->io);
 	struct wire_heartbeat h;
-	struct bytes *out;
 
 	if (!wire_get_heartbeat(body, &h))
 		return false;
@@ -526,9 +523,7 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 	h.realtime_ms = io_realtime_ms(lane->io);
 	h.full = journal_out_of_space(lane->journal);
 	h.settled = lane->settled;
-	out = peer_out(p);
-	if (out)
-		wire_put_heartbeat(out, WIRE_HEARTBEAT_REPLY, &h);
+	peer_heartbeat(p, WIRE_HEARTBEAT_REPLY, h);
 	return true;
 }
 

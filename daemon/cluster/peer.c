@@ -15,7 +15,7 @@
 #define REDIAL_NS (50 * NS_PER_MS)
 #define CONNECT_TIMEOUT_NS (500 * NS_PER_MS)
 #define SILENT_NS NS_PER_S
-#define OUT_MAX (48u << 20) /* a peer that takes so little is cut off: Raft sends again what it then lacks */
+#define OUT_MAX (44u << 20) /* a peer that takes so little is cut off: Raft sends again what it then lacks. With a message more a payload */
 #define BUFFER_KEEP (1u << 20)
 
 static void peer_received(struct io_recv *recv, const uint8_t *data, int size);
@@ -53,7 +53,10 @@ void peer_free(struct peer *p)
 		return;
 	io_timer_stop(p->lane->io, &p->redial);
 	bytes_free(&p->in);
+	bytes_free(&p->parts);
 	bytes_free(&p->out);
+	bytes_free(&p->large);
+	bytes_free(&p->ahead);
 	bytes_free(&p->in_flight);
 	free(p);
 }
@@ -76,7 +79,9 @@ static void peer_attach(struct peer *p, int socket)
 	assert(p->socket < 0);
 	p->socket = socket;
 	p->closing = false;
-	p->in.size = p->out.size = 0;
+	p->in.size = p->parts.size = p->out.size = p->large.size = p->ahead.size = 0;
+	p->generation_out = p->generation_gone = 0;
+	p->greeted = false;
 	p->heard_ns = io_boottime_ns(p->lane->io);
 	io_recv_start(p->lane->io, &p->recv, socket);
 }
@@ -109,7 +114,10 @@ static void peer_gone(struct peer *p)
 	p->socket = -1;
 	p->closing = false;
 	bytes_reset(&p->in, BUFFER_KEEP);
+	bytes_reset(&p->parts, BUFFER_KEEP);
 	bytes_reset(&p->out, BUFFER_KEEP);
+	bytes_reset(&p->large, BUFFER_KEEP);
+	bytes_reset(&p->ahead, BUFFER_KEEP);
 	if (p->next_socket >= 0) {
 		int socket = p->next_socket;
 
@@ -216,6 +224,23 @@ static bool peer_payload(struct peer *p, struct cursor *payload)
 	return !payload->bad;
 }
 
+static bool peer_part(struct peer *p, struct cursor *payload, enum wire_part part)
+{
+	size_t size = cursor_left(payload);
+	struct cursor all;
+	bool ok;
+
+	if (!p->up || p->parts.size + size > WIRE_FRAME_MAX)
+		return false;
+	bytes_put(&p->parts, cursor_take(payload, size), size);
+	if (part == WIRE_MORE)
+		return true;
+	all = cursor_of(p->parts.data, p->parts.size);
+	ok = peer_payload(p, &all);
+	bytes_reset(&p->parts, BUFFER_KEEP);
+	return ok;
+}
+
 /* Works off the whole frames in data; returns what they took, or -1. */
 static ssize_t peer_frames(struct peer *p, const uint8_t *data, size_t size)
 {
@@ -225,11 +250,15 @@ static ssize_t peer_frames(struct peer *p, const uint8_t *data, size_t size)
 		struct cursor payload;
 		size_t used;
 		int r = wire_frame(data + done, size - done, &payload, &used);
+		enum wire_part part;
 
-		if (r < 0 || (r > 0 && !peer_payload(p, &payload)))
+		if (r < 0)
 			return -1;
 		if (r == 0)
 			break;
+		part = wire_frame_part(data + done);
+		if (!(part == WIRE_WHOLE ? peer_payload(p, &payload) : peer_part(p, &payload, part)))
+			return -1;
 		done += used;
 	}
 	return (ssize_t)done;
@@ -283,16 +312,96 @@ struct bytes *peer_out(struct peer *p)
 	return &p->out;
 }
 
+static size_t part_max(const struct peer *p)
+{
+	return p->lane->config->wire_part ? p->lane->config->wire_part : WIRE_PART;
+}
+
+static bool is_large(const struct peer *p, const struct bytes *frame)
+{
+	return p->greeted && frame->size > WIRE_FRAME_HEAD + part_max(p);
+}
+
+bool peer_is_behind(const struct peer *p)
+{
+	return p->large.size || is_large(p, &p->out);
+}
+
+void peer_heartbeat(struct peer *p, enum wire_type type, struct wire_heartbeat h)
+{
+	struct bytes *out = peer_out(p);
+	struct wire_heartbeat in_turn = h;
+	bool waits;
+
+	if (!out)
+		return;
+	waits = peer_is_behind(p);
+	if (!waits || (type == WIRE_HEARTBEAT && h.generation != p->generation_out)) {
+		in_turn.settled &= !waits; /* by then it may be old, and others have told it */
+		p->generation_out = type == WIRE_HEARTBEAT ? h.generation : p->generation_out;
+		wire_put_heartbeat(out, type, &in_turn);
+	}
+	if (!waits)
+		return;
+	h.generation = p->generation_gone;
+	if (!p->ahead.size)
+		wire_frame_begin(&p->ahead);
+	wire_put_heartbeat(&p->ahead, type, &h);
+}
+
+/* Moves a frame; what was in to is empty. */
+static void take_frame(struct bytes *to, struct bytes *from)
+{
+	struct bytes empty = *to;
+
+	*to = *from;
+	*from = empty;
+	from->size = 0;
+}
+
+static void take_part(struct peer *p)
+{
+	size_t left = p->large.size - p->large_at, size = left < part_max(p) ? left : part_max(p);
+
+	wire_frame_begin(&p->in_flight);
+	bytes_put(&p->in_flight, p->large.data + p->large_at, size);
+	(void)wire_frame_end(&p->in_flight, 0, size == left ? WIRE_LAST : WIRE_MORE);
+	p->large_at += size;
+	if (size < left)
+		return;
+	bytes_reset(&p->large, BUFFER_KEEP);
+	p->generation_gone = p->generation_large;
+}
+
+/* Puts what is to go next into in_flight; false if there is nothing. */
+static bool take_next(struct peer *p)
+{
+	if (p->ahead.size) {
+		(void)wire_frame_end(&p->ahead, 0, WIRE_WHOLE);
+		take_frame(&p->in_flight, &p->ahead);
+		return true;
+	}
+	if (!p->large.size && is_large(p, &p->out)) {
+		take_frame(&p->large, &p->out);
+		p->large_at = WIRE_FRAME_HEAD;
+		p->generation_large = p->generation_out;
+	}
+	if (p->large.size) {
+		take_part(p);
+		return true;
+	}
+	if (!p->out.size || !wire_frame_end(&p->out, 0, WIRE_WHOLE))
+		return false;
+	take_frame(&p->in_flight, &p->out);
+	p->greeted = true;
+	p->generation_gone = p->generation_out;
+	return true;
+}
+
 void peer_flush(struct peer *p)
 {
-	struct bytes swap;
-
-	if (p->sending || p->socket < 0 || p->closing || !p->out.size || !wire_frame_end(&p->out, 0))
+	if (p->sending || p->socket < 0 || p->closing || !take_next(p))
 		return;
-	swap = p->in_flight;
-	p->in_flight = p->out;
-	p->out = swap;
-	p->out.size = 0;
 	p->sending = true;
 	p->frames_out++;
 	p->bytes_out += p->in_flight.size;

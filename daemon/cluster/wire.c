@@ -18,7 +18,7 @@ void wire_frame_begin(struct bytes *out)
 	out->size += WIRE_FRAME_HEAD;
 }
 
-bool wire_frame_end(struct bytes *out, size_t start)
+bool wire_frame_end(struct bytes *out, size_t start, enum wire_part part)
 {
 	size_t size = out->size - start - WIRE_FRAME_HEAD;
 	uint8_t *head = out->data + start;
@@ -27,7 +27,8 @@ bool wire_frame_end(struct bytes *out, size_t start)
 		return false;
 	assert(size <= WIRE_FRAME_MAX);
 	put_le32(head + 4, (uint32_t)size);
-	put_le32(head + 8, crc32c(0, head + WIRE_FRAME_HEAD, size));
+	put_le32(head + 8, crc32c(part, head + WIRE_FRAME_HEAD, size));
+	put_le32(head + 12, part);
 	return true;
 }
 
@@ -54,15 +55,20 @@ int wire_frame(const uint8_t *data, size_t size, struct cursor *ret_payload, siz
 	if (size < WIRE_FRAME_HEAD)
 		return 0;
 	payload = get_le32(data + 4);
-	if (payload == 0 || payload > WIRE_FRAME_MAX || get_le32(data + 12))
+	if (payload == 0 || payload > WIRE_FRAME_MAX || get_le32(data + 12) > WIRE_LAST)
 		return -1;
 	if (size - WIRE_FRAME_HEAD < payload)
 		return 0;
-	if (crc32c(0, data + WIRE_FRAME_HEAD, payload) != get_le32(data + 8))
+	if (crc32c(get_le32(data + 12), data + WIRE_FRAME_HEAD, payload) != get_le32(data + 8))
 		return -1;
 	*ret_payload = cursor_of(data + WIRE_FRAME_HEAD, payload);
 	*ret_used = WIRE_FRAME_HEAD + payload;
 	return 1;
+}
+
+enum wire_part wire_frame_part(const uint8_t *data)
+{
+	return (enum wire_part)get_le32(data + 12);
 }
 
 bool wire_next(struct cursor *in, enum wire_type *ret_type, struct cursor *ret_body)

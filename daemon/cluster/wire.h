@@ -2,11 +2,14 @@
 /*
  * What nodes say to each other. A connection carries frames:
  *
- *   magic "HFP1" (4), payload size (4), CRC32C of the payload (4), zero (4), payload
+ *   magic "HFP1" (4), payload size (4), CRC32C of the payload that begins with the part (4), part (4; enum wire_part), payload
  *
  * and a payload is a row of messages: type (1), zero (3), body size (4), body. All little-endian. The first frame
  * each way holds one WIRE_HELLO (or WIRE_REFUSE, then the connection closes); everything else follows it.
  * A frame that fails its checksum or a message that can't be understood ends the connection.
+ *
+ * A payload that is larger than WIRE_PART goes in several frames. Whole ones may come between these, so that heartbeats needn't wait for
+ * a value of many megabytes on its way, which is longer than their promise stands.
  */
 #ifndef HF_CLUSTER_WIRE_H
 #define HF_CLUSTER_WIRE_H
@@ -14,10 +17,11 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 10u
+#define WIRE_VERSION 11u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
-#define WIRE_FRAME_MAX (64u << 20)
+#define WIRE_FRAME_MAX (64u << 20) /* of a payload, in however many frames */
+#define WIRE_PART (64u << 10)
 #define WIRE_ENTRIES_MAX 4096u /* entries in one append */
 
 #define WIRE_ADDRESS 64u
@@ -73,10 +77,16 @@ struct wire_heartbeat {
 	bool settled;        /* the sender's journal was damaged and is whole again: `durable` replaces what was remembered of it */
 };
 
+enum wire_part {
+	WIRE_WHOLE = 0,
+	WIRE_MORE = 1, /* what comes with the next part belongs behind it */
+	WIRE_LAST = 2,
+};
+
 /* A frame being built: messages go in with wire_begin() .. wire_end(). */
 void wire_frame_begin(struct bytes *out);
 /* Fills in size and checksum; false if the frame is empty. */
-bool wire_frame_end(struct bytes *out, size_t start);
+bool wire_frame_end(struct bytes *out, size_t start, enum wire_part part);
 size_t wire_begin(struct bytes *out, enum wire_type type);
 void wire_end(struct bytes *out, size_t mark);
 
@@ -99,6 +109,8 @@ void wire_raft_free(struct raft_message *m);
  * are needed; -1: this is no frame.
  */
 int wire_frame(const uint8_t *data, size_t size, struct cursor *ret_payload, size_t *ret_used);
+/* What the frame that wire_frame() found is. */
+enum wire_part wire_frame_part(const uint8_t *data);
 /* The next message of a payload; false at its end (or in->bad). */
 bool wire_next(struct cursor *in, enum wire_type *ret_type, struct cursor *ret_body);
 

@@ -41,7 +41,7 @@ static void build(struct bytes *out, struct raft_log *log)
 	wire_frame_begin(out);
 	wire_put_heartbeat(out, WIRE_HEARTBEAT, &h);
 	wire_put_raft(out, &m, log);
-	assert_true(wire_frame_end(out, 0));
+	assert_true(wire_frame_end(out, 0, WIRE_WHOLE));
 }
 
 static void test_round_trip(void **state)
@@ -112,9 +112,9 @@ static void test_hello(void **state)
 
 	(void)state;
 	wire_frame_begin(&out);
-	assert_false(wire_frame_end(&out, 0)); /* an empty frame isn't sent */
+	assert_false(wire_frame_end(&out, 0, WIRE_WHOLE)); /* an empty frame isn't sent */
 	wire_put_hello(&out, WIRE_HELLO, &h);
-	assert_true(wire_frame_end(&out, 0));
+	assert_true(wire_frame_end(&out, 0, WIRE_WHOLE));
 	assert_int_equal(wire_frame(out.data, out.size, &payload, &used), 1);
 	assert_true(wire_next(&payload, &type, &body));
 	memset(&got, 0, sizeof got);
@@ -224,7 +224,7 @@ static void test_frame_head_refusals(void **state)
 	assert_int_equal(wire_frame(head, sizeof head, &payload, &used), -1);
 	put_le32(head + 4, WIRE_FRAME_MAX);
 	assert_int_equal(wire_frame(head, sizeof head, &payload, &used), 0);
-	head[12] = 1;
+	head[12] = WIRE_LAST + 1;
 	assert_int_equal(wire_frame(head, sizeof head, &payload, &used), -1);
 	assert_int_equal(wire_frame((const uint8_t *)"GET ", 4, &payload, &used), -1); /* at once, not after 16 bytes */
 	assert_int_equal(wire_frame((const uint8_t *)"HF", 2, &payload, &used), 0);

@@ -190,7 +190,7 @@ void fuzz_seeds(void)
 	}
 	wire_frame_begin(&out);
 	wire_put_hello(&out, WIRE_HELLO, &hello);
-	(void)wire_frame_end(&out, 0);
+	(void)wire_frame_end(&out, 0, WIRE_WHOLE);
 	fuzz_seed("hello-frame", out.data, out.size);
 	fuzz_seed("hello", out.data + WIRE_FRAME_HEAD, out.size - WIRE_FRAME_HEAD);
 	out.size = 0;

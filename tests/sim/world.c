@@ -50,7 +50,7 @@ struct world {
 	uint64_t random;
 	enum plant plant;
 	uint8_t node_count, rot_node;
-	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb, snapshot_chunk;
+	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb, snapshot_chunk, wire_part;
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
@@ -138,6 +138,7 @@ static void node_make_config(struct world *w, struct sim_node *n)
 		.max_clients = 1000,
 		.log_kb = w->log_kb,
 		.snapshot_chunk = w->snapshot_chunk,
+		.wire_part = w->wire_part,
 		.plant = w->plant,
 	};
 	for (uint8_t i = 1; i <= w->node_count; i++) {
@@ -597,6 +598,7 @@ struct world *world_new(const struct world_options *o)
 	w->rot_node = any_node(w);
 	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
 	w->unreadable = mix64(o->seed ^ 0x65696f6eu) % 2;
+	w->wire_part = mix64(o->seed ^ 0x70617274u) % 3 ? 0 : 100; /* a third of the runs: heartbeats between the parts of most frames */
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
 	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
 	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
