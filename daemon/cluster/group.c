@@ -301,7 +301,7 @@ void group_apply(struct group *g)
 
 void group_submit(struct group *g, struct request *rq)
 {
-	rq->deadline_ns = io_boottime_ns(g->lane->io) + REQUEST_TIMEOUT_NS;
+	rq->deadline_ns = io_boottime_ns(g->lane->io) + REQUEST_TIMEOUT_NS + (g->write_bytes + rq->body.size) * REQUEST_BYTE_NS;
 	if (rq->kind == REQUEST_READ) {
 		rq->sequence = g->sequence;
 		list_add_tail(&g->reads, &rq->node);

@@ -91,7 +91,7 @@ struct group {
 
 	uint64_t sequence;       /* the last one given to a write here */
 	uint64_t sent, ever_sent; /* up to here handed to the present leader; to any leader */
-	uint64_t resend_ns, resend_mark;
+	uint64_t resend_ns, resend_mark, resend_after_ns;
 	struct list writes;
 	uint64_t write_bytes;
 	struct list reads;       /* not asked for yet */

@@ -11,6 +11,7 @@
 
 #define BALANCE_NS (3 * NS_PER_S)           /* a leader stays at least so long before it hands over for balance */
 #define REQUEST_TIMEOUT_NS NS_PER_S          /* without leader or quorum: CLUSTERDOWN, or an unknown outcome */
+#define REQUEST_BYTE_NS (NS_PER_S / (8u << 20)) /* more for each byte of writes under way: large values may have a slow network to cross */
 #define EVERYBODY (~0u)                       /* waits for the commit of this entry */
 #define ERROR_NO_QUORUM "CLUSTERDOWN The group that holds this key has no leader; nothing was executed"
 #define ERROR_BUSY "TRYAGAIN Too many writes are under way in the group that holds this key; nothing was executed"

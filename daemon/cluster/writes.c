@@ -10,6 +10,8 @@
 #define GATHER_NS (2 * NS_PER_MS)            /* so long a bundle waits for the journal write under way */
 #define BACKLOG_MAX (64u << 20)              /* of a lane, not durable: no forwarded write is taken above it */
 #define RESEND_NS (250 * NS_PER_MS)          /* what the same leader had for so long without effect is sent again */
+#define RESEND_MAX_NS (2 * NS_PER_S)
+#define RESEND_MUCH (1u << 20)               /* bytes, so many that sending them again may be what they wait for */
 
 /* ---- to the leader ---- */
 
@@ -136,15 +138,20 @@ void group_journal_idle(struct group *g)
 		group_mark(g);
 }
 
-/* A leader may drop what it can't take at the moment. Sending twice does no harm. */
+/*
+ * A leader may drop what it can't take at the moment. Sending twice does no harm, but for what it takes of a slow network: much is
+ * left time to arrive, twice as long each time.
+ */
 bool writes_stuck(struct group *g, uint64_t now_ns)
 {
+	const struct peer *leader = g->lane->peers[g->raft.leader];
 	bool stuck;
 
-	if (list_empty(&g->writes) || group_leads(g) || now_ns < g->resend_ns)
+	if (list_empty(&g->writes) || group_leads(g) || now_ns < g->resend_ns || (leader && peer_is_behind(leader)))
 		return false;
-	g->resend_ns = now_ns + RESEND_NS;
 	stuck = list_entry(g->writes.next, struct request, node)->sequence <= g->resend_mark;
+	g->resend_after_ns = stuck && g->write_bytes > RESEND_MUCH ? min_u64(2 * g->resend_after_ns, RESEND_MAX_NS) : RESEND_NS;
+	g->resend_ns = now_ns + g->resend_after_ns;
 	g->resend_mark = g->sent;
 	return stuck;
 }
