@@ -8,6 +8,7 @@
 #ifndef HF_BPF_LB_ENCAP_H
 #define HF_BPF_LB_ENCAP_H
 
+#include "bpf/lb_overhead.h"
 #include "bpf/lb_slot.h"
 
 #define LB_OUTER_TTL 64
@@ -117,11 +118,6 @@ LB_INLINE _Bool lb_send_ipip(const struct lb_config *cfg, struct lb_packet *p, c
 	return lb_encapsulate(cfg, p, f, b, 0, f->family == LB_IP4 ? LB_PROTO_IP4 : LB_PROTO_IP6);
 }
 
-LB_INLINE __u32 lb_hop_size(const struct lb_backend *b)
-{
-	return b->family == LB_IP4 ? 4 : 16;
-}
-
 /* UDP and GUE. The entropy is in the source port, of the dynamic range; no checksum, as RFC 6935 lets tunnels do. */
 LB_INLINE _Bool lb_gue_write(struct lb_packet *p, __u32 at, const struct lb_flow *f, __u32 hash, __u32 private_size)
 {
@@ -166,7 +162,7 @@ LB_INLINE _Bool lb_chain_write(struct lb_packet *p, __u32 at, const struct lb_de
 
 		if (!hop || !lb_hop_write(p, at, hop, b->family == LB_IP4 ? 1 : 4))
 			return 0;
-		at += lb_hop_size(b);
+		at += lb_hop_size(b->family);
 	}
 	return 1;
 }
@@ -177,7 +173,7 @@ static_assert(sizeof(struct lb_chain) + LB_HOPS_MAX * sizeof(struct lb_address) 
 
 LB_INLINE __u32 lb_private_size(const struct lb_decision *d, const struct lb_backend *b)
 {
-	return d->hop_count ? (sizeof(struct lb_chain) + d->hop_count * lb_hop_size(b)) & LB_PRIVATE_MASK : 0;
+	return d->hop_count ? (sizeof(struct lb_chain) + d->hop_count * lb_hop_size(b->family)) & LB_PRIVATE_MASK : 0;
 }
 
 LB_INLINE _Bool lb_send_gue(const struct lb_config *cfg, struct lb_packet *p, const struct lb_flow *f, const struct lb_backend *b,

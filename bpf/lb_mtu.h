@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Packets that won't fit once they are encapsulated ([mtu]). The overhead is a constant of the way to deliver, hops counted, so that a
- * path has one MTU whether its slot moved or not. The sender is told by packet-too-big or fragmentation-needed, for DF=0 too: a
+ * Packets that won't fit once they are encapsulated ([mtu]). The sender is told by packet-too-big or fragmentation-needed, for DF=0 too: a
  * fragment that a router made would lose its ports. As much of the packet is quoted as RFC 1812 and RFC 4443 want.
  */
 #ifndef HF_BPF_LB_MTU_H
@@ -16,14 +15,7 @@
 
 LB_INLINE __u32 lb_overhead(const struct lb_service *s, const struct lb_backend *b)
 {
-	__u32 outer = b->family == LB_IP4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6);
-
-	if (s->delivery == LB_IPIP)
-		return outer;
-	if (s->delivery != LB_GUE)
-		return 0;
-	outer += sizeof(struct lb_udp) + sizeof(struct lb_gue);
-	return s->flags & LB_SERVICE_CHAIN ? outer + sizeof(struct lb_chain) + LB_HOPS_MAX * lb_hop_size(b) : outer;
+	return lb_tunnel_overhead(s->delivery, s->flags & LB_SERVICE_CHAIN, b->family);
 }
 
 /* The sum of size bytes at this offset as 16-bit words, a multiple of four of them, or 0 if they aren't there. Defined by the
