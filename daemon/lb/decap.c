@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 
 #include "base/mem.h"
+#include "bpf/lb_overhead.h"
 #include "lb/map.h"
 #include "lb/rate.h"
 #include "log.h"
@@ -18,6 +19,7 @@
 /* What the maps should hold. */
 struct plan {
 	struct wanted peers, vips, hops, cookies;
+	struct mss_limits limits;
 };
 
 static int open_map(const char *dir, const char *name)
@@ -32,7 +34,7 @@ static int open_map(const char *dir, const char *name)
 
 int decap_open(struct decapsulator *d, const char *maps, struct routes *routes)
 {
-	*d = (struct decapsulator){.routes = routes};
+	*d = (struct decapsulator){.routes = routes, .mss.socket = -1};
 	d->peers = open_map(maps, "decap_peers");
 	d->vips = open_map(maps, "decap_vips");
 	d->hops = open_map(maps, "decap_hops");
@@ -127,6 +129,18 @@ static void want_cookies(struct plan *p, const struct catalog_service *s)
 		wanted_put(&p->cookies, &s->vip, &limit);
 }
 
+/* What a full packet to the VIP leaves for the segment, once it is in a balancer's tunnel to here; their link has the MTU of ours, or a
+ * smaller one that they tell ([mtu]). */
+static void want_mss(const struct decapsulator *d, struct plan *p, const struct catalog_service *s, const struct host_address *at)
+{
+	const struct host_address vip = {.addr = s->vip.addr, .family = s->vip.family};
+	uint32_t tunnel = lb_tunnel_overhead(s->delivery, s->chain, at->family);
+	uint32_t headers = (vip.family == LB_IP4 ? sizeof(struct lb_ip4) : sizeof(struct lb_ip6)) + sizeof(struct lb_tcp);
+
+	if (tunnel && s->vip.proto == IPPROTO_TCP && d->routes->mtu > tunnel + headers && d->routes->mtu <= UINT16_MAX)
+		mss_limit_put(&p->limits, &vip, (uint16_t)(d->routes->mtu - tunnel - headers));
+}
+
 /* Those that were removed are among its backends: more than a stack should hold. */
 static void want_service(struct decapsulator *d, struct plan *p, const struct catalog_service *s)
 {
@@ -136,6 +150,9 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct ca
 	if (find_ways(d, s, w, found)) {
 		want_backends(d, p, s, w, found);
 		want_cookies(p, s);
+		for (uint32_t i = 0; i < s->backend_count; i++)
+			if (found[i] && w[i].local)
+				want_mss(d, p, s, &s->backends[i].at);
 	}
 	free(w);
 	free(found);
@@ -150,7 +167,7 @@ static int write_map(struct wanted *w, int map)
 
 int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 {
-	struct plan p;
+	struct plan p = {0};
 	int r;
 
 	d->unresolved = 0;
@@ -175,6 +192,7 @@ int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 		r = write_map(&p.vips, d->vips);
 	if (r < 0)
 		log_error("decap: the maps don't take the catalog error=\"%s\"", strerror(-r));
+	mss_apply(&d->mss, &p.limits);
 	wanted_free(&p.peers);
 	wanted_free(&p.vips);
 	wanted_free(&p.hops);

@@ -6,7 +6,7 @@
 #ifndef HF_LB_DECAP_H
 #define HF_LB_DECAP_H
 
-#include "lb/catalog.h"
+#include "lb/mss.h"
 #include "lb/route.h"
 #include "lb/syncookie.h"
 
@@ -15,9 +15,10 @@ struct decapsulator {
 	struct routes *routes;
 	uint32_t unresolved; /* other backends whose next hop isn't known yet */
 	struct syncookie kernel; /* what was last said of it */
+	struct mss mss;          /* of what clients send through the tunnels */
 };
 
-/* On the maps pinned in a directory; routes must outlive it. 0, or negative errno. */
+/* On the maps pinned in a directory; routes must outlive it. Limits no MSS: that is opened apart. 0, or negative errno. */
 int decap_open(struct decapsulator *d, const char *maps, struct routes *routes);
 void decap_close(struct decapsulator *d);
 /* By place in s->backends: when a packet was last handed on to it; 0: never. */

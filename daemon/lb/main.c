@@ -41,6 +41,7 @@ struct lbd {
 	unsigned long drain_s;
 	bool insecure; /* metrics may be off loopback */
 	bool backend;  /* the backend's side instead of the balancer's */
+	bool any_mss;  /* it leaves the MSS alone that clients are told */
 	struct plane plane;
 	struct routes routes;
 	struct maps maps; /* the balancer's */
@@ -51,19 +52,21 @@ struct lbd {
 	struct control control;
 };
 
-static const char usage[] = "usage: holdfast-lbd --interface IF [--socket PATH] [--snat-address ADDR]... [--bird FILE] [--drain-seconds N]\n"
-			    "           [--metrics HOST:PORT [--insecure]]\n"
-			    "       holdfast-lbd --interface IF [--socket PATH] --backend [--metrics HOST:PORT [--insecure]]\n"
-			    "Balances the packets that come in by IF over the backends of the cluster's services.\n"
-			    "  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
-			    "  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
-			    "  --snat-address ADDR  an address of this host that services with snat speak to their backends from; four of a family\n"
-			    "  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
-			    "  --insecure      or elsewhere, without TLS\n"
-			    "  --bird FILE     announce VIPs by BIRD, whose configuration includes FILE, instead of by ARP\n"
-			    "  --bird-socket PATH   BIRD's control socket; " BIRD_SOCKET_DEFAULT " unless told\n"
-			    "  --drain-seconds N    when told to end, go on so long after VIPs are no longer announced; 0 unless told\n"
-			    "What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
+static const char usage[] =
+	"usage: holdfast-lbd --interface IF [--socket PATH] [--snat-address ADDR]... [--bird FILE] [--drain-seconds N]\n"
+	"           [--metrics HOST:PORT [--insecure]]\n"
+	"       holdfast-lbd --interface IF [--socket PATH] --backend [--no-mss] [--metrics HOST:PORT [--insecure]]\n"
+	"Balances the packets that come in by IF over the backends of the cluster's services.\n"
+	"  --socket PATH   the node to follow; $HOLDFAST_SOCKET or /run/holdfast/holdfast.sock unless told\n"
+	"  --backend       this host is a backend: take the balancers' tunnels off what comes in by IF\n"
+	"  --no-mss        leave the MSS alone that clients are told from VIPs; else it is what fits into the tunnel, by nftables\n"
+	"  --snat-address ADDR  an address of this host that services with snat speak to their backends from; four of a family\n"
+	"  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
+	"  --insecure      or elsewhere, without TLS\n"
+	"  --bird FILE     announce VIPs by BIRD, whose configuration includes FILE, instead of by ARP\n"
+	"  --bird-socket PATH   BIRD's control socket; " BIRD_SOCKET_DEFAULT " unless told\n"
+	"  --drain-seconds N    when told to end, go on so long after VIPs are no longer announced; 0 unless told\n"
+	"What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
 
 __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -96,9 +99,16 @@ static int refuse_seconds(const char *text)
 static int take_options(struct lbd *d, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},      {"interface", required_argument, NULL, 'i'},     {"backend", no_argument, NULL, 'b'},
-		{"metrics", required_argument, NULL, 'm'},     {"insecure", no_argument, NULL, 'x'},            {"bird", required_argument, NULL, 'r'},
-		{"bird-socket", required_argument, NULL, 'c'}, {"drain-seconds", required_argument, NULL, 'd'}, {"snat-address", required_argument, NULL, 'a'},
+		{"socket", required_argument, NULL, 's'},
+		{"interface", required_argument, NULL, 'i'},
+		{"backend", no_argument, NULL, 'b'},
+		{"metrics", required_argument, NULL, 'm'},
+		{"insecure", no_argument, NULL, 'x'},
+		{"bird", required_argument, NULL, 'r'},
+		{"bird-socket", required_argument, NULL, 'c'},
+		{"drain-seconds", required_argument, NULL, 'd'},
+		{"snat-address", required_argument, NULL, 'a'},
+		{"no-mss", no_argument, NULL, 'n'},
 		{0},
 	};
 	int c;
@@ -112,6 +122,8 @@ static int take_options(struct lbd *d, int argc, char **argv)
 			d->interface = optarg;
 		else if (c == 'b')
 			d->backend = true;
+		else if (c == 'n')
+			d->any_mss = true;
 		else if (c == 'm')
 			d->metrics = optarg;
 		else if (c == 'x')
@@ -127,7 +139,7 @@ static int take_options(struct lbd *d, int argc, char **argv)
 		else if (!take_seconds(optarg, &d->drain_s))
 			return refuse_seconds(optarg);
 	}
-	if (d->interface && optind == argc && !(d->backend && d->bird))
+	if (d->interface && optind == argc && !(d->backend ? d->bird != NULL : d->any_mss))
 		return 0;
 	fputs(usage, stderr);
 	return EXIT_USAGE;
@@ -177,6 +189,15 @@ static int load(struct lbd *d)
 	return r;
 }
 
+/* Clients learn by packet-too-big where that isn't to be had. */
+static void limit_mss(struct lbd *d)
+{
+	int r = mss_open(&d->decap.mss, d->interface);
+
+	if (r < 0)
+		log_warning("lbd: no nftables to tell clients an MSS that fits into the tunnel error=\"%s\", ignoring", strerror(-r));
+}
+
 static int open_maps(struct lbd *d)
 {
 	int r = routes_open(&d->routes, d->plane.ifindex);
@@ -185,6 +206,8 @@ static int open_maps(struct lbd *d)
 		r = d->backend ? decap_open(&d->decap, d->plane.maps, &d->routes) : xdp_open(&d->maps, d->plane.maps);
 	if (r < 0)
 		log_error("lbd: can't open routes or maps maps=%s error=\"%s\"", d->plane.maps, strerror(-r));
+	if (r == 0 && d->backend && !d->any_mss)
+		limit_mss(d);
 	if (r == 0 && d->inherits)
 		maps_copy(&d->maps, d->plane.left);
 	if (r == 0 && !d->backend)
