@@ -156,7 +156,7 @@ static void put_latencies(struct bytes *out, const struct report *r)
 	bytes_put_u8(out, ']');
 }
 
-void leases_json(const struct leases *l, struct bytes *out)
+void leases_json(const struct leases *l, const struct services *s, struct bytes *out)
 {
 	bytes_puts(out, "{\"leases\":[");
 	for (uint32_t i = 0; i < l->count; i++) {
@@ -173,6 +173,7 @@ void leases_json(const struct leases *l, struct bytes *out)
 			put_places(out, "down", r->down, r->down_count);
 			put_places(out, "idle", r->idle, r->idle_count);
 			put_latencies(out, r);
+			bytes_puts(out, lease_is_accepted(l, s, one) ? ",\"accepted\":true" : ",\"accepted\":false");
 		}
 		bytes_put_u8(out, '}');
 	}

@@ -4,10 +4,12 @@
  *
  *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"snat4":true,"snat6":false,
  *                         "tunnels":["10.2.0.9","fd02::9"],"down":[[1,2],[1,5]],"idle":[[1,3]]}
- *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same}]}
+ *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same, "accepted":true}]}
  *
  * A report is answered with {"lease_ms":3000,"lease_id":57,"accepted":true}: see reports.h. announces, snat4 and snat6 are false, tunnels
  * and idle empty, unless told. tunnels are the addresses that it tunnels from, TUNNELS_EACH_MAX at most.
+ *
+ * Who isn't accepted waits until backends take its tunnels (lease_is_accepted()), and owns no VIP meanwhile.
  *
  * side is balancer or backend; down are pairs of service and backend id that fail its own checks, idle pairs of service id and
  * earlier generation that has had no flow there for the service's flow_idle; both ascending, at most REPORT_DOWN_MAX and
@@ -23,6 +25,6 @@
 
 /* False, and why in error: it is none. The report is to be freed in either case. */
 bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error);
-void leases_json(const struct leases *l, struct bytes *out);
+void leases_json(const struct leases *l, const struct services *s, struct bytes *out);
 
 #endif

@@ -63,7 +63,7 @@ static void reply_leases(struct admin *a)
 		admin_error(a, 503, "this node is starting and doesn't know the catalog yet: try again");
 		return;
 	}
-	leases_json(group_leases(g), &out);
+	leases_json(group_leases(g), catalog_services(&a->owner->catalog), &out);
 	admin_reply(a, 200, "application/json", out.data, out.size);
 	bytes_free(&out);
 }
