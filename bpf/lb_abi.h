@@ -54,11 +54,12 @@ enum lb_verdict {
 	X(TOO_BIG_ANSWERED, "too_big_answered") /* won't fit, and its sender was told */                                    \
 	X(PREFIX_DENIED, "prefix_denied")       /* by the service's prefixes */                                             \
 	X(SERVICE_LIMIT, "service_limit")       /* more new flows than the service takes */                                 \
-	X(SOURCE_LIMIT, "source_limit")         /* more new flows than one source prefix may begin */                       \
+	X(SOURCE_LIMIT, "source_limit")         /* more new flows than one source may begin */                              \
 	X(SNAT_EXHAUSTED, "snat_exhausted")     /* no port of the balancer's own is free for a new connection */            \
-	X(SNAT_UNKNOWN, "snat_unknown")         /* of a connection that this balancer doesn't know, and begins none */       \
-	X(SYN_CHALLENGED, "syn_challenged")     /* a SYN of a flood, whose sender was asked to show that it is there */      \
-	X(SYN_VERIFIED, "syn_verified")         /* the RST by which a sender did */
+	X(SNAT_UNKNOWN, "snat_unknown")         /* of a connection that this balancer doesn't know, and begins none */      \
+	X(SYN_CHALLENGED, "syn_challenged")     /* a SYN of a flood, whose sender was asked to show that it is there */     \
+	X(SYN_VERIFIED, "syn_verified")         /* the RST by which a sender did */                                         \
+	X(PREFIX_LIMIT, "prefix_limit")         /* more new flows than a named prefix may begin */
 
 enum lb_reason {
 #define LB_REASON_ENUM(name, text) LB_REASON_##name,
@@ -147,7 +148,7 @@ static_assert(sizeof(struct lb_service) == 64, "one cache line");
 #define LB_SERVICE_CHAIN 2       /* GUE carries the earlier owners of a moved slot ([chain]) */
 #define LB_SERVICE_PREFIXES 4    /* lb_prefixes has some of it */
 #define LB_SERVICE_DENY 8        /* what matches no prefix is denied */
-#define LB_SERVICE_LIMITS 16     /* lb_rules has a limit of it */
+#define LB_SERVICE_LIMITS 16     /* lb_rules has a limit of it, or says that lb_prefixes leads to some */
 #define LB_SERVICE_CHALLENGE 64  /* [syn flood]: who sends SYNs of a flood must show that it is there; lb_rules has the rate */
 #define LB_SERVICE_QUIC 32       /* by connection ID where it names a server; lb_rules and lb_quic have them */
 
@@ -289,13 +290,19 @@ struct lb_snat_bucket {
 };
 static_assert(sizeof(struct lb_snat_bucket) == 32, "half a cache line");
 
-/* lb_prefixes: LPM trie, to LB_PREFIX_ALLOW or LB_PREFIX_DENY. */
+/*
+ * lb_prefixes: LPM trie, to LB_PREFIX_ALLOW or LB_PREFIX_DENY; with LB_PREFIX_LIMITED in the service, to a number in lb_limits. What a
+ * prefix may send and how much are thus two matches, each the longest of its own.
+ */
 struct lb_prefix {
 	__u32 bits; /* 32 of the service, then those of the address */
 	__u32 service;
 	struct lb_address addr;
 };
 static_assert(sizeof(struct lb_prefix) == 24, "map key");
+
+#define LB_PREFIX_LIMITED (1u << 31)
+#define LB_PREFIX_BITS_MAX 160
 
 enum lb_prefix_rule {
 	LB_PREFIX_ALLOW,
@@ -307,6 +314,17 @@ struct lb_limit {
 	__u64 interval_ns;
 	__u64 burst_ns;
 };
+
+/* lb_limits: array, memory-mapped, of prefixes with a limit, LB_LIMITED_MAX for each service. */
+#define LB_LIMITED_MAX 64
+
+struct lb_limited {
+	__u64 spent; /* the bucket that all sources in it share, as a word of lb_buckets */
+	struct lb_limit limit;
+	__u8 bits; /* the prefix's length, for who explains */
+	__u8 unused[7];
+};
+static_assert(sizeof(struct lb_limited) == 32, "half a cache line");
 
 /* SYNs of a service: the bucket that they take tokens from, and until when all of them count as a flood. */
 struct lb_flood {
@@ -344,10 +362,11 @@ static_assert(sizeof(struct lb_quic_key) == 16, "map key");
 /* lb_rules: array, one for each service; read only if the service's flags say so. */
 struct lb_rules {
 	struct lb_limit service;            /* new flows: SYNs, and every datagram, because nobody can tell which is the first */
-	struct lb_limit source;             /* the same, of one source prefix */
-	__u8 source_bits;                   /* its length */
+	struct lb_limit source;             /* the same, of one source */
+	__u8 source_bits;                   /* how much of an address is a source */
 	__u8 quic_id_size[LB_QUIC_CONFIGS]; /* of server IDs, by configuration; 0: not in use */
-	__u8 unused[7];
+	__u8 limited;                       /* how many prefixes have a limit of their own; none saves a look-up */
+	__u8 unused[6];
 	struct lb_limit syns; /* SYNs that are no flood yet; interval 0: all are one */
 };
 static_assert(sizeof(struct lb_rules) == 64, "one cache line");

@@ -10,13 +10,13 @@
 LB_INLINE const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix);
 LB_INLINE const struct lb_rules *lb_rules_at(__u32 service);
 LB_INLINE __u64 *lb_bucket_at(__u32 index);
+LB_INLINE struct lb_limited *lb_limited_at(__u32 number);
 LB_INLINE const struct lb_config *lb_config_get(void);
 LB_INLINE __u64 lb_now_ns(void);
 
 /* Takes a token; false if there is none. */
-LB_INLINE _Bool lb_bucket_take(__u32 index, const struct lb_limit *l, __u64 now)
+LB_INLINE _Bool lb_bucket_take(__u64 *bucket, const struct lb_limit *l, __u64 now)
 {
-	__u64 *bucket = lb_bucket_at(index);
 	__u64 spent;
 
 	if (!l->interval_ns || !bucket)
@@ -47,22 +47,35 @@ LB_INLINE _Bool lb_source_take(const struct lb_config *cfg, const struct lb_addr
 	return 1;
 }
 
+/* The longest prefix with a limit that covers an address; NULL: there is none. A service's prefixes are all of one family, so an IPv4
+ * address may be asked for with all bits of an IPv6 one: what is behind its end matches nothing. */
+LB_INLINE struct lb_limited *lb_limited_of(const struct lb_rules *rules, struct lb_prefix *address)
+{
+	const __u32 *number = rules->limited ? lb_prefix_lookup(address) : (void *)0;
+
+	return number ? lb_limited_at(*number) : (void *)0;
+}
+
 /* A packet that may begin a flow. 0, or the reason to drop it. */
 LB_APART int lb_limit_new(const struct lb_address *src, __u32 service)
 {
 	const struct lb_config *cfg = lb_config_get();
 	const struct lb_rules *rules = lb_rules_at(service);
 	__u64 now = lb_now_ns();
-	struct lb_address prefix;
+	struct lb_prefix prefix = {.bits = LB_PREFIX_BITS_MAX, .service = service | LB_PREFIX_LIMITED};
+	struct lb_limited *limited;
 
 	if (!src || !cfg || !rules)
 		return LB_REASON_NONE;
-	prefix = *src;
-	lb_address_mask(&prefix, rules->source_bits);
-	/* The source first: what it is refused must not use up everybody's tokens. */
-	if (!lb_source_take(cfg, &prefix, service, &rules->source, now))
+	prefix.addr = *src;
+	limited = lb_limited_of(rules, &prefix);
+	lb_address_mask(&prefix.addr, rules->source_bits);
+	/* The source first, then its prefix: what one is refused must not use up the tokens of all around it. */
+	if (!lb_source_take(cfg, &prefix.addr, service, &rules->source, now))
 		return LB_REASON_SOURCE_LIMIT;
-	if (!lb_bucket_take(LB_BUCKET_SERVICES + service, &rules->service, now))
+	if (limited && !lb_bucket_take(&limited->spent, &limited->limit, now))
+		return LB_REASON_PREFIX_LIMIT;
+	if (!lb_bucket_take(lb_bucket_at(LB_BUCKET_SERVICES + service), &rules->service, now))
 		return LB_REASON_SERVICE_LIMIT;
 	return LB_REASON_NONE;
 }
@@ -75,7 +88,8 @@ LB_APART int lb_limit_answer(const struct lb_address *to)
 
 	if (!to || !cfg)
 		return 0;
-	return lb_source_take(cfg, to, ~0u, &cfg->answers_source, now) && lb_bucket_take(LB_BUCKET_ANSWERS, &cfg->answers, now);
+	return lb_source_take(cfg, to, ~0u, &cfg->answers_source, now) &&
+	       lb_bucket_take(lb_bucket_at(LB_BUCKET_ANSWERS), &cfg->answers, now);
 }
 
 LB_INLINE _Bool lb_prefix_denies(const struct lb_service *s, const struct lb_flow *f, __u32 service)

@@ -108,6 +108,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512 * LB_LIMITED_MAX);
+	__type(key, __u32);
+	__type(value, struct lb_limited);
+} lb_limits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 512);
 	__type(key, __u32);
 	__type(value, struct lb_rules);
@@ -258,6 +266,11 @@ static const struct lb_rules *lb_rules_at(__u32 service)
 static __u64 *lb_bucket_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&lb_buckets, &index);
+}
+
+static struct lb_limited *lb_limited_at(__u32 number)
+{
+	return bpf_map_lookup_elem(&lb_limits, &number);
 }
 
 static struct lb_flood *lb_flood_at(__u32 service)

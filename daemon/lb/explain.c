@@ -107,6 +107,16 @@ static __u64 *lb_bucket_at(__u32 index)
 	return copy;
 }
 
+static struct lb_limited *lb_limited_at(__u32 number)
+{
+	static struct lb_limited copy;
+
+	if (number >= tables->limit_count)
+		return NULL;
+	copy = tables->limits[number];
+	return &copy;
+}
+
 static struct lb_flood *lb_flood_at(__u32 service)
 {
 	static struct lb_flood copy;

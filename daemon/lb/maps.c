@@ -44,6 +44,7 @@ static const struct place places[] = {
 	MAPPED("lb_services", struct lb_service, services, service_count, DAEMON),
 	MAPPED("lb_names", struct lb_name, names, service_count, DAEMON),
 	MAPPED("lb_rules", struct lb_rules, rules, service_count, DAEMON),
+	MAPPED("lb_limits", struct lb_limited, limits, limit_count, DAEMON),
 	MAPPED("lb_turns", __u64, turns, service_count, PACKETS),
 	MAPPED("lb_floods", struct lb_flood, floods, service_count, PACKETS),
 	MAPPED("lb_verified", struct lb_verified_bucket, verified, verified_count, PACKETS),

@@ -95,13 +95,14 @@ struct tables {
 	__u64 *slots;
 	struct lb_flow_bucket *flows;
 	__u64 *buckets;
+	struct lb_limited *limits; /* LB_LIMITED_MAX for each service */
 	struct lb_snat_address *snat_addresses;
 	struct lb_snat *snats;
 	struct lb_snat_bucket *snat_buckets;
 	struct lb_flood *floods; /* by service */
 	struct lb_verified_bucket *verified;
 	uint32_t service_count, backend_count, slot_count, flow_count, bucket_count, snat_address_count, snat_count, snat_bucket_count,
-		verified_count;
+		verified_count, limit_count;
 };
 
 static_assert(offsetof(struct lb_backend, family) == 16 && offsetof(struct lb_backend, mac) == 18,

@@ -16,6 +16,7 @@ static __u64 slots[LOAD_SLOTS];
 static struct lb_flow_bucket flows[WORLD_BUCKETS];
 static struct lb_rules rules[WORLD_SERVICES];
 static __u64 buckets[LOAD_BUCKETS], turns[WORLD_SERVICES];
+static struct lb_limited limits[LOAD_LIMITS];
 static struct lb_load loads[LOAD_BACKENDS];
 static struct {
 	struct lb_vip key;
@@ -23,7 +24,7 @@ static struct {
 } vips[2 * WORLD_SERVICES];
 static struct {
 	struct lb_prefix key;
-	__u32 rule;
+	__u32 value;
 } prefixes[LOAD_PREFIXES];
 static struct {
 	struct lb_fragment_key key;
@@ -119,7 +120,7 @@ static const __u32 *lb_prefix_lookup(const struct lb_prefix *prefix)
 
 	for (unsigned i = 0; i < prefix_count; i++)
 		if (prefixes[i].key.bits >= bits && prefix_covers(&prefixes[i].key, prefix)) {
-			best = &prefixes[i].rule;
+			best = &prefixes[i].value;
 			bits = prefixes[i].key.bits;
 		}
 	return best;
@@ -162,6 +163,11 @@ static struct lb_snat *lb_snat_at(__u32 number)
 static struct lb_snat_bucket *lb_snat_bucket_at(__u32 index)
 {
 	return index < WORLD_BUCKETS ? &snat_buckets[index] : NULL;
+}
+
+static struct lb_limited *lb_limited_at(__u32 number)
+{
+	return number < LOAD_LIMITS ? &limits[number] : NULL;
 }
 
 static struct lb_flood *lb_flood_at(__u32 service)
@@ -259,10 +265,10 @@ static void put_vip(const struct lb_vip *vip, __u32 service)
 	vips[vip_count++].service = service;
 }
 
-static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
+static void put_prefix(const struct lb_prefix *prefix, __u32 value)
 {
 	prefixes[prefix_count].key = *prefix;
-	prefixes[prefix_count++].rule = rule;
+	prefixes[prefix_count++].value = value;
 }
 
 static void put_quic(const struct lb_quic_key *key, __u32 backend)
@@ -298,6 +304,7 @@ static void host_reload(struct plane *p, const struct world *w)
 			 .backend = backends,
 			 .slot = slots,
 			 .rules = rules,
+			 .limits = limits,
 			 .loads = loads,
 			 .snat_addresses = snat_addresses,
 			 .put_vip = put_vip,
@@ -314,6 +321,7 @@ static void host_load(struct plane *p, const struct world *w)
 {
 	memset(flows, 0, sizeof flows);
 	memset(buckets, 0, sizeof buckets);
+	memset(limits, 0, sizeof limits);
 	memset(turns, 0, sizeof turns);
 	memset(snats, 0, sizeof snats);
 	memset(snat_buckets, 0, sizeof snat_buckets);

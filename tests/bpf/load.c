@@ -68,7 +68,8 @@ static __u16 service_flags(const struct world_service *s)
 {
 	return (s->no_affinity ? LB_SERVICE_NO_AFFINITY : 0) | (s->chain ? LB_SERVICE_CHAIN : 0) | (s->deny ? LB_SERVICE_DENY : 0) |
 	       (s->quic ? LB_SERVICE_QUIC : 0) | (s->prefix_count || s->deny ? LB_SERVICE_PREFIXES : 0) |
-	       (s->limit.interval_ns || s->source_limit.interval_ns ? LB_SERVICE_LIMITS : 0) | (s->challenge ? LB_SERVICE_CHALLENGE : 0);
+	       (s->limit.interval_ns || s->source_limit.interval_ns || s->limited_count ? LB_SERVICE_LIMITS : 0) |
+	       (s->challenge ? LB_SERVICE_CHALLENGE : 0);
 }
 
 static void load_quic(const struct load *l, const struct world_service *s, unsigned i)
@@ -90,6 +91,7 @@ static void load_rules(const struct load *l, const struct world_service *s, unsi
 		.service = limit(&s->limit),
 		.source = limit(&s->source_limit),
 		.source_bits = (__u8)s->source_bits,
+		.limited = (__u8)s->limited_count,
 		.syns = limit(&s->syns),
 	};
 	for (unsigned n = 0; n < s->prefix_count; n++) {
@@ -97,6 +99,19 @@ static void load_rules(const struct load *l, const struct world_service *s, unsi
 		struct lb_prefix prefix = {.bits = 32 + p->bits, .service = i, .addr = address(&p->addr)};
 
 		l->put_prefix(&prefix, p->deny ? LB_PREFIX_DENY : LB_PREFIX_ALLOW);
+	}
+}
+
+static void load_limited(const struct load *l, const struct world_service *s, unsigned i)
+{
+	for (unsigned n = 0; n < s->limited_count; n++) {
+		const struct world_limited *p = &s->limited[n];
+		struct lb_prefix prefix = {.bits = 32 + p->bits, .service = i | LB_PREFIX_LIMITED, .addr = address(&p->addr)};
+		unsigned number = i * LB_LIMITED_MAX + n;
+
+		l->limits[number].limit = limit(&p->limit);
+		l->limits[number].bits = (__u8)p->bits;
+		l->put_prefix(&prefix, number);
 	}
 }
 
@@ -145,6 +160,7 @@ static void load_service(const struct load *l, const struct world_service *s, un
 	for (unsigned n = 0; n < s->slot_count; n++)
 		l->slot[i * WORLD_SLOTS + n] = slot_word(&s->slot[n]);
 	load_rules(l, s, i);
+	load_limited(l, s, i);
 	load_quic(l, s, i);
 	load_replies(l, s);
 	l->put_vip(&vip, i);

@@ -52,7 +52,8 @@ static struct connection connections[2][WORLD_SNAT_ADDRESSES][WORLD_SNAT_PORTS];
 static struct entry table[WORLD_BUCKETS][WAYS];
 static struct fragment fragments[FRAGMENTS_MAX];
 static unsigned fragment_count;
-static uint64_t spent_services[WORLD_SERVICES], spent_answers, spent_sources[2][WORLD_SOURCE_BUCKETS];
+static uint64_t spent_services[WORLD_SERVICES], spent_answers, spent_limited[WORLD_SERVICES][WORLD_PREFIXES],
+	spent_sources[2][WORLD_SOURCE_BUCKETS];
 static uint64_t turns[WORLD_SERVICES];
 static uint64_t flood_spent[WORLD_SERVICES], flood_ends[WORLD_SERVICES];
 static unsigned older[WORLD_SERVICES][WORLD_BACKENDS]; /* when a backend last had a packet as an older owner */
@@ -200,10 +201,10 @@ static uint64_t hash_address(const struct world_address *a, uint64_t hash)
 
 /* ---- who may ---- */
 
-static bool in_prefix(const struct world_address *a, const struct world_prefix *prefix)
+static bool in_prefix(const struct world_address *a, const struct world_address *prefix, unsigned bits)
 {
-	for (unsigned bit = 0; bit < prefix->bits; bit++)
-		if ((a->byte[bit / 8] ^ prefix->addr.byte[bit / 8]) >> (7 - bit % 8) & 1)
+	for (unsigned bit = 0; bit < bits; bit++)
+		if ((a->byte[bit / 8] ^ prefix->byte[bit / 8]) >> (7 - bit % 8) & 1)
 			return false;
 	return true;
 }
@@ -213,7 +214,7 @@ static bool denied(const struct world_service *s, const struct packet *p)
 	const struct world_prefix *longest = NULL;
 
 	for (unsigned i = 0; i < s->prefix_count; i++)
-		if (in_prefix(&p->src, &s->prefix[i]) && (!longest || s->prefix[i].bits > longest->bits))
+		if (in_prefix(&p->src, &s->prefix[i].addr, s->prefix[i].bits) && (!longest || s->prefix[i].bits > longest->bits))
 			longest = &s->prefix[i];
 	return longest ? longest->deny : s->deny;
 }
@@ -255,6 +256,22 @@ static bool take_source(const struct world_address *a, unsigned purpose, const s
 	return true;
 }
 
+/* Of all sources in the longest prefix that has a limit. */
+static bool take_limited(const struct world_service *s, const struct packet *p)
+{
+	const struct world_limited *longest = NULL;
+
+	for (unsigned i = 0; i < s->limited_count; i++)
+		if (in_prefix(&p->src, &s->limited[i].addr, s->limited[i].bits) && (!longest || s->limited[i].bits > longest->bits))
+			longest = &s->limited[i];
+	return !longest || take(&spent_limited[s - world.service][longest - s->limited], &longest->limit);
+}
+
+static bool is_limited(const struct world_service *s)
+{
+	return s->limit.interval_ns || s->source_limit.interval_ns || s->limited_count;
+}
+
 static const char *refuse(const struct world_service *s, const struct packet *p)
 {
 	unsigned n = (unsigned)(s - world.service);
@@ -262,12 +279,14 @@ static const char *refuse(const struct world_service *s, const struct packet *p)
 
 	if ((s->prefix_count || s->deny) && denied(s, p))
 		return "prefix_denied";
-	if ((!s->limit.interval_ns && !s->source_limit.interval_ns) || p->error || p->later || (p->proto == 6 && !p->syn))
+	if (!is_limited(s) || p->error || p->later || (p->proto == 6 && !p->syn))
 		return NULL;
 	for (unsigned bit = s->source_bits; bit < 128; bit++)
 		network.byte[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	if (!take_source(&network, n, &s->source_limit))
 		return "source_limit";
+	if (!take_limited(s, p))
+		return "prefix_limit";
 	return take(&spent_services[n], &s->limit) ? NULL : "service_limit";
 }
 
@@ -865,6 +884,7 @@ static void model_load(struct plane *p, const struct world *w)
 	memset(connections, 0, sizeof connections);
 	memset(spent_services, 0, sizeof spent_services);
 	memset(spent_sources, 0, sizeof spent_sources);
+	memset(spent_limited, 0, sizeof spent_limited);
 	memset(turns, 0, sizeof turns);
 	memset(flood_spent, 0, sizeof flood_spent);
 	memset(flood_ends, 0, sizeof flood_ends);

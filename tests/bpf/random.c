@@ -93,6 +93,10 @@ static void shuffle_service(struct scene *s, struct world_service *v)
 	v->deny = one_in(s, 12);
 	v->limit = one_in(s, 4) ? random_limit(s) : (struct world_limit){0};
 	v->source_limit = one_in(s, 4) ? random_limit(s) : (struct world_limit){0};
+	v->limited_count = one_in(s, 4) ? below(s, WORLD_PREFIXES + 1) : 0;
+	for (unsigned i = 0; i < v->limited_count; i++)
+		v->limited[i] = (struct world_limited){world_address(v->vip.version == 4 ? "10.0.0.8" : "fd00::8"),
+						       (v->vip.version == 4 ? 24 : 120) + 2 * i + below(s, 2), random_limit(s)};
 	v->challenge = one_in(s, 3);
 	v->syns = random_limit(s);
 	v->source_bits = below(s, v->vip.version == 4 ? 33 : 129);

@@ -10,6 +10,8 @@
 #define TO_B1 "eth 2 18 / ip4 10.9.0.1 10.2.0.2 df / "
 #define TO6_B1 "eth 2 34 / ip6 fd09::1 fd02::2 / "
 #define SYN "tcp 4242 80 S"
+#define FROM(source) "eth 1 2 / " AS(source)
+#define AS(source) "ip4 " source " 10.1.1.1 / "
 #define FIRST "ip4 10.0.0.9 10.1.1.1 id=7 mf / udp 4242 53 len=48 / data 24"
 #define LATER "ip4 10.0.0.9 10.1.1.1 id=7 off=32 proto=17 / data 16"
 #define FIRST6 INNER6 "frag 0 7 mf / tcp 4242 80 A / data 20"
@@ -54,6 +56,48 @@ static void allow_a_network(struct world *w)
 static void two_new_flows_a_second(struct world *w)
 {
 	w->service[0].limit = w->service[2].limit = (struct world_limit){1000000000, 2};
+}
+
+/* Of IPv4 two a second, three of a source, and one of a smaller network; a host in that has none. Of IPv6 one. */
+static void limit_prefixes(struct world *w)
+{
+	const struct world_limit one = {1000000000, 1}, two = {1000000000, 2}, three = {1000000000, 3}, none = {0};
+	struct world_service *s = &w->service[0];
+
+	s->limited[0] = (struct world_limited){world_address("10.0.0.0"), 16, two};
+	s->limited[1] = (struct world_limited){world_address("10.0.0.0"), 24, one};
+	s->limited[2] = (struct world_limited){world_address("10.0.0.7"), 32, none};
+	s->limited_count = 3;
+	s->source_limit = three;
+	s->source_bits = 32;
+	w->service[1].limited[0] = (struct world_limited){world_address("fd00::"), 113, one};
+	w->service[1].limited_count = 1;
+}
+
+/* Without the service's own: who is denied needs no token, and whom a limit covers is not allowed by that. */
+static void limit_and_deny_prefixes(struct world *w)
+{
+	struct world_service *s = &w->service[0];
+
+	s->limited[0] = (struct world_limited){world_address("10.0.0.9"), 32, {1000000000, 1}};
+	s->limited_count = 1;
+	s->prefix[0] = (struct world_prefix){world_address("10.0.0.0"), 24, true};
+	s->prefix_count = 1;
+}
+
+static void limit_sources_and_prefix(struct world *w)
+{
+	struct world_service *s = &w->service[0];
+
+	s->limited[0] = (struct world_limited){world_address("10.0.0.0"), 24, {1000000000, 2}};
+	s->limited_count = 1;
+	s->source_limit = (struct world_limit){1000000000, 1};
+	s->source_bits = 32;
+}
+
+static void stop_denying(struct world *w)
+{
+	w->service[0].prefix_count = 0;
 }
 
 static void one_new_flow_of_a_network(struct world *w)
@@ -147,6 +191,28 @@ const struct table_case table_guard[] = {
 	  SEND("eth 1 2 / ip4 10.0.1.9 10.1.1.1 / " SYN, TO_B1 "ip4 10.0.1.9 10.1.1.1 / " SYN), SEND(CLIENT6 SYN, TO6_B1 INNER6 SYN),
 	  DROP("eth 1 2 / ip6 fd00::7fff:ffff:ffff:ffff fd01::1 / " SYN, "source_limit"),
 	  SEND("eth 1 2 / ip6 fd00::8000:0:0:9 fd01::1 / " SYN, TO6_B1 "ip6 fd00::8000:0:0:9 fd01::1 / " SYN)}},
+	{"limits: so many new flows of all sources in a prefix, the longest one's",
+	 limit_prefixes,
+	 {SEND(CLIENT SYN, TO_B1 INNER SYN), DROP(FROM("10.0.0.8") SYN, "prefix_limit"),
+	  SEND(FROM("10.0.3.8") SYN, TO_B1 AS("10.0.3.8") SYN), SEND(FROM("10.0.4.9") SYN, TO_B1 AS("10.0.4.9") SYN),
+	  DROP(FROM("10.0.3.8") SYN, "prefix_limit"), SEND(FROM("10.1.0.9") SYN, TO_B1 AS("10.1.0.9") SYN),
+	  SEND(FROM("10.0.0.8") "tcp 4242 80 A", TO_B1 AS("10.0.0.8") "tcp 4242 80 A"),
+	  SEND(FROM("10.0.0.8") SYN, TO_B1 AS("10.0.0.8") SYN, .wait = 1)}},
+	{"limits: a host without one in a prefix that has one; a source's own comes first",
+	 limit_prefixes,
+	 {SEND(FROM("10.0.0.7") SYN, TO_B1 AS("10.0.0.7") SYN), SEND(FROM("10.0.0.7") SYN, TO_B1 AS("10.0.0.7") SYN),
+	  SEND(FROM("10.0.0.7") SYN, TO_B1 AS("10.0.0.7") SYN), DROP(FROM("10.0.0.7") SYN, "source_limit")}},
+	{"limits: what a source is refused costs its prefix nothing",
+	 limit_sources_and_prefix,
+	 {SEND(CLIENT SYN, TO_B1 INNER SYN), DROP(CLIENT SYN, "source_limit"), SEND(FROM("10.0.0.8") SYN, TO_B1 AS("10.0.0.8") SYN),
+	  DROP(FROM("10.0.0.7") SYN, "prefix_limit")}},
+	{"limits: of a prefix of IPv6",
+	 limit_prefixes,
+	 {SEND(CLIENT6 SYN, TO6_B1 INNER6 SYN), DROP("eth 1 2 / ip6 fd00::7fff fd01::1 / " SYN, "prefix_limit"),
+	  SEND("eth 1 2 / ip6 fd00::8009 fd01::1 / " SYN, TO6_B1 "ip6 fd00::8009 fd01::1 / " SYN)}},
+	{"limits: a prefix's limit allows nobody, and who is denied takes no token",
+	 limit_and_deny_prefixes,
+	 {DROP(CLIENT SYN, "prefix_denied"), SEND(CLIENT SYN, TO_B1 INNER SYN, .change = stop_denying), DROP(CLIENT SYN, "prefix_limit")}},
 };
 
 const unsigned table_guard_count = sizeof table_guard / sizeof *table_guard;

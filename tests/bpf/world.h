@@ -47,6 +47,12 @@ struct world_limit {
 	unsigned burst;
 };
 
+struct world_limited {
+	struct world_address addr;
+	unsigned bits;
+	struct world_limit limit;
+};
+
 struct world_slot {
 	unsigned current, previous, between;
 	bool moved;
@@ -81,6 +87,8 @@ struct world_service {
 	unsigned prefix_count;
 	struct world_limit limit, source_limit;
 	unsigned source_bits;
+	struct world_limited limited[WORLD_PREFIXES]; /* prefixes with a limit of their own */
+	unsigned limited_count;
 	unsigned moved_ticks;
 	unsigned backend_count, slot_count;
 	struct world_backend backend[WORLD_BACKENDS];

@@ -22,6 +22,7 @@ static __u64 *slots;
 static struct lb_flow_bucket *flows;
 static struct lb_rules *rules;
 static __u64 *buckets, *turns;
+static struct lb_limited *limits;
 static struct lb_load *loads;
 static struct lb_snat_address *snat_addresses;
 static struct lb_snat *snats;
@@ -52,6 +53,7 @@ static void set_sizes(void)
 	bpf_map__set_max_entries(skel->maps.lb_flows, WORLD_BUCKETS);
 	bpf_map__set_max_entries(skel->maps.lb_rules, WORLD_SERVICES);
 	bpf_map__set_max_entries(skel->maps.lb_buckets, LOAD_BUCKETS);
+	bpf_map__set_max_entries(skel->maps.lb_limits, LOAD_LIMITS);
 	bpf_map__set_max_entries(skel->maps.lb_turns, WORLD_SERVICES);
 	bpf_map__set_max_entries(skel->maps.lb_loads, LOAD_BACKENDS);
 	bpf_map__set_max_entries(skel->maps.lb_snats, LOAD_SNATS);
@@ -83,6 +85,7 @@ static int xdp_open(struct plane *p)
 	flows = mapped(skel->maps.lb_flows);
 	rules = mapped(skel->maps.lb_rules);
 	buckets = mapped(skel->maps.lb_buckets);
+	limits = mapped(skel->maps.lb_limits);
 	turns = mapped(skel->maps.lb_turns);
 	loads = mapped(skel->maps.lb_loads);
 	snat_addresses = mapped(skel->maps.lb_snat_addresses);
@@ -92,8 +95,8 @@ static int xdp_open(struct plane *p)
 	verified = mapped(skel->maps.lb_verified);
 	cores = libbpf_num_possible_cpus();
 	drops_of_core = calloc((size_t)cores, sizeof *drops_of_core);
-	return services && backends && slots && flows && rules && buckets && turns && loads && snat_addresses && snats && snat_buckets && floods &&
-			       verified && drops_of_core
+	return services && backends && slots && flows && rules && buckets && limits && turns && loads && snat_addresses && snats &&
+			       snat_buckets && floods && verified && drops_of_core
 		       ? 0
 		       : -ENOMEM;
 }
@@ -113,9 +116,9 @@ static void put_vip(const struct lb_vip *vip, __u32 service)
 		abort();
 }
 
-static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
+static void put_prefix(const struct lb_prefix *prefix, __u32 value)
 {
-	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_prefixes), prefix, &rule, BPF_ANY) < 0)
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lb_prefixes), prefix, &value, BPF_ANY) < 0)
 		abort();
 }
 
@@ -147,6 +150,7 @@ static void xdp_reload(struct plane *p, const struct world *w)
 			 .backend = backends,
 			 .slot = slots,
 			 .rules = rules,
+			 .limits = limits,
 			 .loads = loads,
 			 .snat_addresses = snat_addresses,
 			 .put_vip = put_vip,
@@ -169,6 +173,7 @@ static void xdp_load(struct plane *p, const struct world *w)
 {
 	memset(flows, 0, WORLD_BUCKETS * sizeof *flows);
 	memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
+	memset(limits, 0, LOAD_LIMITS * sizeof *limits);
 	memset(turns, 0, WORLD_SERVICES * sizeof *turns);
 	memset(snats, 0, LOAD_SNATS * sizeof *snats);
 	memset(snat_buckets, 0, WORLD_BUCKETS * sizeof *snat_buckets);

@@ -82,9 +82,9 @@ static void put_vip(const struct lb_vip *vip, __u32 service)
 	wanted_put(&wanted[TABLES_BY_VIP], vip, &service);
 }
 
-static void put_prefix(const struct lb_prefix *prefix, __u32 rule)
+static void put_prefix(const struct lb_prefix *prefix, __u32 value)
 {
-	wanted_put(&wanted[TABLES_BY_PREFIX], prefix, &rule);
+	wanted_put(&wanted[TABLES_BY_PREFIX], prefix, &value);
 }
 
 static void put_quic(const struct lb_quic_key *key, __u32 backend)
@@ -113,6 +113,7 @@ static void dpdk_reload(struct plane *p, const struct world *w)
 			 .backend = memory.tables.backends,
 			 .slot = memory.tables.slots,
 			 .rules = memory.tables.rules,
+			 .limits = memory.tables.limits,
 			 .loads = memory.tables.loads,
 			 .snat_addresses = memory.tables.snat_addresses,
 			 .put_vip = put_vip,
@@ -136,6 +137,7 @@ static void dpdk_load(struct plane *p, const struct world *w)
 {
 	memset(memory.tables.flows, 0, WORLD_BUCKETS * sizeof *memory.tables.flows);
 	memset(memory.tables.buckets, 0, LOAD_BUCKETS * sizeof *memory.tables.buckets);
+	memset(memory.tables.limits, 0, LOAD_LIMITS * sizeof *memory.tables.limits);
 	memset(memory.tables.turns, 0, WORLD_SERVICES * sizeof *memory.tables.turns);
 	memset(memory.tables.snats, 0, LOAD_SNATS * sizeof *memory.tables.snats);
 	memset(memory.tables.snat_buckets, 0, WORLD_BUCKETS * sizeof *memory.tables.snat_buckets);

@@ -189,6 +189,7 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 				.snat_count = sizes->snats,
 				.snat_bucket_count = sizes->snat_buckets,
 				.verified_count = LB_VERIFIED_BUCKETS,
+				.limit_count = sizes->services * LB_LIMITED_MAX,
 				.services = array(sizes->services, sizeof(struct lb_service)),
 				.names = array(sizes->services, sizeof(struct lb_name)),
 				.rules = array(sizes->services, sizeof(struct lb_rules)),
@@ -199,6 +200,7 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 				.slots = array(sizes->slots, sizeof(__u64)),
 				.flows = array(sizes->flows, sizeof(struct lb_flow_bucket)),
 				.buckets = array(sizes->buckets, sizeof(__u64)),
+				.limits = array(sizes->services * LB_LIMITED_MAX, sizeof(struct lb_limited)),
 				.snat_addresses = array(LB_SNAT_ADDRESSES, sizeof(struct lb_snat_address)),
 				.snats = array(sizes->snats, sizeof(struct lb_snat)),
 				.snat_buckets = array(sizes->snat_buckets, sizeof(struct lb_snat_bucket)),
@@ -223,9 +225,9 @@ void memory_init(struct memory *m, const struct memory_sizes *sizes, unsigned wo
 void memory_fini(struct memory *m)
 {
 	const struct tables *t = &m->tables;
-	void *const parts[] = {t->services, t->names,   t->rules,          t->turns, t->backends,     t->ids,    t->loads, t->slots,
-			       t->flows,    t->buckets, t->snat_addresses, t->snats, t->snat_buckets, t->floods, t->verified,
-			       m->config, m->rcu};
+	void *const parts[] = {t->services,     t->names,  t->rules,    t->turns,   t->backends,       t->ids,
+			       t->loads,        t->slots,  t->flows,    t->buckets, t->snat_addresses, t->snats,
+			       t->snat_buckets, t->floods, t->verified, t->limits,  m->config,         m->rcu};
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		free(parts[i]);

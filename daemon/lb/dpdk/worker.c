@@ -103,6 +103,13 @@ static __u64 *lb_bucket_at(__u32 index)
 	return index < t->bucket_count ? &t->buckets[index] : NULL;
 }
 
+static struct lb_limited *lb_limited_at(__u32 number)
+{
+	const struct tables *t = tables_here();
+
+	return number < t->limit_count ? &t->limits[number] : NULL;
+}
+
 static struct lb_flood *lb_flood_at(__u32 service)
 {
 	const struct tables *t = tables_here();
