@@ -28,13 +28,18 @@ LB_INLINE _Bool lb_bucket_take(__u64 *bucket, const struct lb_limit *l, __u64 no
 	return 1;
 }
 
+/* A source's bucket in one of the two rows, 0 or 1. */
+LB_INLINE __u64 *lb_source_bucket(const struct lb_config *cfg, __u64 hash, __u32 row)
+{
+	return lb_bucket_at(cfg->bucket_sources + row * (cfg->bucket_mask + 1) + ((__u32)(hash >> 32 * row) & cfg->bucket_mask));
+}
+
 /* A token of a source: refused only if its buckets in both rows are spent. */
 LB_INLINE _Bool lb_source_take(const struct lb_config *cfg, const struct lb_address *prefix, __u32 purpose, const struct lb_limit *l,
 			       __u64 now)
 {
 	__u64 hash = lb_hash_address(cfg, prefix, purpose), spent_a, spent_b;
-	__u64 *a = lb_bucket_at(cfg->bucket_sources + ((__u32)hash & cfg->bucket_mask));
-	__u64 *b = lb_bucket_at(cfg->bucket_sources + cfg->bucket_mask + 1 + ((__u32)(hash >> 32) & cfg->bucket_mask));
+	__u64 *a = lb_source_bucket(cfg, hash, 0), *b = lb_source_bucket(cfg, hash, 1);
 
 	if (!l->interval_ns || !a || !b)
 		return 1;
@@ -100,6 +105,13 @@ LB_INLINE _Bool lb_prefix_denies(const struct lb_service *s, const struct lb_flo
 	return rule ? *rule == LB_PREFIX_DENY : s->flags & LB_SERVICE_DENY;
 }
 
+/* Whether a packet takes tokens: one that may begin a flow of a service with a limit. */
+LB_INLINE _Bool lb_is_limited(const struct lb_service *s, const struct lb_flow *f)
+{
+	return s->flags & LB_SERVICE_LIMITS && !(f->flags & (LB_FLOW_IS_ERROR | LB_FLOW_IS_LATER)) &&
+	       (f->flags & LB_FLOW_IS_SYN || f->proto == LB_PROTO_UDP);
+}
+
 /* 0, or the reason to drop. What a service doesn't use isn't looked at. */
 LB_INLINE __u8 lb_refuse(const struct lb_service *s, const struct lb_flow *f, __u32 service)
 {
@@ -107,8 +119,7 @@ LB_INLINE __u8 lb_refuse(const struct lb_service *s, const struct lb_flow *f, __
 
 	if (s->flags & LB_SERVICE_PREFIXES && lb_prefix_denies(s, f, service))
 		return LB_REASON_PREFIX_DENIED;
-	if (s->flags & LB_SERVICE_LIMITS && !(f->flags & (LB_FLOW_IS_ERROR | LB_FLOW_IS_LATER)) &&
-	    (f->flags & LB_FLOW_IS_SYN || f->proto == LB_PROTO_UDP))
+	if (lb_is_limited(s, f))
 		return (__u8)lb_limit_new(&src, service);
 	return LB_REASON_NONE;
 }

@@ -144,6 +144,18 @@ static void put_prefixes(struct bytes *out, const char *key, const struct servic
 	bytes_put_u8(out, ']');
 }
 
+static void put_limits(struct bytes *out, const struct service_limits *l)
+{
+	char text[IP_PREFIX_TEXT];
+
+	bytes_puts(out, ",\"limit_prefix\":[");
+	for (uint32_t i = 0; i < l->count; i++) {
+		ip_prefix_format(&l->list[i].prefix, text);
+		bytes_printf(out, "%s{\"prefix\":\"%s\",\"rate\":%u}", i ? "," : "", text, l->list[i].rate);
+	}
+	bytes_put_u8(out, ']');
+}
+
 static void put_owner(struct bytes *out, enum services_form form, const struct services *all, uint32_t lease_id)
 {
 	const struct reporter *owner = services_lease_holder(all, lease_id);
@@ -164,7 +176,9 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 	bytes_printf(out, "{\"id\":%u,\"name\":\"%s\",\"vip\":\"%s\",\"proto\":\"%s\",\"port\":%u,\"scheduler\":\"%s\",\"deliver\":\"%s\"",
 		     s->id, s->name, vip, service_protos[s->key.proto], s->key.port, service_schedulers[set->scheduler],
 		     service_deliveries[set->deliver]);
-	bytes_printf(out, ",\"chain\":%s,\"affinity\":%s,\"limit\":%u", set->chain ? "true" : "false", set->affinity ? "true" : "false", set->limit);
+	bytes_printf(out, ",\"chain\":%s,\"affinity\":%s,\"limit\":%u,\"limit_source\":%u", set->chain ? "true" : "false",
+		     set->affinity ? "true" : "false", set->limit, set->limit_source);
+	put_limits(out, &set->limits);
 	bytes_printf(out, ",\"syn_cookies\":\"%s\",\"syn_rate\":%u", service_syn_cookies[set->syn_cookies], set->syn_rate);
 	bytes_printf(out, ",\"flow_idle\":%u,\"slow_start\":%u", set->flow_idle_s, set->slow_start_s);
 	quic_config_format(&set->quic, quic);

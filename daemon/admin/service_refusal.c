@@ -40,10 +40,10 @@ static int refused_service(const struct services *s, const struct service_change
 		bytes_printf(out, "there are %u services, as many as there may be: remove one first", SERVICES_MAX);
 		break;
 	case REFUSED_PREFIX_FAMILY:
-		bytes_printf(out, "service \"%s\": a prefix of allow or deny is of another IP version than the VIP, so it could never match: leave it out", c->name);
+		bytes_printf(out, "service \"%s\": a prefix of allow, deny or limit_prefix is of another IP version than the VIP, so it could never match: leave it out", c->name);
 		break;
 	case REFUSED_PREFIX_TWICE:
-		bytes_printf(out, "service \"%s\": a prefix stands twice in allow and deny: name it once", c->name);
+		bytes_printf(out, "service \"%s\": a prefix stands twice in allow and deny, or in limit_prefix: name it once", c->name);
 		break;
 	case REFUSED_AFFINITY:
 		bytes_printf(out, "service \"%s\": only udp can do without affinity, flows of others would break: leave it on", c->name);

@@ -126,14 +126,24 @@ static bool take_affinity(struct reading *r, const json_t *v)
 	return take_bool(r, "affinity", v, &r->c->settings.affinity);
 }
 
+static bool take_rate(struct reading *r, const char *key, const json_t *v, uint32_t *ret)
+{
+	long long rate;
+
+	if (!take_number(r, key, v, SERVICE_RATE_MAX, &rate))
+		return false;
+	*ret = (uint32_t)rate;
+	return true;
+}
+
 static bool take_limit(struct reading *r, const json_t *v)
 {
-	long long limit;
+	return take_rate(r, "limit", v, &r->c->settings.limit);
+}
 
-	if (!take_number(r, "limit", v, UINT32_MAX, &limit))
-		return false;
-	r->c->settings.limit = (uint32_t)limit;
-	return true;
+static bool take_limit_source(struct reading *r, const json_t *v)
+{
+	return take_rate(r, "limit_source", v, &r->c->settings.limit_source);
 }
 
 static bool take_syn_cookies(struct reading *r, const json_t *v)
@@ -143,12 +153,7 @@ static bool take_syn_cookies(struct reading *r, const json_t *v)
 
 static bool take_syn_rate(struct reading *r, const json_t *v)
 {
-	long long rate;
-
-	if (!take_number(r, "syn_rate", v, SERVICE_SYN_RATE_MAX, &rate))
-		return false;
-	r->c->settings.syn_rate = (uint32_t)rate;
-	return true;
+	return take_rate(r, "syn_rate", v, &r->c->settings.syn_rate);
 }
 
 static bool take_flow_idle(struct reading *r, const json_t *v)
@@ -182,7 +187,7 @@ static bool take_break_flows(struct reading *r, const json_t *v)
 	if (!take_bool(r, "break_flows", v, &may_break))
 		return false;
 	if (!may_break)
-		r->c->given &= (uint16_t)~SETTING_BREAKS_FLOWS;
+		r->c->given &= ~(uint32_t)SETTING_BREAKS_FLOWS;
 	return true;
 }
 
@@ -195,6 +200,17 @@ static bool take_quic_config(struct reading *r, const json_t *v)
 	return false;
 }
 
+static bool take_prefix(struct reading *r, const char *key, const char *text, struct ip_prefix *ret)
+{
+	int e = ip_prefix_parse(ret, text);
+
+	if (e < 0)
+		bytes_printf(r->error, "%s prefix \"%s\" %s", key, text,
+			     e == -EDOM ? "has bits set behind its length: clear them, or make it longer"
+					: "is none: write it as 10.0.0.0/8 or 2001:db8::/32");
+	return e == 0;
+}
+
 static bool take_prefixes(struct reading *r, const char *key, const json_t *v, struct service_prefixes *ret)
 {
 	json_t *one;
@@ -204,15 +220,9 @@ static bool take_prefixes(struct reading *r, const char *key, const json_t *v, s
 		bytes_printf(r->error, "%s must be a list of at most %u prefixes", key, SERVICE_PREFIXES_MAX);
 		return false;
 	}
-	json_array_foreach(v, i, one) {
-		int e = ip_prefix_parse(&ret->list[i], text_of(one));
-
-		if (e < 0) {
-			bytes_printf(r->error, "%s prefix \"%s\" %s", key, text_of(one), e == -EDOM
-				? "has bits set behind its length: clear them, or make it longer" : "is none: write it as 10.0.0.0/8 or 2001:db8::/32");
+	json_array_foreach(v, i, one)
+		if (!take_prefix(r, key, text_of(one), &ret->list[i]))
 			return false;
-		}
-	}
 	ret->count = (uint32_t)json_array_size(v);
 	return true;
 }
@@ -225,6 +235,35 @@ static bool take_allow(struct reading *r, const json_t *v)
 static bool take_deny(struct reading *r, const json_t *v)
 {
 	return take_prefixes(r, "deny", v, &r->c->settings.deny);
+}
+
+/* {"prefix":"10.0.0.0/8","rate":1000} */
+static bool take_prefix_limit(struct reading *r, const json_t *v, struct service_limit *ret)
+{
+	const json_t *prefix = json_object_get(v, "prefix"), *rate = json_object_get(v, "rate");
+
+	if (json_object_size(v) == 2 && prefix && rate)
+		return take_prefix(r, "limit_prefix", text_of(prefix), &ret->prefix) &&
+		       take_rate(r, "rate of limit_prefix", rate, &ret->rate);
+	bytes_puts(r->error, "limit_prefix must have a prefix and a rate in each of its objects");
+	return false;
+}
+
+static bool take_limit_prefix(struct reading *r, const json_t *v)
+{
+	struct service_limits *limits = &r->c->settings.limits;
+	json_t *one;
+	size_t i;
+
+	if (!json_is_array(v) || json_array_size(v) > SERVICE_PREFIXES_MAX) {
+		bytes_printf(r->error, "limit_prefix must be a list of at most %u prefixes with their rates", SERVICE_PREFIXES_MAX);
+		return false;
+	}
+	json_array_foreach(v, i, one)
+		if (!take_prefix_limit(r, one, &limits->list[i]))
+			return false;
+	limits->count = (uint32_t)json_array_size(v);
+	return true;
 }
 
 static bool take_check(struct reading *r, const json_t *v)
@@ -284,7 +323,7 @@ static bool take_draining(struct reading *r, const json_t *v)
 static const struct {
 	const char *key;
 	unsigned kinds;   /* a bit for each enum service_change_kind that takes it */
-	uint16_t setting;
+	uint32_t setting;
 	bool (*take)(struct reading *r, const json_t *v);
 } keys[] = {
 	{"name", 1u << SERVICE_ADD, 0, take_name},
@@ -296,6 +335,8 @@ static const struct {
 	{"chain", SERVICE_KINDS, SETTING_CHAIN, take_chain},
 	{"affinity", SERVICE_KINDS, SETTING_AFFINITY, take_affinity},
 	{"limit", SERVICE_KINDS, SETTING_LIMIT, take_limit},
+	{"limit_source", SERVICE_KINDS, SETTING_LIMIT_SOURCE, take_limit_source},
+	{"limit_prefix", SERVICE_KINDS, SETTING_LIMITS, take_limit_prefix},
 	{"syn_cookies", SERVICE_KINDS, SETTING_SYN_COOKIES, take_syn_cookies},
 	{"syn_rate", SERVICE_KINDS, SETTING_SYN_RATE, take_syn_rate},
 	{"flow_idle", SERVICE_KINDS, SETTING_FLOW_IDLE, take_flow_idle},

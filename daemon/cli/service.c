@@ -24,6 +24,8 @@ static const char service_usage[] =
 	"  --no-chain           packets carry no second chance for flows of earlier backends; --chain: they do (the default)\n"
 	"  --affinity none      each packet for itself (udp only); --affinity flow: a flow stays where it is (the default)\n"
 	"  --limit RATE         new flows a second, as 5000, 20k or 1m; 0: no limit (the default)\n"
+	"  --limit-source RATE  the same of each source, which is an IPv4 address, or a /64 of IPv6\n"
+	"  --limit-prefix PREFIX=RATE   the same of all sources in it together, the longest prefix counts; again for more; none: no prefix\n"
 	"  --syn-cookies off|auto|always   answer SYNs without keeping them: never, while a host gets too many, always; off\n"
 	"  --syn-rate RATE      more SYNs a second, to one host, are too many; 10k\n"
 	"  --flow-idle SECONDS  a flow without packets for so long is over, 1 to 604800; 7800 unless told\n"
@@ -83,8 +85,26 @@ static bool add_prefix(json_t *body, const char *key, const char *prefix)
 	return !strcmp(prefix, "none") || json_array_append_new(list, json_string(prefix)) == 0;
 }
 
+/* "10.0.0.0/8=20k", or none; false: it is neither. */
+static bool add_limit(json_t *body, const char *key, const char *text)
+{
+	json_t *limits = json_object_get(body, key), *rate = NULL;
+	const char *sign = strchr(text, '=');
+
+	if (!limits) {
+		limits = json_array();
+		(void)json_object_set_new(body, key, limits);
+	}
+	if (!strcmp(text, "none"))
+		return true;
+	if (sign && read_number(sign + 1, true, &rate))
+		return json_array_append_new(limits, json_pack("{s:s%, s:o}", "prefix", text, (size_t)(sign - text), "rate", rate)) == 0;
+	json_decref(rate);
+	return false;
+}
+
 /* The last two have no value behind them. */
-enum value { VALUE_TEXT, VALUE_NUMBER, VALUE_RATE, VALUE_PREFIX, VALUE_AFFINITY, VALUE_TRUE, VALUE_FALSE };
+enum value { VALUE_TEXT, VALUE_NUMBER, VALUE_RATE, VALUE_PREFIX, VALUE_LIMIT, VALUE_AFFINITY, VALUE_TRUE, VALUE_FALSE };
 
 static const struct option {
 	const char *name, *key;
@@ -92,6 +112,7 @@ static const struct option {
 } service_options[] = {
 	{"--vip", "vip", VALUE_TEXT},           {"--proto", "proto", VALUE_TEXT},     {"--port", "port", VALUE_NUMBER},
 	{"--scheduler", "scheduler", VALUE_TEXT}, {"--deliver", "deliver", VALUE_TEXT}, {"--affinity", "affinity", VALUE_AFFINITY},
+	{"--limit-source", "limit_source", VALUE_RATE}, {"--limit-prefix", "limit_prefix", VALUE_LIMIT},
 	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
 	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE}, {"--flow-idle", "flow_idle", VALUE_NUMBER},
 	{"--slow-start", "slow_start", VALUE_NUMBER}, {"--quic-config", "quic_config", VALUE_TEXT},
@@ -119,6 +140,10 @@ static int take_value(struct command *c, const struct option *o, const char *tex
 		if (add_prefix(c->body, o->key, text))
 			return 0;
 		break;
+	case VALUE_LIMIT:
+		if (add_limit(c->body, o->key, text))
+			return 0;
+		return cli_fail(EXIT_USAGE, "%s: %s \"%s\" is no PREFIX=RATE", c->what, o->name, text);
 	case VALUE_AFFINITY:
 		if (strcmp(text, "none") && strcmp(text, "flow"))
 			return cli_fail(EXIT_USAGE, "%s: --affinity is none or flow, not \"%s\"", c->what, text);
@@ -297,6 +322,17 @@ static void print_prefixes(const json_t *s, const char *key, const char *empty)
 	printf("%s\n", i ? "" : empty);
 }
 
+static void print_limits(const json_t *s)
+{
+	json_t *one;
+	size_t i;
+
+	printf("%-10s %lld new flows a second, %lld of a source (0: none)\n%-10s", "limit", number(s, "limit"), number(s, "limit_source"), "of prefix");
+	json_array_foreach(json_object_get(s, "limit_prefix"), i, one)
+		printf(" %s=%lld", text(one, "prefix"), number(one, "rate"));
+	printf("%s\n", i ? "" : " none");
+}
+
 static bool is_listed(const json_t *pairs, long long service, long long number_of)
 {
 	json_t *pair;
@@ -405,8 +441,8 @@ static void print_service(struct command *c, const json_t *s)
 	print_owner(json_object_get(s, "owner"));
 	printf("%-10s %s\n%-10s %s, %s\n", "scheduler", text(s, "scheduler"), "deliver", text(s, "deliver"),
 	       json_is_true(json_object_get(s, "chain")) ? "chained" : "not chained");
-	printf("%-10s %s\n%-10s %lld new flows a second (0: none)\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none", "limit",
-	       number(s, "limit"));
+	printf("%-10s %s\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none");
+	print_limits(s);
 	printf("%-10s %s, too many are more than %lld a second\n", "syncookies", text(s, "syn_cookies"), number(s, "syn_rate"));
 	printf("%-10s %s\n", "quicconfig", text(s, "quic_config"));
 	print_prefixes(s, "allow", " everybody");

@@ -402,6 +402,35 @@ static void get_prefixes(struct cursor *in, struct service_prefixes *ret)
 		ret->list[i] = ip_prefix_get(in);
 }
 
+static void put_limits(struct bytes *out, const struct service_limits *l)
+{
+	bytes_put_u8(out, (uint8_t)l->count);
+	for (uint32_t i = 0; i < l->count; i++) {
+		ip_prefix_put(out, &l->list[i].prefix);
+		bytes_put_u32(out, l->list[i].rate);
+	}
+}
+
+static uint32_t get_rate(struct cursor *in)
+{
+	uint32_t rate = cursor_u32(in);
+
+	if (rate > SERVICE_RATE_MAX)
+		in->bad = true;
+	return rate;
+}
+
+static void get_limits(struct cursor *in, struct service_limits *ret)
+{
+	*ret = (struct service_limits){.count = get_word(in, SERVICE_PREFIXES_MAX + 1)};
+	if (in->bad)
+		ret->count = 0;
+	for (uint32_t i = 0; i < ret->count; i++) {
+		ret->list[i].prefix = ip_prefix_get(in);
+		ret->list[i].rate = get_rate(in);
+	}
+}
+
 void service_settings_put(struct bytes *out, const struct service_settings *s)
 {
 	bytes_put_u8(out, s->scheduler);
@@ -410,6 +439,7 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	bytes_put_u8(out, s->chain);
 	bytes_put_u8(out, s->affinity);
 	bytes_put_u32(out, s->limit);
+	bytes_put_u32(out, s->limit_source);
 	bytes_put_u8(out, s->syn_cookies);
 	bytes_put_u32(out, s->syn_rate);
 	bytes_put_u32(out, s->flow_idle_s);
@@ -417,6 +447,7 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	quic_config_put(out, &s->quic);
 	put_prefixes(out, &s->allow);
 	put_prefixes(out, &s->deny);
+	put_limits(out, &s->limits);
 	service_text_put(out, s->path);
 }
 
@@ -427,11 +458,10 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	ret->check = get_word(in, SERVICE_CHECKS);
 	ret->chain = get_word(in, 2);
 	ret->affinity = get_word(in, 2);
-	ret->limit = cursor_u32(in);
+	ret->limit = get_rate(in);
+	ret->limit_source = get_rate(in);
 	ret->syn_cookies = get_word(in, SERVICE_SYN_COOKIES);
-	ret->syn_rate = cursor_u32(in);
-	if (ret->syn_rate > SERVICE_SYN_RATE_MAX)
-		in->bad = true;
+	ret->syn_rate = get_rate(in);
 	ret->flow_idle_s = cursor_u32(in);
 	ret->slow_start_s = cursor_u32(in);
 	if (!ret->flow_idle_s || ret->flow_idle_s > SERVICE_FLOW_IDLE_MAX_S || ret->slow_start_s > SERVICE_SLOW_START_MAX_S)
@@ -439,6 +469,7 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	ret->quic = quic_config_get(in);
 	get_prefixes(in, &ret->allow);
 	get_prefixes(in, &ret->deny);
+	get_limits(in, &ret->limits);
 	service_text_get(in, ret->path, SERVICE_PATH_MAX);
 	if (ret->check == CHECK_HTTP || ret->check == CHECK_HTTPS ? !service_path_ok(ret->path) : ret->path[0])
 		in->bad = true;

@@ -28,10 +28,10 @@
 #define SERVICE_NAME_MAX 63u
 #define SERVICE_BACKENDS_MAX 1024u
 #define SERVICE_GENERATIONS 8u
-#define SERVICE_PREFIXES_MAX 64u /* of each of allow and deny */
+#define SERVICE_PREFIXES_MAX 64u /* of each of allow, deny and those with a limit */
 #define SERVICE_PATH_MAX 127u    /* of an HTTP check */
 #define SERVICE_SYN_RATE 10000u  /* unless told */
-#define SERVICE_SYN_RATE_MAX 1000000000u
+#define SERVICE_RATE_MAX 1000000000u /* a second: a balancer's buckets know no time shorter than a nanosecond */
 #define SERVICE_FLOW_IDLE_S 7800u /* unless told: longer than TCP's default keepalive */
 #define SERVICE_FLOW_IDLE_MAX_S 604800u
 #define SERVICE_SLOW_START_MAX_S 86400u
@@ -64,17 +64,27 @@ struct service_prefixes {
 	struct ip_prefix list[SERVICE_PREFIXES_MAX];
 };
 
+struct service_limits {
+	uint32_t count;
+	struct service_limit {
+		struct ip_prefix prefix;
+		uint32_t rate; /* new flows a second of all its sources together; 0: no limit, though a wider prefix has one */
+	} list[SERVICE_PREFIXES_MAX];
+};
+
 struct service_settings {
 	uint8_t scheduler, deliver, check;
 	bool chain;            /* packets carry earlier owners of their slot as second chance ([chain]) */
 	bool affinity;         /* false: each packet for itself ([udp]) */
 	uint32_t limit;        /* new flows a second, 0: none */
+	uint32_t limit_source; /* the same of one source: an IPv4 address, or a /64 of IPv6 */
 	uint8_t syn_cookies;   /* of TCP alone */
 	uint32_t syn_rate;     /* SYNs a second, to one host, that are not too many yet */
 	uint32_t flow_idle_s;  /* a flow without packets for so long is over ([generations]); 1 to SERVICE_FLOW_IDLE_MAX_S */
 	uint32_t slow_start_s; /* so long a backend that came takes to get its share of new flows; 0: it has it at once */
 	struct quic_config quic; /* that the backends' routable connection IDs are of; of QUIC alone */
 	struct service_prefixes allow, deny;
+	struct service_limits limits; /* of prefixes: the longest that has a source counts */
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
 };
 

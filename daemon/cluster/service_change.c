@@ -33,7 +33,7 @@ void service_change_put(struct bytes *out, const struct service_change *c, const
 		service_settings_put(out, &c->settings);
 		break;
 	case SERVICE_SET:
-		bytes_put_u16(out, c->given);
+		bytes_put_u32(out, c->given);
 		service_settings_put(out, &c->settings);
 		break;
 	case SERVICE_RM:
@@ -74,7 +74,7 @@ static void get_by_kind(struct cursor *in, struct service_change *ret)
 		service_settings_get(in, &ret->settings);
 		return;
 	case SERVICE_SET:
-		ret->given = cursor_u16(in);
+		ret->given = cursor_u32(in);
 		service_settings_get(in, &ret->settings);
 		if (ret->given & ~SETTINGS_ALL)
 			in->bad = true;

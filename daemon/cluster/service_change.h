@@ -6,7 +6,7 @@
  *   who proposed it: node (1), incarnation (8), number (8),
  *   kind (1), name of the service (size (1), text), then by kind
  *     SERVICE_ADD:  key, secret (8), settings
- *     SERVICE_SET:  which settings are given (2), settings
+ *     SERVICE_SET:  which settings are given (4), settings
  *     BACKEND_*:    address, has a port (1), port (2), has a weight (1), weight (2), has a server ID (1), server ID
  *
  * A node numbers its changes 1, 2, ... within an incarnation and has one under way at a time, so a record is applied
@@ -18,7 +18,7 @@
 #include "cluster/service.h"
 #include "raft/liveness.h"
 
-#define SERVICE_RECORD_VERSION 4u
+#define SERVICE_RECORD_VERSION 5u
 #define SERVICE_RECORD_MAX 4096u
 #define SERVICE_PORT_MAX 65535u
 
@@ -39,7 +39,9 @@ enum service_setting {
 	SETTING_SLOW_START = 1 << 11,
 	SETTING_BREAKS_FLOWS = 1 << 12, /* none, but that what flows lose their backends by may be changed */
 	SETTING_QUIC_CONFIG = 1 << 13,
-	SETTINGS_ALL = (1 << 14) - 1,
+	SETTING_LIMIT_SOURCE = 1 << 14,
+	SETTING_LIMITS = 1 << 15,
+	SETTINGS_ALL = (1 << 16) - 1,
 };
 
 struct service_change {
@@ -47,7 +49,7 @@ struct service_change {
 	char name[SERVICE_NAME_MAX + 1];
 	struct service_key key;           /* SERVICE_ADD */
 	uint64_t secret;                  /* SERVICE_ADD: drawn by the proposer */
-	uint16_t given;                   /* SERVICE_SET: enum service_setting, or-ed */
+	uint32_t given;                   /* SERVICE_SET: enum service_setting, or-ed */
 	struct service_settings settings; /* SERVICE_ADD: all; SERVICE_SET: those given */
 	struct ip address;                /* BACKEND_* */
 	bool has_port, has_weight;        /* without: the service's port; weight 1, or as it was */
@@ -61,8 +63,11 @@ struct change_origin {
 	uint64_t incarnation, number;
 };
 
-static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 + (24 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) +
-	      1 + SERVICE_PATH_MAX) <= SERVICE_RECORD_MAX, "the largest record");
+static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 +
+			      (28 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) + 1 +
+			       SERVICE_PREFIXES_MAX * (sizeof(struct ip_prefix) + 4) + 1 + SERVICE_PATH_MAX) <=
+		      SERVICE_RECORD_MAX,
+	      "the largest record");
 
 /* The whole record; its stamp is 0 and is set by the leader. */
 void service_change_put(struct bytes *out, const struct service_change *c, const struct change_origin *by);

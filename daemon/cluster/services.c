@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 8u
+#define SAVE_VERSION 9u
 
 struct services *services_new(void)
 {
@@ -78,6 +78,18 @@ static bool prefix_in(const struct service_prefixes *p, const struct ip_prefix *
 	return false;
 }
 
+static enum service_refusal check_limits(const struct service_key *key, const struct service_limits *l)
+{
+	for (uint32_t i = 0; i < l->count; i++) {
+		if (l->list[i].prefix.ip.version != key->vip.version)
+			return REFUSED_PREFIX_FAMILY;
+		for (uint32_t k = 0; k < i; k++)
+			if (ip_prefix_equal(&l->list[k].prefix, &l->list[i].prefix))
+				return REFUSED_PREFIX_TWICE;
+	}
+	return SERVICE_CHANGED;
+}
+
 static enum service_refusal check_prefixes(const struct service_key *key, const struct service_settings *s)
 {
 	for (uint32_t i = 0; i < s->allow.count; i++) {
@@ -92,7 +104,7 @@ static enum service_refusal check_prefixes(const struct service_key *key, const 
 		if (prefix_in(&s->deny, &s->deny.list[i], i) || prefix_in(&s->allow, &s->deny.list[i], s->allow.count))
 			return REFUSED_PREFIX_TWICE;
 	}
-	return SERVICE_CHANGED;
+	return check_limits(key, &s->limits);
 }
 
 static enum service_refusal check_settings(const struct service_key *key, const struct service_settings *s)
@@ -235,6 +247,10 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->affinity = from->affinity;
 	if (c->given & SETTING_LIMIT)
 		to->limit = from->limit;
+	if (c->given & SETTING_LIMIT_SOURCE)
+		to->limit_source = from->limit_source;
+	if (c->given & SETTING_LIMITS)
+		to->limits = from->limits;
 	if (c->given & SETTING_SYN_COOKIES)
 		to->syn_cookies = from->syn_cookies;
 	if (c->given & SETTING_SYN_RATE)

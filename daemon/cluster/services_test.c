@@ -181,6 +181,15 @@ static void test_generations(void **state)
 	catalog_fini(&w.c);
 }
 
+static struct service_limits limits(const char *first, uint32_t first_rate, const char *second, uint32_t second_rate)
+{
+	struct service_limits l = {.count = 2, .list = {{.rate = first_rate}, {.rate = second_rate}}};
+
+	assert_int_equal(ip_prefix_parse(&l.list[0].prefix, first), 0);
+	assert_int_equal(ip_prefix_parse(&l.list[1].prefix, second), 0);
+	return l;
+}
+
 static void test_set_takes_what_is_given(void **state)
 {
 	struct world w = {0};
@@ -189,15 +198,30 @@ static void test_set_takes_what_is_given(void **state)
 
 	(void)state;
 	assert_int_equal(add(&w, "dns", "10.1.1.1", SERVICE_UDP, 53, DELIVER_IPIP), SERVICE_CHANGED);
-	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_SYN_RATE | SETTING_CHECK;
-	c.settings = (struct service_settings){
-		.scheduler = SCHEDULE_RR, .limit = 1000, .syn_rate = 7, .check = CHECK_HTTP, .path = "/up", .flow_idle_s = SERVICE_FLOW_IDLE_S};
+	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_LIMIT_SOURCE | SETTING_LIMITS | SETTING_SYN_RATE | SETTING_CHECK;
+	c.settings = (struct service_settings){.scheduler = SCHEDULE_RR,
+					       .limit = 1000,
+					       .limit_source = SERVICE_RATE_MAX,
+					       .syn_rate = 7,
+					       .check = CHECK_HTTP,
+					       .path = "/up",
+					       .flow_idle_s = SERVICE_FLOW_IDLE_S,
+					       .limits = limits("10.0.0.0/8", 30, "10.66.0.0/16", 0)};
 	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 	s = find(&w, "dns");
 	assert_int_equal(s->settings.scheduler, SCHEDULE_MAGLEV);
 	assert_true(s->settings.chain && !s->settings.affinity && s->settings.limit == 1000);
 	assert_string_equal(s->settings.path, "/up");
 	assert_int_equal(s->settings.syn_rate, 7);
+	assert_int_equal(s->settings.limit_source, SERVICE_RATE_MAX);
+	assert_true(s->settings.limits.count == 2 && s->settings.limits.list[0].rate == 30 && s->settings.limits.list[1].rate == 0);
+	assert_int_equal(s->settings.limits.list[1].prefix.bits, 16);
+	c.given = SETTING_LIMIT;
+	c.settings.limit = 2;
+	c.settings.limits.count = 0;
+	c.settings.limit_source = 0;
+	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
+	assert_true(s->settings.limit == 2 && s->settings.limit_source == SERVICE_RATE_MAX && s->settings.limits.count == 2);
 	assert_int_equal(s->secret, 0x1234);
 	catalog_fini(&w.c);
 }
@@ -498,7 +522,7 @@ static void test_lost_flows(void **state)
 		bool balanced;
 		uint32_t generations;
 		struct service_settings from, to;
-		uint16_t given;
+		uint32_t given;
 		enum service_refusal want;
 	} rows[] = {
 		{"another hash", true, 1, {.scheduler = SCHEDULE_MAGLEV}, {.scheduler = SCHEDULE_SOURCE}, SETTING_SCHEDULER, REFUSED_FLOWS},
@@ -750,6 +774,12 @@ static void test_refused_settings(void **state)
 	c.settings.allow.list[c.settings.allow.count++] = c.settings.allow.list[0];
 	assert_int_equal(change(&w, &c), REFUSED_PREFIX_TWICE);
 	c = good;
+	c.settings.limits = limits("10.0.0.0/8", 1, "2001:db8::/32", 2);
+	assert_int_equal(change(&w, &c), REFUSED_PREFIX_FAMILY);
+	c.settings.limits = limits("10.0.0.0/8", 1, "10.0.0.0/8", 2);
+	assert_int_equal(change(&w, &c), REFUSED_PREFIX_TWICE);
+	good.settings.limits = limits("10.0.0.0/8", 1, "10.0.0.0/9", 2); /* and allowed beside: these are two questions */
+	c = good;
 	c.key.port = 0;
 	c.settings.check = CHECK_TCP;
 	assert_int_equal(change(&w, &c), REFUSED_CHECK_PORT);
@@ -955,6 +985,8 @@ static void build(struct world *w)
 	struct service_change c = adding("web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP);
 
 	assert_int_equal(ip_prefix_parse(&c.settings.deny.list[c.settings.deny.count++], "10.66.0.0/16"), 0);
+	c.settings.limit_source = 50;
+	c.settings.limits = limits("10.66.0.0/16", 1000, "10.66.7.0/24", 20);
 	c.settings.check = CHECK_HTTPS;
 	(void)snprintf(c.settings.path, sizeof c.settings.path, "/health?deep=1");
 	assert_int_equal(change(w, &c), SERVICE_CHANGED);
@@ -974,6 +1006,9 @@ static void build(struct world *w)
 	tunnel(w, FACT_TUNNEL, "10.2.0.9");
 	tunnel(w, FACT_TUNNEL, "fd02::9");
 }
+
+/* Where a catalog without services ends. */
+#define SAVED_SERVICES (17 + 4 + 1 + NODE_SLOTS)
 
 static void test_snapshot(void **state)
 {
@@ -1002,7 +1037,7 @@ static void test_snapshot(void **state)
 		uint8_t *cut = mem_alloc(size + 1);
 
 		memcpy(cut, saved.data, size);
-		if (size != 17 + 4 + 1 + NODE_SLOTS) /* where a catalog without services ends */
+		if (size != SAVED_SERVICES)
 			assert_false(catalog_restore(&untouched, cut, size));
 		free(cut);
 	}
@@ -1040,6 +1075,7 @@ static void test_hostile_records(void **state)
 
 	(void)state;
 	build(&w);
+	kinds[0].settings.limits = limits("10.0.0.0/8", 1, "10.1.0.0/16", SERVICE_RATE_MAX);
 	kinds[1].given = SETTINGS_ALL;
 	kinds[1].settings = kinds[0].settings;
 	kinds[3].address = ip("10.2.7.7");
@@ -1070,6 +1106,32 @@ static void test_hostile_records(void **state)
 		bytes_free(&record);
 	}
 	still_sound(&w);
+	catalog_fini(&w.c);
+}
+
+/* Forms are told by their version alone: what an older build wrote is refused, not read as something else. */
+static void test_older_forms(void **state)
+{
+	struct service_change c = adding("web", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP);
+	struct catalog untouched = {.applied = 77};
+	struct bytes record = {0}, saved = {0};
+	struct world w = {0};
+
+	(void)state;
+	service_change_put(&record, &c, &(struct change_origin){.node = 1, .incarnation = 1, .number = 1});
+	for (uint8_t version = 0; version < SERVICE_RECORD_VERSION; version++) {
+		record.data[9] = version;
+		assert_int_equal(apply_bytes(&w.c, record.data, record.size), -EPROTONOSUPPORT);
+	}
+	build(&w);
+	catalog_save(&w.c, &saved);
+	for (uint8_t older = 1; older <= 3; older++) {
+		saved.data[SAVED_SERVICES]--;
+		assert_false(catalog_restore(&untouched, saved.data, saved.size));
+	}
+	assert_int_equal(untouched.applied, 77);
+	bytes_free(&record);
+	bytes_free(&saved);
 	catalog_fini(&w.c);
 }
 
@@ -1133,6 +1195,7 @@ int main(void)
 		cmocka_unit_test(test_quic_ids),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_older_forms),
 		cmocka_unit_test(test_hostile_records),
 		cmocka_unit_test(test_hostile_facts),
 	};

@@ -161,6 +161,27 @@ static void read_prefixes(struct reader *r, const json_t *o, struct catalog_serv
 	}
 }
 
+/* A node that knows nothing of limits of sources and prefixes says nothing. */
+static void read_limits(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	uint32_t count = 0;
+	const json_t *list = NULL;
+
+	s->limit = (uint32_t)read_number(r, o, "limit", 0, CATALOG_RATE_MAX);
+	if (json_object_get(o, "limit_source"))
+		s->limit_source = (uint32_t)read_number(r, o, "limit_source", 0, CATALOG_RATE_MAX);
+	if (json_object_get(o, "limit_prefix"))
+		list = read_array(r, o, "limit_prefix", LB_LIMITED_MAX, &count);
+	s->limits = mem_zalloc(count * sizeof *s->limits + 1);
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		const json_t *v = json_array_get(list, i);
+		struct catalog_prefix p = take_prefix(r, s, read_text(r, v, "prefix"), false);
+
+		s->limits[s->limit_count++] = (struct catalog_limit){
+			.at = p.at, .bits = p.bits, .rate = (uint32_t)read_number(r, v, "rate", 0, CATALOG_RATE_MAX)};
+	}
+}
+
 /* Up to the next space or the end; *text is behind it then. False: there is none, or no room. */
 static bool take_word(const char **text, char *ret, size_t size)
 {
@@ -386,6 +407,16 @@ static void digest_generation(struct bytes *out, const struct catalog_generation
 	}
 }
 
+static void digest_limits(struct bytes *out, const struct catalog_service *s)
+{
+	bytes_put_u32(out, s->limit_count);
+	for (uint32_t i = 0; i < s->limit_count; i++) {
+		digest_address(out, &s->limits[i].at);
+		bytes_put_u8(out, s->limits[i].bits);
+		bytes_put_u32(out, s->limits[i].rate);
+	}
+}
+
 /* Of all that was read. */
 static uint64_t digest(const struct catalog_service *s)
 {
@@ -396,6 +427,8 @@ static uint64_t digest(const struct catalog_service *s)
 	bytes_put(&all, &s->vip, sizeof s->vip);
 	bytes_put(&all, (uint8_t[]){s->scheduler, s->delivery, s->chain, s->affinity, s->even}, 5);
 	bytes_put_u32(&all, s->limit);
+	bytes_put_u32(&all, s->limit_source);
+	digest_limits(&all, s);
 	bytes_put_u8(&all, s->syn_cookies);
 	bytes_put_u32(&all, s->syn_rate);
 	bytes_put_u32(&all, s->slow_start_s);
@@ -457,7 +490,7 @@ static void read_syn_cookies(struct reader *r, const json_t *o, struct catalog_s
 	if (!json_object_get(o, "syn_cookies"))
 		return;
 	s->syn_cookies = (uint8_t)READ_WORD(r, o, "syn_cookies", words);
-	s->syn_rate = (uint32_t)read_number(r, o, "syn_rate", 0, 1000000000);
+	s->syn_rate = (uint32_t)read_number(r, o, "syn_rate", 0, CATALOG_RATE_MAX);
 }
 
 /* The same. In TCP the octets of a connection ID would be read from anything. */
@@ -482,7 +515,7 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 	read_ways(r, o, s);
 	s->chain = read_bool(r, o, "chain");
 	s->affinity = read_bool(r, o, "affinity");
-	s->limit = (uint32_t)read_number(r, o, "limit", 0, 1000000000);
+	read_limits(r, o, s);
 	read_syn_cookies(r, o, s);
 	s->flow_idle_s = CATALOG_FLOW_IDLE_S;
 	if (json_object_get(o, "flow_idle"))
@@ -570,6 +603,7 @@ void lb_catalog_free(struct lb_catalog *c)
 		free(s->prepared.shares);
 		free(s->backends);
 		free(s->prefixes);
+		free(s->limits);
 	}
 	free(c->services);
 	free(c->balancers);

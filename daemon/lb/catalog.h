@@ -4,8 +4,8 @@
  *
  *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
- *      "affinity":true, "limit":0, "syn_cookies":"auto", "syn_rate":10000, "flow_idle":7800, "slow_start":0, "quic_config":"none", "allow":["10.0.0.0/8"],
- *      "deny":[], "check":"http:/health",
+ *      "affinity":true, "limit":0, "limit_source":0, "limit_prefix":[{"prefix":"10.9.0.0/16", "rate":1000}], "syn_cookies":"auto",
+ *      "syn_rate":10000, "flow_idle":7800, "slow_start":0, "quic_config":"none", "allow":["10.0.0.0/8"], "deny":[], "check":"http:/health",
  *      "backends":["1 10.2.0.1 8080"],
  *      "generations":[{"number":1, "shares":"1:1"}],
  *      "prepared":{"number":2, "shares":"1:2"}, "owner":57}]}
@@ -16,14 +16,13 @@
  * until it is active ([two steps]). Their shares are "1:5 2-9:1", ids and the weight of each. A backend is an id, an address and a port, 0
  * for the port its packets came to, which is checked at the service's; it is "1 10.2.0.1 8080 down quic=c0ffee01" while it is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
- * then and the last table stays. A limit is in new flows a second, 0 is none. SYN cookies are off, auto - when
- * more SYNs a second than the rate come to one host - or always; who says nothing of them has them off. flow_idle and slow_start are in
- * seconds, and 7,800 and 0 if they are missing. A configuration of routable QUIC
- * connection IDs is "1:4", its number and the size of server IDs, or none, as if nothing is said of it; a backend's own ID stands behind
- * "quic=". A check is tcp, http:PATH, https:PATH, redis, kafka or none.
- * The owner is the lease
- * of the balancer that announces the VIP (report.h), 0 or missing if there is none. Other members are for other readers. Anything missing,
- * malformed or out of bounds refuses the whole: nothing is half-applied.
+ * then and the last table stays. Limits are in new flows a second, 0 is none: of
+ * the service; of each source, an IPv4 address or a /64 of IPv6; of all sources in a prefix, where the longest prefix counts. The last two
+ * may be missing. SYN cookies are off, auto - when more SYNs a second than the rate come to one host - or always; who says nothing of them
+ * has them off. flow_idle and slow_start are in seconds, and 7,800 and 0 if they are missing. A configuration of routable QUIC connection
+ * IDs is "1:4", its number and the size of server IDs, or none, as if nothing is said of it; a backend's own ID stands behind "quic=". A
+ * check is tcp, http:PATH, https:PATH, redis, kafka or none. The owner is the lease of the balancer that announces the VIP (report.h), 0 or missing if there is
+ * none. Other members are for other readers. Anything missing, malformed or out of bounds refuses the whole: nothing is half-applied.
  */
 #ifndef HF_LB_CATALOG_H
 #define HF_LB_CATALOG_H
@@ -40,6 +39,7 @@
 #define CATALOG_BACKENDS_MAX 1024u /* of a service */
 #define CATALOG_REMOVED_MAX (9 * CATALOG_BACKENDS_MAX)
 #define CATALOG_PREFIXES_MAX 1024u /* of a service */
+#define CATALOG_RATE_MAX 1000000000u
 #define CATALOG_BALANCERS_MAX 1024u
 #define CATALOG_GENERATIONS_MAX (GENERATIONS_MAX + 1)
 #define CATALOG_FLOW_IDLE_S 7800u /* [generations]: 2 h 10 min, longer than TCP's default keepalive */
@@ -89,6 +89,12 @@ struct catalog_prefix {
 	bool deny;
 };
 
+struct catalog_limit {
+	struct host_address at;
+	uint8_t bits;
+	uint32_t rate; /* 0: none, though a wider prefix has one */
+};
+
 struct catalog_service {
 	uint64_t id;
 	uint64_t digest; /* of all that the catalog says of it */
@@ -100,7 +106,7 @@ struct catalog_service {
 	bool chain, affinity;
 	bool even; /* weights don't count */
 	bool by_latency; /* the cluster computes weights from what is measured here */
-	uint32_t limit;
+	uint32_t limit, limit_source;
 	uint8_t syn_cookies; /* enum catalog_syn_cookies */
 	uint32_t syn_rate;   /* SYNs a second, to one host, that are not too many yet */
 	uint32_t flow_idle_s; /* a flow without packets for so long is over */
@@ -110,6 +116,8 @@ struct catalog_service {
 	char check_path[CATALOG_PATH_SIZE]; /* of CHECK_HTTP and CHECK_HTTPS: printable, without spaces; else empty */
 	struct catalog_prefix *prefixes;
 	uint32_t prefix_count;
+	struct catalog_limit *limits; /* of prefixes, at most LB_LIMITED_MAX */
+	uint32_t limit_count;
 	struct catalog_backend *backends;
 	uint32_t backend_count;
 	struct catalog_generation generations[CATALOG_GENERATIONS_MAX];

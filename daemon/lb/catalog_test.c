@@ -15,7 +15,7 @@
 static const char good[] =
 	"{\"version\":7,\"secret\":\"0123456789abcdef00000000000000ff\",\"balancers\":[\"10.2.0.9\",\"fd02::9\"],\"services\":[{\"id\":1,"
 	"\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"maglev\",\"deliver\":\"ipip\",\"chain\":true,"
-	"\"affinity\":true,\"limit\":0,\"syn_cookies\":\"auto\",\"syn_rate\":500,\"quic_config\":\"none\",\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
+	"\"affinity\":true,\"limit\":0,\"limit_source\":50,\"limit_prefix\":[{\"prefix\":\"10.66.0.0/16\",\"rate\":7}],\"syn_cookies\":\"auto\",\"syn_rate\":500,\"quic_config\":\"none\",\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"10.9.9.9\"],\"check\":\"tcp\",\"secret\":\"00\","
 	"\"backends\":[\"1 10.2.0.1 80\",\"2 fd02::2 0\"],"
 	"\"removed\":[\"7 10.2.0.7 81\"],"
 	"\"generations\":[{\"number\":1,\"shares\":\"9:1\"},"
@@ -55,6 +55,9 @@ static void test_everything_is_read(void **state)
 	assert_int_equal(s->generations[1].shares[0].weight, 3);
 	assert_true(s->generations[0].number == 1 && s->generations[1].number == 2);
 	assert_int_equal(s->flow_idle_s, 7800);
+	assert_int_equal(s->limit_source, 50);
+	assert_int_equal(s->limit_count, 1);
+	assert_true(s->limits[0].rate == 7 && s->limits[0].bits == 16 && s->limits[0].at.addr.word[0] == inet_addr("10.66.0.0"));
 	lb_catalog_free(&c);
 }
 
@@ -164,6 +167,13 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"ipip", "pigeon", "pigeon"},
 		{"\"chain\":true", "\"chain\":1", "chain"},
 		{"\"limit\":0", "\"limit\":1000000001", "limit"},
+		{"\"limit_source\":50", "\"limit_source\":1000000001", "limit_source"},
+		{"\"rate\":7", "\"rate\":1000000001", "rate"},
+		{"\"rate\":7", "\"rate\":\"7\"", "rate"},
+		{"10.66.0.0/16", "10.66.0.0/33", "10.66.0.0/33"},
+		{"10.66.0.0/16", "fd00::/16", "family"},
+		{"[{\"prefix\"", "[1,{\"prefix\"", "prefix"},
+		{"[{\"prefix\":\"10.66.0.0/16\",\"rate\":7}]", "{}", "limit_prefix"},
 		{"\"auto\"", "\"on\"", "\"syn_cookies\" is \"on\""},
 		{"\"quic_config\":\"none\"", "\"quic_config\":\"7:4\"", "7:4"},
 		{"\"quic_config\":\"none\"", "\"quic_config\":4", "quic_config"},
@@ -228,6 +238,34 @@ static void test_a_mistake_refuses_the_whole(void **state)
 			fail_msg("%s: the message \"%s\" doesn't name %s", rows[i].to, error, rows[i].why);
 		free(text);
 	}
+}
+
+/* Or the data plane would not look at it again. */
+static void test_another_limit_is_another_digest(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} rows[] = {{"\"limit\":0", "\"limit\":1"},
+		    {"\"limit_source\":50", "\"limit_source\":51"},
+		    {"\"rate\":7", "\"rate\":8"},
+		    {"10.66.0.0/16", "10.66.0.0/17"},
+		    {"10.66.0.0/16", "10.67.0.0/16"}};
+	struct lb_catalog as_it_was;
+	char error[256] = "";
+
+	(void)state;
+	assert_int_equal(lb_catalog_parse(&as_it_was, good, error, sizeof error), 0);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char *text = changed(rows[i].from, rows[i].to);
+		struct lb_catalog c;
+
+		assert_int_equal(lb_catalog_parse(&c, text, error, sizeof error), 0);
+		if (c.services[0].digest == as_it_was.services[0].digest)
+			fail_msg("%s makes no difference", rows[i].to);
+		lb_catalog_free(&c);
+		free(text);
+	}
+	lb_catalog_free(&as_it_was);
 }
 
 static void test_quic(void **state)
@@ -322,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_who_is_dead),
 		cmocka_unit_test(test_a_mistake_refuses_the_whole),
 		cmocka_unit_test(test_each_check_is_read),
+		cmocka_unit_test(test_another_limit_is_another_digest),
 		cmocka_unit_test(test_quic),
 		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
 		cmocka_unit_test(test_every_delivery_is_known),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/quic_id.h"
 #include "lb/reasons.h"
 #include "lb/tables_at.h"
@@ -335,6 +336,67 @@ static void tell_service(json_t *o, const struct lb_decision *d)
 	(void)json_object_set_new(o, "deliver", json_string(deliveries[s->delivery]));
 }
 
+/* How many more may begin before one is refused; without a limit 0. */
+static uint64_t tokens_left(const struct lb_limit *l, uint64_t spent)
+{
+	uint64_t ahead = spent > now_ns ? spent - now_ns : 0;
+
+	return !l->interval_ns || ahead > l->burst_ns ? 0 : (l->burst_ns - ahead) / l->interval_ns + 1;
+}
+
+/* Under "of_limit" and "of_left": a second's tokens, and those that are left. Of what isn't limited nothing. */
+static void tell_limit(json_t *o, const char *of, const struct lb_limit *l, uint64_t left)
+{
+	char key[32];
+
+	if (!l->interval_ns)
+		return;
+	(void)snprintf(key, sizeof key, "%s_limit", of);
+	(void)json_object_set_new(o, key, json_integer((json_int_t)(l->burst_ns / l->interval_ns + 1)));
+	(void)snprintf(key, sizeof key, "%s_left", of);
+	(void)json_object_set_new(o, key, json_integer((json_int_t)left));
+}
+
+/* Of an address, as much of it as counts. */
+static json_t *prefix_text(const struct lb_flow *f, unsigned bits)
+{
+	struct lb_address a = f->src;
+	char text[INET6_ADDRSTRLEN];
+
+	lb_address_mask(&a, bits);
+	return json_sprintf("%s/%u", inet_ntop(f->family == LB_IP6 ? AF_INET6 : AF_INET, &a, text, sizeof text), bits);
+}
+
+static void tell_source(json_t *o, const struct lb_rules *rules, const struct lb_flow *f, uint32_t service)
+{
+	struct lb_address source = f->src;
+	uint64_t hash, a, b;
+
+	if (!rules->source.interval_ns)
+		return;
+	lb_address_mask(&source, rules->source_bits);
+	hash = lb_hash_address(&config, &source, service);
+	a = tokens_left(&rules->source, *lb_source_bucket(&config, hash, 0));
+	b = tokens_left(&rules->source, *lb_source_bucket(&config, hash, 1));
+	(void)json_object_set_new(o, "source", prefix_text(f, rules->source_bits));
+	tell_limit(o, "source", &rules->source, max_u64(a, b));
+}
+
+/* Whose tokens a packet takes, and how many there are: of its source, of the prefix that has a limit for it, of the service. */
+static void tell_limits(json_t *o, const struct lb_flow *f, uint32_t service)
+{
+	struct lb_prefix address = {.bits = LB_PREFIX_BITS_MAX, .service = service | LB_PREFIX_LIMITED, .addr = f->src};
+	const struct lb_rules *rules = lb_rules_at(service);
+	const struct lb_limited *limited = lb_limited_of(rules, &address);
+
+	tell_source(o, rules, f, service);
+	if (limited) {
+		(void)json_object_set_new(o, "prefix", prefix_text(f, limited->bits));
+		tell_limit(o, "prefix", &limited->limit, tokens_left(&limited->limit, limited->spent));
+	}
+	tell_limit(o, "service", &rules->service, tokens_left(&rules->service, *lb_bucket_at(LB_BUCKET_SERVICES + service)));
+}
+
 static void tell_slot(json_t *o, const struct lb_decision *d)
 {
 	const struct lb_service *s = &tables->services[d->service];
@@ -389,6 +451,8 @@ static json_t *decide(const struct explain_flow *t, const char *what, __u8 tcp_f
 	s = verdict == LB_SEND ? lb_service_at(d.service) : NULL;
 	if (s) {
 		tell_service(o, &d);
+		if (lb_is_limited(s, &f))
+			tell_limits(o, &f, d.service);
 		verdict = lb_challenge(&room.packet, s, &f, &d);
 		if (verdict == LB_PASS)
 			verdict = lb_decide(&config, &room.packet, s, &f, &d, &b);

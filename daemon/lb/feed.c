@@ -21,6 +21,7 @@
 
 #define TICKS(seconds) ((__u32)((seconds) * (__u64)SECOND_NS >> LB_TICK_SHIFT))
 #define EMBRYONIC_IDLE_S 60
+#define SOURCE_BITS6 64  /* of an IPv6 address: a host has as many as it likes in its network */
 #define CLOSED_IDLE_S 60 /* Linux's TIME_WAIT: so long a backend may know the connection */
 
 void feed_init(struct feed *f, struct tables *tables, struct routes *routes, const struct sources *sources)
@@ -124,8 +125,8 @@ static __u16 service_flags(const struct catalog_service *c)
 		allows |= !c->prefixes[i].deny;
 	/* Only GUE has room for the earlier owners; without them chain mode would record nothing and break what moves. */
 	return (c->affinity ? 0 : LB_SERVICE_NO_AFFINITY) | (c->chain && c->delivery == LB_GUE ? LB_SERVICE_CHAIN : 0) |
-	       (c->limit ? LB_SERVICE_LIMITS : 0) | (challenges(c) ? LB_SERVICE_CHALLENGE : 0) | (c->quic.id_size ? LB_SERVICE_QUIC : 0) |
-	       (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
+	       (c->limit || c->limit_source || c->limit_count ? LB_SERVICE_LIMITS : 0) | (challenges(c) ? LB_SERVICE_CHALLENGE : 0) |
+	       (c->quic.id_size ? LB_SERVICE_QUIC : 0) | (c->prefix_count ? LB_SERVICE_PREFIXES : 0) | (allows ? LB_SERVICE_DENY : 0);
 }
 
 /* Whether other backends are skipped than before. */
@@ -167,11 +168,26 @@ static struct lb_rules service_rules(const struct catalog_service *c)
 {
 	struct lb_rules rules = {
 		.service = rate_limit(c->limit),
+		.source = rate_limit(c->limit_source),
+		.source_bits = c->vip.family == LB_IP4 ? 32 : SOURCE_BITS6,
+		.limited = (__u8)c->limit_count,
 		.syns = rate_limit(c->syn_cookies == SYN_COOKIES_AUTO ? c->syn_rate : 0),
 	};
 
 	rules.quic_id_size[c->quic.number] = c->quic.id_size;
 	return rules;
+}
+
+/* Each in its place in the catalog's list. Where that changed, a prefix has another's limit until all is written, and what was spent of it.
+ */
+static void place_limits(const struct feed *f, uint32_t number, const struct catalog_service *c)
+{
+	struct lb_limited *to = &f->tables->limits[number * LB_LIMITED_MAX];
+
+	for (uint32_t i = 0; i < c->limit_count; i++) {
+		to[i].limit = rate_limit(c->limits[i].rate);
+		to[i].bits = c->limits[i].bits;
+	}
 }
 
 static int place_service(struct feed *f, uint32_t number, const struct catalog_service *c, const struct check_list *own)
@@ -193,6 +209,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		name->digest = 0;
 	if (name->digest == c->digest)
 		return 0;
+	place_limits(f, number, c);
 	f->tables->rules[number] = service_rules(c);
 	s->scheduler = c->scheduler;
 	s->delivery = c->delivery;

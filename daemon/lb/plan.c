@@ -38,6 +38,13 @@ void plan_want_prefixes(struct plan *p, uint32_t number, const struct catalog_se
 
 		wanted_put(&p->prefixes, &prefix, &rule);
 	}
+	for (uint32_t i = 0; i < c->limit_count; i++) {
+		struct lb_prefix prefix = {
+			.bits = 32u + c->limits[i].bits, .service = number | LB_PREFIX_LIMITED, .addr = c->limits[i].at.addr};
+		uint32_t limit = number * LB_LIMITED_MAX + i;
+
+		wanted_put(&p->prefixes, &prefix, &limit);
+	}
 }
 
 /* Replies of one backend, and that its address is a backend at all. */

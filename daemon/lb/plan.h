@@ -30,7 +30,7 @@ struct plan *plan_new(const struct check_list *own);
 void plan_free(struct plan *p);
 
 /* Each is about a service under its number, which is one. */
-void plan_want_prefixes(struct plan *p, uint32_t number, const struct catalog_service *c);
+void plan_want_prefixes(struct plan *p, uint32_t number, const struct catalog_service *c); /* those with a limit, too */
 void plan_want_vip(struct plan *p, uint32_t number, const struct catalog_service *c); /* and that its address is a VIP at all */
 void plan_count_nat(struct plan *p, const struct catalog_service *c);
 /* Server IDs of those of its backends that have a number. */

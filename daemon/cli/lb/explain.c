@@ -23,9 +23,9 @@ static void print(const json_t *list)
 	json_array_foreach(list, i, o) {
 		json_object_foreach(o, key, v) {
 			if (json_is_integer(v))
-				printf("%-11s %lld\n", key, (long long)json_integer_value(v));
+				printf("%-13s %lld\n", key, (long long)json_integer_value(v));
 			else
-				printf("%-11s %s\n", key, json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "yes" : "no");
+				printf("%-13s %s\n", key, json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "yes" : "no");
 		}
 		printf("\n");
 	}
