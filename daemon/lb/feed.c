@@ -130,10 +130,11 @@ static __u16 service_flags(const struct catalog_service *c)
 }
 
 /* Whether other backends are skipped than before. */
-static bool skip_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c, const struct check_list *own)
+static bool skip_backends(struct feed *f, const struct lb_service *s, const struct catalog_service *c, const struct check_list *own,
+			  bool *ret_turned)
 {
-	return skip_update(&f->tables->backends[s->backend_base], &f->tables->ids[s->backend_base], s->backend_count, c, own, monotonic_ticks(),
-			   earlier_idle_ticks(c));
+	return skip_update(&f->tables->backends[s->backend_base], &f->tables->ids[s->backend_base], s->backend_count, c, own,
+			   monotonic_ticks(), earlier_idle_ticks(c), ret_turned);
 }
 
 /* Which backends get new flows, by number. */
@@ -194,6 +195,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 {
 	struct lb_service *s = &f->tables->services[number];
 	struct lb_name *name = &f->tables->names[number];
+	bool turned[NUMBERS_MAX + 1];
 	int r;
 
 	if (name->digest != c->digest) {
@@ -205,7 +207,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 		ramp_backends(f, s, c);
 		loads_weigh(f->tables, s, c);
 	}
-	if (skip_backends(f, s, c, own))
+	if (skip_backends(f, s, c, own, turned))
 		name->digest = 0;
 	if (name->digest == c->digest)
 		return 0;
@@ -219,6 +221,7 @@ static int place_service(struct feed *f, uint32_t number, const struct catalog_s
 	r = slot_table_place(f->tables, &f->maglevs, s, c, monotonic_ticks());
 	if (r < 0)
 		return r;
+	skip_log(&f->tables->backends[s->backend_base], s->backend_count, turned, c, own);
 	name->digest = c->digest;
 	return r;
 }

@@ -39,7 +39,7 @@ static bool leaves_one(const bool *skipped, const __u64 *ids, uint32_t count, co
 	return false;
 }
 
-static void log_skip(const struct catalog_service *c, const struct lb_backend *b, bool by_records)
+static void log_turn(const struct catalog_service *c, const struct lb_backend *b, bool by_records)
 {
 	char address[INET6_ADDRSTRLEN] = "";
 
@@ -68,7 +68,7 @@ static bool set(struct lb_backend *b, bool skipped, uint32_t now_ticks, uint32_t
 }
 
 bool skip_update(struct lb_backend *backends, const __u64 *ids, uint32_t count, const struct catalog_service *c,
-		 const struct check_list *own, uint32_t now_ticks, uint32_t idle_ticks)
+		 const struct check_list *own, uint32_t now_ticks, uint32_t idle_ticks, bool *ret_turned)
 {
 	bool *skipped = mem_alloc(count + 1), changed = false;
 
@@ -84,11 +84,18 @@ bool skip_update(struct lb_backend *backends, const __u64 *ids, uint32_t count, 
 
 		if (ids[i])
 			changed |= set(&backends[i], skipped[i], now_ticks, idle_ticks);
-		if (backends[i].skipped != was)
-			log_skip(c, &backends[i], !own);
+		ret_turned[i] = backends[i].skipped != was;
 	}
 	free(skipped);
 	return changed;
+}
+
+void skip_log(const struct lb_backend *backends, uint32_t count, const bool *turned, const struct catalog_service *c,
+	      const struct check_list *own)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (turned[i])
+			log_turn(c, &backends[i], !own);
 }
 
 bool skip_read(const struct lb_backend *backends, const __u64 *ids, uint32_t count, uint8_t *ret)

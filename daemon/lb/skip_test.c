@@ -22,6 +22,8 @@ struct world {
 	struct catalog_service service;
 };
 
+static bool turned[COUNT];
+
 static void world_init(struct world *w, const char *weights)
 {
 	*w = (struct world){.service = {.id = 1, .generation_count = 1}};
@@ -43,7 +45,7 @@ static bool update(struct world *w, const char *states, uint32_t now)
 						      .state = states[i] == 'u'   ? CHECK_UP
 							       : states[i] == 'd' ? CHECK_DOWN
 										  : CHECK_UNKNOWN};
-	return skip_update(w->backends, w->ids, COUNT, &w->service, states ? &own : NULL, now, IDLE);
+	return skip_update(w->backends, w->ids, COUNT, &w->service, states ? &own : NULL, now, IDLE, turned);
 }
 
 static const char *skipped(const struct world *w)
@@ -55,6 +57,37 @@ static const char *skipped(const struct world *w)
 	for (uint32_t i = 0; i < COUNT; i++)
 		text[i] = "-sl"[skips[i]];
 	return text;
+}
+
+static const char *turned_text(void)
+{
+	static char text[COUNT + 1];
+
+	for (uint32_t i = 0; i < COUNT; i++)
+		text[i] = turned[i] ? 't' : '-';
+	return text;
+}
+
+/* What is worth a line in the log: a backend that stays as it is is none, nor is the end of what it was lately. */
+static void test_who_turned(void **state)
+{
+	static const struct {
+		const char *states;
+		uint32_t now;
+		const char *turned;
+	} steps[] = {
+		{"uuu", 1000, "---"}, {"udu", 1001, "-t-"}, {"udu", 1002, "---"},        {"udd", 1003, "--t"},
+		{NULL, 1004, "-tt"},  {"uuu", 1005, "---"}, {"uuu", 1005 + IDLE, "---"},
+	};
+	struct world w;
+
+	(void)state;
+	world_init(&w, "111");
+	for (uint32_t n = 0; n < sizeof steps / sizeof *steps; n++) {
+		(void)update(&w, steps[n].states, steps[n].now);
+		if (strcmp(turned_text(), steps[n].turned) != 0)
+			fail_msg("step %u: turned \"%s\", wanted \"%s\"", n, turned_text(), steps[n].turned);
+	}
 }
 
 static void test_what_is_skipped(void **state)
@@ -146,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_skipped),
+		cmocka_unit_test(test_who_turned),
 		cmocka_unit_test(test_what_is_kept_still_leaves_one),
 		cmocka_unit_test(test_lately_ends),
 		cmocka_unit_test(test_numbers_of_nobody_are_left_alone),
