@@ -156,6 +156,12 @@ static void put_limits(struct bytes *out, const struct service_limits *l)
 	bytes_put_u8(out, ']');
 }
 
+static void put_check_terms(struct bytes *out, const struct check_terms *t)
+{
+	bytes_printf(out, ",\"check_interval_ms\":%u,\"check_timeout_ms\":%u,\"check_rise\":%u,\"check_fall\":%u", t->interval_ms,
+		     t->timeout_ms, t->rise, t->fall);
+}
+
 static void put_owner(struct bytes *out, enum services_form form, const struct services *all, uint32_t lease_id)
 {
 	const struct reporter *owner = services_lease_holder(all, lease_id);
@@ -185,8 +191,9 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 	bytes_printf(out, ",\"quic_config\":\"%s\"", quic);
 	put_prefixes(out, "allow", &set->allow);
 	put_prefixes(out, "deny", &set->deny);
-	bytes_printf(out, ",\"check\":\"%s%s%s\",\"secret\":\"%016llx\"", service_checks[set->check], set->path[0] ? ":" : "",
-		     set->path, (unsigned long long)s->secret);
+	bytes_printf(out, ",\"check\":\"%s%s%s\"", service_checks[set->check], set->path[0] ? ":" : "", set->path);
+	put_check_terms(out, &set->check_terms);
+	bytes_printf(out, ",\"secret\":\"%016llx\"", (unsigned long long)s->secret);
 	put_backends(out, form, "backends", s->backends, s->backend_count);
 	put_backends(out, form, "removed", s->gone, s->gone_count);
 	bytes_puts(out, ",\"generations\":[");

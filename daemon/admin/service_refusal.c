@@ -57,6 +57,9 @@ static int refused_service(const struct services *s, const struct service_change
 	case REFUSED_QUIC_PROTO:
 		bytes_printf(out, "service \"%s\": only quic has connection ids to route by: leave quic_config at none, or add the service with proto quic", c->name);
 		break;
+	case REFUSED_CHECK_TIMEOUT:
+		bytes_printf(out, "service \"%s\": a check must have ended when the next may be due: give a --check-timeout below nine tenths of its --check-interval", c->name);
+		break;
 	default: /* REFUSED_CHECK_PORT */
 		bytes_printf(out, "service \"%s\" is of all ports, so there is none to check: use --check none, or one service a port", c->name);
 		break;

@@ -284,6 +284,56 @@ static bool take_check(struct reading *r, const json_t *v)
 	return true;
 }
 
+/* A number from min to max; below min it would be no check. */
+static bool take_check_number(struct reading *r, const char *key, const json_t *v, uint32_t min, uint32_t max, long long *ret)
+{
+	if (!take_number(r, key, v, max, ret))
+		return false;
+	if (*ret < min)
+		bytes_printf(r->error, "%s %lld is too little: give at least %u", key, *ret, min);
+	return *ret >= min;
+}
+
+static bool take_check_interval(struct reading *r, const json_t *v)
+{
+	long long ms;
+
+	if (!take_check_number(r, "check_interval_ms", v, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, &ms))
+		return false;
+	r->c->settings.check_terms.interval_ms = (uint32_t)ms;
+	return true;
+}
+
+static bool take_check_timeout(struct reading *r, const json_t *v)
+{
+	long long ms;
+
+	if (!take_check_number(r, "check_timeout_ms", v, CHECK_TIMEOUT_MIN_MS, check_timeout_max_ms(CHECK_INTERVAL_MAX_MS), &ms))
+		return false;
+	r->c->settings.check_terms.timeout_ms = (uint32_t)ms;
+	return true;
+}
+
+static bool take_check_rise(struct reading *r, const json_t *v)
+{
+	long long results;
+
+	if (!take_check_number(r, "check_rise", v, 1, CHECK_RUN_MAX, &results))
+		return false;
+	r->c->settings.check_terms.rise = (uint8_t)results;
+	return true;
+}
+
+static bool take_check_fall(struct reading *r, const json_t *v)
+{
+	long long results;
+
+	if (!take_check_number(r, "check_fall", v, 1, CHECK_RUN_MAX, &results))
+		return false;
+	r->c->settings.check_terms.fall = (uint8_t)results;
+	return true;
+}
+
 static bool take_address(struct reading *r, const json_t *v)
 {
 	if (!ip_parse(&r->c->address, text_of(v)) || !ip_is_host(&r->c->address)) {
@@ -346,6 +396,10 @@ static const struct {
 	{"allow", SERVICE_KINDS, SETTING_ALLOW, take_allow},
 	{"deny", SERVICE_KINDS, SETTING_DENY, take_deny},
 	{"check", SERVICE_KINDS, SETTING_CHECK, take_check},
+	{"check_interval_ms", SERVICE_KINDS, SETTING_CHECK_INTERVAL, take_check_interval},
+	{"check_timeout_ms", SERVICE_KINDS, SETTING_CHECK_TIMEOUT, take_check_timeout},
+	{"check_rise", SERVICE_KINDS, SETTING_CHECK_RISE, take_check_rise},
+	{"check_fall", SERVICE_KINDS, SETTING_CHECK_FALL, take_check_fall},
 	{"address", BACKEND_KINDS, 0, take_address},
 	{"weight", TRAIT_KINDS, 0, take_weight},
 	{"quic_id", TRAIT_KINDS, 0, take_quic_id},
@@ -417,8 +471,11 @@ bool service_request_read(struct service_change *c, json_t *body, struct bytes *
 		bytes_puts(error, "the body is no JSON object");
 		return false;
 	}
-	c->settings = (struct service_settings){
-		.chain = true, .affinity = true, .syn_rate = SERVICE_SYN_RATE, .flow_idle_s = SERVICE_FLOW_IDLE_S};
+	c->settings = (struct service_settings){.chain = true,
+						.affinity = true,
+						.syn_rate = SERVICE_SYN_RATE,
+						.flow_idle_s = SERVICE_FLOW_IDLE_S,
+						.check_terms = check_terms_default};
 	json_object_foreach(body, key, v)
 		if (!take_key(&r, key, v))
 			return false;

@@ -35,7 +35,11 @@ static const char service_usage[] =
 	"                       configuration 0 to 6, ids of 1 to 8 bytes; none: by hash alone (the default)\n"
 	"  --allow PREFIX       only sources in it; again for more; --allow none: everybody (the default)\n"
 	"  --deny PREFIX        no source in it; again for more; --deny none: nobody (the default)\n"
-	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none\n";
+	"  --check tcp|http:PATH|https:PATH|redis|kafka|none   tcp for tcp, else none; with https certificates are not verified\n"
+	"  --check-interval TIME   from one check of a backend to the next, as 500ms or 2s, 100ms to 1h as 3600s; 2s\n"
+	"  --check-timeout TIME    for the whole answer, below nine tenths of the interval; 1s\n"
+	"  --check-fall N       so many failures in a row are down, 1 to 100; 3\n"
+	"  --check-rise N       so many successes in a row are up again; 2\n";
 
 static const char backend_usage[] =
 	"usage: holdfast backend add SERVICE ADDR[:PORT] [--weight W] [--quic-id HEX]   weight 1, no server id\n"
@@ -73,6 +77,22 @@ static bool read_number(const char *text, bool rate, json_t **ret)
 	return !*end;
 }
 
+/* In ms; seconds unless it says so. False: it is no time. */
+static bool read_time(const char *text, json_t **ret)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (end == text || text[0] == '-' || errno || n > 1000000000ull)
+		return false;
+	if (strcmp(end, "ms"))
+		n *= 1000;
+	*ret = json_integer((json_int_t)n);
+	return !*end || !strcmp(end, "s") || !strcmp(end, "ms");
+}
+
 /* False: it is no text. */
 static bool add_prefix(json_t *body, const char *key, const char *prefix)
 {
@@ -104,7 +124,7 @@ static bool add_limit(json_t *body, const char *key, const char *text)
 }
 
 /* The last two have no value behind them. */
-enum value { VALUE_TEXT, VALUE_NUMBER, VALUE_RATE, VALUE_PREFIX, VALUE_LIMIT, VALUE_AFFINITY, VALUE_TRUE, VALUE_FALSE };
+enum value { VALUE_TEXT, VALUE_NUMBER, VALUE_RATE, VALUE_TIME, VALUE_PREFIX, VALUE_LIMIT, VALUE_AFFINITY, VALUE_TRUE, VALUE_FALSE };
 
 static const struct option {
 	const char *name, *key;
@@ -116,6 +136,8 @@ static const struct option {
 	{"--limit", "limit", VALUE_RATE},       {"--allow", "allow", VALUE_PREFIX},   {"--deny", "deny", VALUE_PREFIX},
 	{"--syn-cookies", "syn_cookies", VALUE_TEXT}, {"--syn-rate", "syn_rate", VALUE_RATE}, {"--flow-idle", "flow_idle", VALUE_NUMBER},
 	{"--slow-start", "slow_start", VALUE_NUMBER}, {"--quic-config", "quic_config", VALUE_TEXT},
+	{"--check-interval", "check_interval_ms", VALUE_TIME}, {"--check-timeout", "check_timeout_ms", VALUE_TIME},
+	{"--check-rise", "check_rise", VALUE_NUMBER}, {"--check-fall", "check_fall", VALUE_NUMBER},
 	{"--check", "check", VALUE_TEXT},       {"--chain", "chain", VALUE_TRUE},     {"--no-chain", "chain", VALUE_FALSE},
 	{"--break-flows", "break_flows", VALUE_TRUE},
 }, backend_options[] = {{"--weight", "weight", VALUE_NUMBER}, {"--quic-id", "quic_id", VALUE_TEXT}};
@@ -134,6 +156,12 @@ static int take_value(struct command *c, const struct option *o, const char *tex
 		if (!read_number(text, o->value == VALUE_RATE, &value)) {
 			json_decref(value);
 			return cli_fail(EXIT_USAGE, "%s: %s \"%s\" is no number", c->what, o->name, text);
+		}
+		break;
+	case VALUE_TIME:
+		if (!read_time(text, &value)) {
+			json_decref(value);
+			return cli_fail(EXIT_USAGE, "%s: %s \"%s\" is no time: write it as 500ms or 2s", c->what, o->name, text);
 		}
 		break;
 	case VALUE_PREFIX:
@@ -333,6 +361,15 @@ static void print_limits(const json_t *s)
 	printf("%s\n", i ? "" : " none");
 }
 
+static void print_check(const json_t *s)
+{
+	printf("%-10s %s", "check", text(s, "check"));
+	if (strcmp(text(s, "check"), "none"))
+		printf(", every %lld ms, %lld ms to answer; %lld failures are down, %lld successes up again", number(s, "check_interval_ms"),
+		       number(s, "check_timeout_ms"), number(s, "check_fall"), number(s, "check_rise"));
+	printf("\n");
+}
+
 static bool is_listed(const json_t *pairs, long long service, long long number_of)
 {
 	json_t *pair;
@@ -447,8 +484,8 @@ static void print_service(struct command *c, const json_t *s)
 	printf("%-10s %s\n", "quicconfig", text(s, "quic_config"));
 	print_prefixes(s, "allow", " everybody");
 	print_prefixes(s, "deny", " nobody");
-	printf("%-10s %s\n%-10s %lld s\n%-10s %lld s\n", "check", text(s, "check"), "flow idle", number(s, "flow_idle"), "slow start",
-	       number(s, "slow_start"));
+	print_check(s);
+	printf("%-10s %lld s\n%-10s %lld s\n", "flow idle", number(s, "flow_idle"), "slow start", number(s, "slow_start"));
 	print_generations(c, s);
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)

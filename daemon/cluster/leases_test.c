@@ -529,6 +529,7 @@ static struct services *five_services(void)
 		one->id = i + 1;
 		one->name[0] = 's';
 		one->settings.flow_idle_s = SERVICE_FLOW_IDLE_S;
+		one->settings.check_terms = check_terms_default;
 		one->key = (struct service_key){.vip = {.version = 4, .bytes = {10, 1, 1, (uint8_t)(i < 2 ? 1 : i)}}, .port = (uint16_t)(80 + i)};
 		s->list[s->count++] = one;
 	}

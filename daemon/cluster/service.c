@@ -449,6 +449,7 @@ void service_settings_put(struct bytes *out, const struct service_settings *s)
 	put_prefixes(out, &s->deny);
 	put_limits(out, &s->limits);
 	service_text_put(out, s->path);
+	check_terms_put(out, &s->check_terms);
 }
 
 void service_settings_get(struct cursor *in, struct service_settings *ret)
@@ -473,6 +474,7 @@ void service_settings_get(struct cursor *in, struct service_settings *ret)
 	service_text_get(in, ret->path, SERVICE_PATH_MAX);
 	if (ret->check == CHECK_HTTP || ret->check == CHECK_HTTPS ? !service_path_ok(ret->path) : ret->path[0])
 		in->bad = true;
+	ret->check_terms = check_terms_get(in);
 }
 
 static void put_backends(struct bytes *out, const struct backend *backends, uint32_t count)

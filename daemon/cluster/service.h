@@ -22,6 +22,7 @@
 #ifndef HF_CLUSTER_SERVICE_H
 #define HF_CLUSTER_SERVICE_H
 
+#include "base/check_terms.h"
 #include "base/ip.h"
 #include "base/quic_id.h"
 
@@ -86,6 +87,7 @@ struct service_settings {
 	struct service_prefixes allow, deny;
 	struct service_limits limits; /* of prefixes: the longest that has a source counts */
 	char path[SERVICE_PATH_MAX + 1]; /* of CHECK_HTTP and CHECK_HTTPS, else empty */
+	struct check_terms check_terms;
 };
 
 struct backend {

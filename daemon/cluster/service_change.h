@@ -41,7 +41,11 @@ enum service_setting {
 	SETTING_QUIC_CONFIG = 1 << 13,
 	SETTING_LIMIT_SOURCE = 1 << 14,
 	SETTING_LIMITS = 1 << 15,
-	SETTINGS_ALL = (1 << 16) - 1,
+	SETTING_CHECK_INTERVAL = 1 << 16,
+	SETTING_CHECK_TIMEOUT = 1 << 17,
+	SETTING_CHECK_RISE = 1 << 18,
+	SETTING_CHECK_FALL = 1 << 19,
+	SETTINGS_ALL = (1 << 20) - 1,
 };
 
 struct service_change {
@@ -64,7 +68,7 @@ struct change_origin {
 };
 
 static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 +
-			      (28 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) + 1 +
+			      (38 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) + 1 +
 			       SERVICE_PREFIXES_MAX * (sizeof(struct ip_prefix) + 4) + 1 + SERVICE_PATH_MAX) <=
 		      SERVICE_RECORD_MAX,
 	      "the largest record");

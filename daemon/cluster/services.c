@@ -117,6 +117,8 @@ static enum service_refusal check_settings(const struct service_key *key, const 
 		return REFUSED_QUIC_PROTO;
 	if (!key->port && s->check != CHECK_NONE)
 		return REFUSED_CHECK_PORT;
+	if (s->check_terms.timeout_ms > check_timeout_max_ms(s->check_terms.interval_ms))
+		return REFUSED_CHECK_TIMEOUT;
 	return check_prefixes(key, s);
 }
 
@@ -229,6 +231,18 @@ static enum service_refusal service_add(struct services *all, const struct servi
 	return SERVICE_CHANGED;
 }
 
+static void check_terms_take(struct check_terms *to, const struct check_terms *from, uint32_t given)
+{
+	if (given & SETTING_CHECK_INTERVAL)
+		to->interval_ms = from->interval_ms;
+	if (given & SETTING_CHECK_TIMEOUT)
+		to->timeout_ms = from->timeout_ms;
+	if (given & SETTING_CHECK_RISE)
+		to->rise = from->rise;
+	if (given & SETTING_CHECK_FALL)
+		to->fall = from->fall;
+}
+
 static void settings_take(struct service_settings *to, const struct service_change *c)
 {
 	const struct service_settings *from = &c->settings;
@@ -241,6 +255,7 @@ static void settings_take(struct service_settings *to, const struct service_chan
 		to->check = from->check;
 		memcpy(to->path, from->path, sizeof to->path);
 	}
+	check_terms_take(&to->check_terms, &from->check_terms, c->given);
 	if (c->given & SETTING_CHAIN)
 		to->chain = from->chain;
 	if (c->given & SETTING_AFFINITY)

@@ -43,6 +43,7 @@ enum service_refusal {
 	REFUSED_QUIC_PROTO,       /* only QUIC has connection IDs */
 	REFUSED_QUIC_ID_SIZE,     /* a backend's server ID is of another size than the service's configuration says, or that is missing */
 	REFUSED_QUIC_ID_TAKEN,    /* another backend of the service has this server ID */
+	REFUSED_CHECK_TIMEOUT,    /* a probe wouldn't have ended when the next may be due */
 	SERVICE_REFUSALS,
 };
 

@@ -60,7 +60,7 @@ static struct ip ip(const char *text)
 
 static struct service_change named(enum service_change_kind kind, const char *name)
 {
-	struct service_change c = {.kind = kind, .settings.flow_idle_s = SERVICE_FLOW_IDLE_S};
+	struct service_change c = {.kind = kind, .settings = {.flow_idle_s = SERVICE_FLOW_IDLE_S, .check_terms = check_terms_default}};
 
 	(void)snprintf(c.name, sizeof c.name, "%s", name);
 	return c;
@@ -72,7 +72,11 @@ static struct service_change adding(const char *name, const char *vip, enum serv
 
 	c.secret = 0x1234;
 	c.key = (struct service_key){.vip = ip(vip), .proto = proto, .port = port};
-	c.settings = (struct service_settings){.deliver = deliver, .chain = true, .affinity = true, .flow_idle_s = SERVICE_FLOW_IDLE_S};
+	c.settings = (struct service_settings){.deliver = deliver,
+					       .chain = true,
+					       .affinity = true,
+					       .flow_idle_s = SERVICE_FLOW_IDLE_S,
+					       .check_terms = check_terms_default};
 	return c;
 }
 
@@ -198,7 +202,8 @@ static void test_set_takes_what_is_given(void **state)
 
 	(void)state;
 	assert_int_equal(add(&w, "dns", "10.1.1.1", SERVICE_UDP, 53, DELIVER_IPIP), SERVICE_CHANGED);
-	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_LIMIT_SOURCE | SETTING_LIMITS | SETTING_SYN_RATE | SETTING_CHECK;
+	c.given = SETTING_AFFINITY | SETTING_LIMIT | SETTING_LIMIT_SOURCE | SETTING_LIMITS | SETTING_SYN_RATE | SETTING_CHECK |
+		  SETTING_CHECK_INTERVAL | SETTING_CHECK_TIMEOUT | SETTING_CHECK_FALL;
 	c.settings = (struct service_settings){.scheduler = SCHEDULE_RR,
 					       .limit = 1000,
 					       .limit_source = SERVICE_RATE_MAX,
@@ -206,6 +211,7 @@ static void test_set_takes_what_is_given(void **state)
 					       .check = CHECK_HTTP,
 					       .path = "/up",
 					       .flow_idle_s = SERVICE_FLOW_IDLE_S,
+					       .check_terms = {.interval_ms = 500, .timeout_ms = 10, .rise = 1, .fall = CHECK_RUN_MAX},
 					       .limits = limits("10.0.0.0/8", 30, "10.66.0.0/16", 0)};
 	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 	s = find(&w, "dns");
@@ -216,12 +222,16 @@ static void test_set_takes_what_is_given(void **state)
 	assert_int_equal(s->settings.limit_source, SERVICE_RATE_MAX);
 	assert_true(s->settings.limits.count == 2 && s->settings.limits.list[0].rate == 30 && s->settings.limits.list[1].rate == 0);
 	assert_int_equal(s->settings.limits.list[1].prefix.bits, 16);
-	c.given = SETTING_LIMIT;
+	assert_true(s->settings.check_terms.interval_ms == 500 && s->settings.check_terms.timeout_ms == 10);
+	assert_true(s->settings.check_terms.rise == check_terms_default.rise && s->settings.check_terms.fall == CHECK_RUN_MAX);
+	c.given = SETTING_LIMIT | SETTING_CHECK_RISE;
+	c.settings.check_terms.fall = 7;
 	c.settings.limit = 2;
 	c.settings.limits.count = 0;
 	c.settings.limit_source = 0;
 	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 	assert_true(s->settings.limit == 2 && s->settings.limit_source == SERVICE_RATE_MAX && s->settings.limits.count == 2);
+	assert_true(s->settings.check_terms.rise == 1 && s->settings.check_terms.fall == CHECK_RUN_MAX);
 	assert_int_equal(s->secret, 0x1234);
 	catalog_fini(&w.c);
 }
@@ -551,6 +561,7 @@ static void test_lost_flows(void **state)
 		c.settings = rows[i].from;
 		c.settings.affinity = true;
 		c.settings.flow_idle_s = 1;
+		c.settings.check_terms = check_terms_default;
 		assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 		for (uint32_t k = 0; k < rows[i].generations; k++) {
 			assert_int_equal(backend(&w, BACKEND_ADD, "web", k ? "10.2.0.2" : "10.2.0.1", -1, -1), SERVICE_CHANGED);
@@ -561,6 +572,7 @@ static void test_lost_flows(void **state)
 		c.given = rows[i].given;
 		c.settings = rows[i].to;
 		c.settings.flow_idle_s = 1;
+		c.settings.check_terms = check_terms_default;
 		got = change(&w, &c);
 		if (got != rows[i].want)
 			fail_msg("%s: %d, wanted %d", rows[i].what, got, rows[i].want);
@@ -783,8 +795,18 @@ static void test_refused_settings(void **state)
 	c.key.port = 0;
 	c.settings.check = CHECK_TCP;
 	assert_int_equal(change(&w, &c), REFUSED_CHECK_PORT);
+	c = good;
+	c.settings.check_terms.interval_ms = 1000; /* the timeout is as long */
+	assert_int_equal(change(&w, &c), REFUSED_CHECK_TIMEOUT);
 	assert_null(find(&w, "web"));
 	assert_int_equal(change(&w, &good), SERVICE_CHANGED);
+	c = named(SERVICE_SET, "web");
+	c.given = SETTING_CHECK_INTERVAL;
+	c.settings.check_terms.interval_ms = 1000; /* beside the timeout that it has */
+	assert_int_equal(change(&w, &c), REFUSED_CHECK_TIMEOUT);
+	c.given |= SETTING_CHECK_TIMEOUT;
+	c.settings.check_terms.timeout_ms = 899;
+	assert_int_equal(change(&w, &c), SERVICE_CHANGED);
 	good = named(SERVICE_SET, "nothing");
 	assert_int_equal(change(&w, &good), REFUSED_SERVICE_UNKNOWN);
 	good = named(SERVICE_RM, "web");
@@ -849,7 +871,8 @@ static void test_refused_backends(void **state)
 	}
 	/* What a backend may be depends on the way to deliver, so that can't be changed under it. */
 	deliver.given = SETTING_DELIVER;
-	deliver.settings = (struct service_settings){.deliver = DELIVER_DSR, .flow_idle_s = SERVICE_FLOW_IDLE_S};
+	deliver.settings =
+		(struct service_settings){.deliver = DELIVER_DSR, .flow_idle_s = SERVICE_FLOW_IDLE_S, .check_terms = check_terms_default};
 	assert_int_equal(change(&w, &deliver), REFUSED_PORT);
 	assert_int_equal(find(&w, "nat")->settings.deliver, DELIVER_DNAT);
 	deliver.settings.deliver = DELIVER_DNAT;

@@ -435,6 +435,7 @@ static uint64_t digest(const struct catalog_service *s)
 	quic_config_put(&all, &s->quic);
 	bytes_put_u8(&all, s->check);
 	bytes_puts(&all, s->check_path);
+	check_terms_put(&all, &s->check_terms);
 	for (uint32_t i = 0; i < s->prefix_count; i++) {
 		digest_address(&all, &s->prefixes[i].at);
 		bytes_put(&all, (uint8_t[]){s->prefixes[i].bits, s->prefixes[i].deny}, 2);
@@ -482,6 +483,23 @@ static void read_check(struct reader *r, const json_t *o, struct catalog_service
 	(void)snprintf(s->check_path, sizeof s->check_path, "%s", path);
 }
 
+/* A number that a node which knows nothing of it doesn't say. */
+static uint32_t read_term(struct reader *r, const json_t *o, const char *key, uint32_t min, uint32_t max, uint32_t unsaid)
+{
+	return json_object_get(o, key) ? (uint32_t)read_number(r, o, key, min, max) : unsaid;
+}
+
+static void read_check_terms(struct reader *r, const json_t *o, struct catalog_service *s)
+{
+	const struct check_terms *d = &check_terms_default;
+	struct check_terms *t = &s->check_terms;
+
+	t->interval_ms = read_term(r, o, "check_interval_ms", CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, d->interval_ms);
+	t->timeout_ms = read_term(r, o, "check_timeout_ms", CHECK_TIMEOUT_MIN_MS, check_timeout_max_ms(t->interval_ms), d->timeout_ms);
+	t->rise = (uint8_t)read_term(r, o, "check_rise", 1, CHECK_RUN_MAX, d->rise);
+	t->fall = (uint8_t)read_term(r, o, "check_fall", 1, CHECK_RUN_MAX, d->fall);
+}
+
 /* A node that knows nothing of them says nothing. */
 static void read_syn_cookies(struct reader *r, const json_t *o, struct catalog_service *s)
 {
@@ -524,6 +542,7 @@ static void read_service(struct reader *r, const json_t *o, struct catalog_servi
 		s->slow_start_s = (uint32_t)read_number(r, o, "slow_start", 0, CATALOG_SLOW_START_MAX_S);
 	read_quic_config(r, o, s);
 	read_check(r, o, s);
+	read_check_terms(r, o, s);
 	read_prefixes(r, o, s);
 	read_backends(r, o, s, "backends", CATALOG_BACKENDS_MAX, false);
 	if (json_object_get(o, "removed"))

@@ -5,7 +5,8 @@
  *   {"version":7, "secret":"32 hex digits", "balancers":["10.2.0.9"], "services":[
  *     {"id":1, "name":"web", "vip":"10.1.1.1", "proto":"tcp", "port":80, "scheduler":"maglev", "deliver":"ipip", "chain":true,
  *      "affinity":true, "limit":0, "limit_source":0, "limit_prefix":[{"prefix":"10.9.0.0/16", "rate":1000}], "syn_cookies":"auto",
- *      "syn_rate":10000, "flow_idle":7800, "slow_start":0, "quic_config":"none", "allow":["10.0.0.0/8"], "deny":[], "check":"http:/health",
+ *      "syn_rate":10000, "flow_idle":7800, "slow_start":0, "quic_config":"none", "allow":["10.0.0.0/8"], "deny":[],
+ *      "check":"http:/health", "check_interval_ms":2000, "check_timeout_ms":1000, "check_rise":2, "check_fall":3,
  *      "backends":["1 10.2.0.1 8080"],
  *      "generations":[{"number":1, "shares":"1:1"}],
  *      "prepared":{"number":2, "shares":"1:2"}, "owner":57}]}
@@ -16,13 +17,14 @@
  * until it is active ([two steps]). Their shares are "1:5 2-9:1", ids and the weight of each. A backend is an id, an address and a port, 0
  * for the port its packets came to, which is checked at the service's; it is "1 10.2.0.1 8080 down quic=c0ffee01" while it is dead by the
  * judgement of most balancers; one that is and has weight in the active generation all the same is taken for alive, because all are dead
- * then and the last table stays. Limits are in new flows a second, 0 is none: of
- * the service; of each source, an IPv4 address or a /64 of IPv6; of all sources in a prefix, where the longest prefix counts. The last two
- * may be missing. SYN cookies are off, auto - when more SYNs a second than the rate come to one host - or always; who says nothing of them
- * has them off. flow_idle and slow_start are in seconds, and 7,800 and 0 if they are missing. A configuration of routable QUIC connection
- * IDs is "1:4", its number and the size of server IDs, or none, as if nothing is said of it; a backend's own ID stands behind "quic=". A
- * check is tcp, http:PATH, https:PATH, redis, kafka or none. The owner is the lease of the balancer that announces the VIP (report.h), 0 or missing if there is
- * none. Other members are for other readers. Anything missing, malformed or out of bounds refuses the whole: nothing is half-applied.
+ * then and the last table stays. Limits are in new flows a second, 0 is none: of the service; of each source, an IPv4 address or a /64 of
+ * IPv6; of all sources in a prefix, where the longest prefix counts. The last two may be missing. SYN cookies are off, auto - when more
+ * SYNs a second than the rate come to one host - or always; who says nothing of them has them off. flow_idle and slow_start are in seconds,
+ * and 7,800 and 0 if they are missing. A configuration of routable QUIC connection IDs is "1:4", its number and the size of server IDs, or
+ * none, as if nothing is said of it; a backend's own ID stands behind "quic=". A check is tcp, http:PATH, https:PATH, redis, kafka or
+ * none; its terms (base/check_terms.h) are the default ones where they are missing. The owner is the lease of the balancer that announces the VIP (report.h), 0 or
+ * missing if there is none. Other members are for other readers. Anything missing, malformed or out of bounds refuses the whole: nothing is
+ * half-applied.
  */
 #ifndef HF_LB_CATALOG_H
 #define HF_LB_CATALOG_H
@@ -31,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/check_terms.h"
 #include "base/quic_id.h"
 #include "bpf/lb_abi.h"
 #include "lb/slots.h"
@@ -114,6 +117,7 @@ struct catalog_service {
 	struct quic_config quic; /* of datagrams alone */
 	uint8_t check;                      /* enum check_kind; CHECK_NONE if the service is of all ports */
 	char check_path[CATALOG_PATH_SIZE]; /* of CHECK_HTTP and CHECK_HTTPS: printable, without spaces; else empty */
+	struct check_terms check_terms;
 	struct catalog_prefix *prefixes;
 	uint32_t prefix_count;
 	struct catalog_limit *limits; /* of prefixes, at most LB_LIMITED_MAX */

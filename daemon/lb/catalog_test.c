@@ -55,6 +55,8 @@ static void test_everything_is_read(void **state)
 	assert_int_equal(s->generations[1].shares[0].weight, 3);
 	assert_true(s->generations[0].number == 1 && s->generations[1].number == 2);
 	assert_int_equal(s->flow_idle_s, 7800);
+	assert_true(s->check_terms.interval_ms == 2000 && s->check_terms.timeout_ms == 1000); /* nothing is said of them */
+	assert_true(s->check_terms.rise == 2 && s->check_terms.fall == 3);
 	assert_int_equal(s->limit_source, 50);
 	assert_int_equal(s->limit_count, 1);
 	assert_true(s->limits[0].rate == 7 && s->limits[0].bits == 16 && s->limits[0].at.addr.word[0] == inet_addr("10.66.0.0"));
@@ -167,6 +169,13 @@ static void test_a_mistake_refuses_the_whole(void **state)
 		{"ipip", "pigeon", "pigeon"},
 		{"\"chain\":true", "\"chain\":1", "chain"},
 		{"\"limit\":0", "\"limit\":1000000001", "limit"},
+		{"\"limit\":0", "\"limit\":0,\"check_interval_ms\":99", "check_interval_ms"},
+		{"\"limit\":0", "\"limit\":0,\"check_interval_ms\":3600001", "check_interval_ms"},
+		{"\"limit\":0", "\"limit\":0,\"check_interval_ms\":500,\"check_timeout_ms\":450", "check_timeout_ms"},
+		{"\"limit\":0", "\"limit\":0,\"check_timeout_ms\":9", "check_timeout_ms"},
+		{"\"limit\":0", "\"limit\":0,\"check_rise\":0", "check_rise"},
+		{"\"limit\":0", "\"limit\":0,\"check_rise\":101", "check_rise"},
+		{"\"limit\":0", "\"limit\":0,\"check_fall\":\"3\"", "check_fall"},
 		{"\"limit_source\":50", "\"limit_source\":1000000001", "limit_source"},
 		{"\"rate\":7", "\"rate\":1000000001", "rate"},
 		{"\"rate\":7", "\"rate\":\"7\"", "rate"},
@@ -268,6 +277,22 @@ static void test_another_limit_is_another_digest(void **state)
 	lb_catalog_free(&as_it_was);
 }
 
+static void test_check_terms(void **state)
+{
+	char *text = changed("\"limit\":0",
+			     "\"limit\":0,\"check_interval_ms\":500,\"check_timeout_ms\":449,\"check_rise\":1,\"check_fall\":100"),
+	     error[256] = "";
+	struct lb_catalog c;
+
+	(void)state;
+	if (lb_catalog_parse(&c, text, error, sizeof error) < 0)
+		fail_msg("%s", error);
+	assert_true(c.services[0].check_terms.interval_ms == 500 && c.services[0].check_terms.timeout_ms == 449);
+	assert_true(c.services[0].check_terms.rise == 1 && c.services[0].check_terms.fall == 100);
+	lb_catalog_free(&c);
+	free(text);
+}
+
 static void test_quic(void **state)
 {
 	static const char line[] = "fd02::2 0 quic=c0ffee02";
@@ -361,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_a_mistake_refuses_the_whole),
 		cmocka_unit_test(test_each_check_is_read),
 		cmocka_unit_test(test_another_limit_is_another_digest),
+		cmocka_unit_test(test_check_terms),
 		cmocka_unit_test(test_quic),
 		cmocka_unit_test(test_two_services_at_one_vip_and_port_are_refused),
 		cmocka_unit_test(test_every_delivery_is_known),

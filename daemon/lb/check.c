@@ -11,9 +11,6 @@
 #include "base/mem.h"
 
 #define MS_NS 1000000u
-#define INTERVAL_NS ((uint64_t)CHECK_INTERVAL_MS * MS_NS)
-
-static_assert(CHECK_TIMEOUT_MS < CHECK_INTERVAL_MS - CHECK_INTERVAL_MS / 10, "a probe ends before the next one is due");
 
 void checks_init(struct checks *c, uint64_t seed)
 {
@@ -44,6 +41,15 @@ void checks_fini(struct checks *c)
 
 /* ---- what is checked ---- */
 
+static int compare_terms(const struct check_terms *a, const struct check_terms *b)
+{
+	if (a->interval_ms != b->interval_ms)
+		return a->interval_ms < b->interval_ms ? -1 : 1;
+	if (a->timeout_ms != b->timeout_ms)
+		return a->timeout_ms < b->timeout_ms ? -1 : 1;
+	return a->rise != b->rise ? a->rise - b->rise : a->fall - b->fall;
+}
+
 static int compare_targets(const struct check_target *a, const struct check_target *b)
 {
 	int r = memcmp(&a->at.addr, &b->at.addr, sizeof a->at.addr);
@@ -54,7 +60,9 @@ static int compare_targets(const struct check_target *a, const struct check_targ
 		r = a->port - b->port;
 	if (!r)
 		r = a->kind - b->kind;
-	return r ? r : strcmp(a->path, b->path);
+	if (!r)
+		r = strcmp(a->path, b->path);
+	return r ? r : compare_terms(&a->terms, &b->terms);
 }
 
 /* A backend of a service, and what it takes to check it. */
@@ -84,6 +92,7 @@ static void wish_service(struct wish *wishes, uint32_t *count, const struct cata
 		w->target.port = b->port ? b->port : ntohs(s->vip.port);
 		w->target.kind = s->check;
 		memcpy(w->target.path, s->check_path, sizeof w->target.path);
+		w->target.terms = s->check_terms;
 		++*count;
 	}
 }
@@ -106,10 +115,11 @@ static struct wish *wish_all(const struct lb_catalog *catalog, uint32_t *ret_cou
 
 static struct check *new_check(struct checks *c, const struct check_target *target, uint64_t now_ns)
 {
+	uint64_t within_ms = min_u64(target->terms.interval_ms, CHECK_FIRST_MS);
 	struct check *k = mem_zalloc(sizeof *k);
 
 	k->target = *target;
-	timer_heap_start(&c->due, &k->due, now_ns + rand_below(&c->random, INTERVAL_NS));
+	timer_heap_start(&c->due, &k->due, now_ns + rand_below(&c->random, within_ms * MS_NS));
 	return k;
 }
 
@@ -179,7 +189,8 @@ struct check *checks_take(struct checks *c, uint64_t now_ns)
 /* An interval after its last begin: one that timed out comes no later than one that answered at once. False: it is gone. */
 static bool arm(struct checks *c, struct check *k, uint64_t now_ns)
 {
-	uint64_t due_ns = k->begun_ns + INTERVAL_NS - INTERVAL_NS / 10 + rand_below(&c->random, INTERVAL_NS / 5);
+	uint64_t interval_ns = (uint64_t)k->target.terms.interval_ms * MS_NS;
+	uint64_t due_ns = k->begun_ns + interval_ns - interval_ns / 10 + rand_below(&c->random, interval_ns / 5);
 
 	assert(k->probed);
 	k->probed = false;
@@ -199,11 +210,11 @@ void check_undone(struct checks *c, struct check *k, uint64_t now_ns)
 /* ---- what the results say ---- */
 
 /* How many results in a row, all like this one, it takes to leave the state for good's. */
-static uint8_t needed(uint8_t state, bool good)
+static uint8_t needed(const struct check *k, bool good)
 {
 	if (!good)
-		return CHECK_FALL;
-	return state == CHECK_UNKNOWN ? 1 : CHECK_RISE;
+		return k->target.terms.fall;
+	return k->state == CHECK_UNKNOWN ? 1 : k->target.terms.rise;
 }
 
 static bool judge(struct check *k, bool good)
@@ -214,7 +225,7 @@ static bool judge(struct check *k, bool good)
 		k->run = 0;
 		return false;
 	}
-	if (++k->run < needed(k->state, good))
+	if (++k->run < needed(k, good))
 		return false;
 	k->state = says;
 	k->run = 0;

@@ -12,8 +12,12 @@
  *
  * UNKNOWN is taken for neither: whoever starts anew keeps to what was known before.
  *
- * A backend that is in several services with the same check and port is probed once. A backend is due once an interval, give or take a
- * tenth by chance, and for the first time at a moment drawn from the whole interval, so that thousands never come at once.
+ * FALL and RISE, the interval and how long a probe may take are the service's terms. The interval says how soon all follows: a death is
+ * found after FALL intervals and a time-out, another latency after four good probes.
+ *
+ * A backend that is in several services with the same check, port and terms is probed once. A backend is due once an interval, give or
+ * take a tenth by chance, and for the first time at a moment drawn from the whole interval, or from CHECK_FIRST_MS if that is less, so that
+ * thousands never come at once. Other terms are another target: its first result counts as that of one never heard of.
  */
 #ifndef HF_LB_CHECK_H
 #define HF_LB_CHECK_H
@@ -21,11 +25,7 @@
 #include "io/timer.h"
 #include "lb/catalog.h"
 
-/* The catalog has no settings for these. */
-#define CHECK_INTERVAL_MS 2000u
-#define CHECK_TIMEOUT_MS 1000u
-#define CHECK_FALL 3u
-#define CHECK_RISE 2u
+#define CHECK_FIRST_MS 2000u /* so soon after it came at the latest a backend is probed, however long its interval is */
 #define CHECK_TIMES 7u /* good probes whose median is the backend's latency: four slow ones in a row show, one doesn't */
 
 enum check_state { CHECK_UNKNOWN, CHECK_UP, CHECK_DOWN };
@@ -36,6 +36,7 @@ struct check_target {
 	uint16_t port;
 	uint8_t kind; /* enum check_kind, never CHECK_NONE */
 	char path[CATALOG_PATH_SIZE];
+	struct check_terms terms;
 };
 
 struct check {

@@ -10,14 +10,16 @@
 #include <cmocka.h>
 
 #define SECOND 1000000000ull
-#define INTERVAL (CHECK_INTERVAL_MS * 1000000ull)
+#define MS 1000000ull
+#define INTERVAL (check_terms_default.interval_ms * MS)
 
 /* Services of backends 10.0.x.y; the catalog owns none of it. */
 static struct catalog_backend pool[4096];
 
 static struct catalog_service service(uint64_t id, uint32_t first, uint32_t count)
 {
-	struct catalog_service s = {.id = id, .check = CHECK_TCP, .backends = &pool[first], .backend_count = count};
+	struct catalog_service s = {
+		.id = id, .check = CHECK_TCP, .check_terms = check_terms_default, .backends = &pool[first], .backend_count = count};
 
 	s.vip.port = htons(80);
 	for (uint32_t i = first; i < first + count; i++) {
@@ -48,18 +50,24 @@ static void test_results_in_a_row_change_the_state(void **state)
 {
 	static const struct {
 		const char *what, *results, *states; /* after each result: ?, u, d */
+		uint8_t rise, fall;
 	} rows[] = {
-		{"never heard of: one good result is enough", "+", "u"},
-		{"never heard of: it takes three bad ones", "---", "??d"},
-		{"never heard of, bad ones first", "--+", "??u"},
-		{"up: the third bad one in a row", "+---", "uuud"},
-		{"up: a good one between begins the count anew", "+--+--", "uuuuuu"},
-		{"up: and again", "+--+---", "uuuuuud"},
-		{"down: the second good one in a row", "---++", "??ddu"},
-		{"down: a bad one between begins the count anew", "---+-+", "??dddd"},
-		{"down: and again", "---+-++", "??ddddu"},
-		{"down stays down", "------", "??dddd"},
-		{"down, up and down again", "---++---", "??dduuud"},
+		{"never heard of: one good result is enough", "+", "u", 2, 3},
+		{"never heard of: it takes three bad ones", "---", "??d", 2, 3},
+		{"never heard of, bad ones first", "--+", "??u", 2, 3},
+		{"up: the third bad one in a row", "+---", "uuud", 2, 3},
+		{"up: a good one between begins the count anew", "+--+--", "uuuuuu", 2, 3},
+		{"up: and again", "+--+---", "uuuuuud", 2, 3},
+		{"down: the second good one in a row", "---++", "??ddu", 2, 3},
+		{"down: a bad one between begins the count anew", "---+-+", "??dddd", 2, 3},
+		{"down: and again", "---+-++", "??ddddu", 2, 3},
+		{"down stays down", "------", "??dddd", 2, 3},
+		{"down, up and down again", "---++---", "??dduuud", 2, 3},
+		{"one failure is enough", "+-++", "uddu", 2, 1},
+		{"one success is", "+---+-+---", "uuuduuuuud", 1, 3},
+		{"five failures", "+---------+-", "uuuuuddddddd", 2, 5},
+		{"three successes", "---++-+++", "??ddddddu", 3, 3},
+		{"never heard of: one good result is enough, whatever rise says", "+", "u", 100, 3},
 	};
 
 	(void)state;
@@ -68,6 +76,8 @@ static void test_results_in_a_row_change_the_state(void **state)
 		struct checks c;
 		char was = '?';
 
+		s.check_terms.rise = rows[i].rise;
+		s.check_terms.fall = rows[i].fall;
 		checks_init(&c, i);
 		follow(&c, &s, 1, 0);
 		for (size_t n = 0; rows[i].results[n]; n++) {
@@ -105,10 +115,61 @@ static void test_an_interval_apart_from_begin_to_begin(void **state)
 			most = now - began;
 		began = now;
 		/* Whether it timed out or answered at once makes no difference. */
-		(void)check_done(&c, k, false, now + (i % 2 ? CHECK_TIMEOUT_MS * 1000000ull : 1000));
+		(void)check_done(&c, k, false, now + (i % 2 ? check_terms_default.timeout_ms * MS : 1000));
 	}
 	assert_in_range(least, INTERVAL * 9 / 10, INTERVAL * 92 / 100);
 	assert_in_range(most, INTERVAL * 108 / 100, INTERVAL * 11 / 10);
+	checks_fini(&c);
+}
+
+/* Each at its own interval; a long one doesn't put off the first probe. */
+static void test_intervals_of_services(void **state)
+{
+	static const uint32_t intervals_ms[] = {100, 1000, 30000, 3600000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof intervals_ms / sizeof *intervals_ms; i++) {
+		struct catalog_service s = service(1, 0, 1);
+		uint64_t interval = intervals_ms[i] * MS, first, second;
+		struct checks c;
+
+		s.check_terms.interval_ms = intervals_ms[i];
+		s.check_terms.timeout_ms = 10;
+		checks_init(&c, i);
+		follow(&c, &s, 1, 5 * SECOND);
+		first = checks_next_ns(&c);
+		assert_in_range(first, 5 * SECOND, 5 * SECOND + (interval < 2 * SECOND ? interval : 2 * SECOND) - 1);
+		(void)check_done(&c, checks_take(&c, first), true, first);
+		second = checks_next_ns(&c);
+		assert_in_range(second - first, interval * 9 / 10, interval * 11 / 10);
+		checks_fini(&c);
+	}
+}
+
+/* One backend in services that go by other terms: each has its own results. And a change of terms takes effect at once. */
+static void test_other_terms_are_another_target(void **state)
+{
+	struct catalog_service s[5] = {service(1, 0, 1), service(2, 0, 1), service(3, 0, 1), service(4, 0, 1), service(5, 0, 1)};
+	struct checks c;
+
+	(void)state;
+	s[1].check_terms.interval_ms = 500;
+	s[2].check_terms.timeout_ms = 500;
+	s[3].check_terms.rise = 1;
+	s[4].check_terms.fall = 1;
+	checks_init(&c, 1);
+	follow(&c, s, 5, 0);
+	assert_int_equal(c.count, 5);
+	follow(&c, s, 1, 0);
+	(void)probe_once(&c, true);
+	(void)probe_once(&c, false);
+	assert_int_equal(c.list[0]->state, CHECK_UP);
+	s[0].check_terms.fall = 1;
+	follow(&c, s, 1, 10 * SECOND);
+	assert_int_equal(c.count, 1);
+	assert_int_equal(c.list[0]->state, CHECK_UNKNOWN);
+	(void)probe_once(&c, false);
+	assert_int_equal(c.list[0]->state, CHECK_DOWN);
 	checks_fini(&c);
 }
 
@@ -315,6 +376,8 @@ int main(void)
 		cmocka_unit_test(test_results_in_a_row_change_the_state),
 		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_an_interval_apart_from_begin_to_begin),
+		cmocka_unit_test(test_intervals_of_services),
+		cmocka_unit_test(test_other_terms_are_another_target),
 		cmocka_unit_test(test_what_was_held_up_is_due_at_once_and_once),
 		cmocka_unit_test(test_thousands_never_come_at_once),
 		cmocka_unit_test(test_one_target_of_many_services_is_probed_once),

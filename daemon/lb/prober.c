@@ -18,15 +18,14 @@
 #include "log.h"
 
 #define MS_NS 1000000u
-#define TIMEOUT_NS ((uint64_t)CHECK_TIMEOUT_MS * MS_NS)
 #define DESCRIPTORS_KEPT 128u /* for everything but probes */
 #define EVENTS_MAX 64
 
 /* Of the pool. */
 struct job {
-	struct list node; /* of idle, or of under_way */
+	struct list node;         /* of idle */
+	struct io_timer deadline; /* armed while it isn't idle */
 	struct check *check;
-	uint64_t deadline_ns;
 	struct probe probe;
 };
 
@@ -34,8 +33,9 @@ struct prober {
 	int epoll, wake, changed;
 	SSL_CTX *tls;
 	struct job *jobs;
-	struct list idle, under_way; /* the latter by deadline: every probe has the same time */
-	bool starved;                /* this host lacks something, so that it is said once */
+	struct list idle;
+	struct timer_heap deadlines;
+	bool starved; /* this host lacks something, so that it is said once */
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows; connections are made and read without it */
 	struct checks checks;
@@ -79,7 +79,7 @@ static void finish(struct prober *p, struct job *j, bool good, const char *why)
 	}
 	(void)pthread_mutex_unlock(&p->lock);
 	probe_end(&j->probe);
-	list_del(&j->node);
+	timer_heap_stop(&p->deadlines, &j->deadline);
 	list_add_tail(&p->idle, &j->node);
 }
 
@@ -147,9 +147,8 @@ static bool begin(struct prober *p)
 		return true;
 	}
 	p->starved = false;
-	j->deadline_ns = now_ns() + TIMEOUT_NS;
 	list_del(&j->node);
-	list_add_tail(&p->under_way, &j->node);
+	timer_heap_start(&p->deadlines, &j->deadline, now_ns() + (uint64_t)target.terms.timeout_ms * MS_NS);
 	step(p, j);
 	return true;
 }
@@ -157,18 +156,16 @@ static bool begin(struct prober *p)
 /* What answered while this thread didn't run was read before: only silence counts as silence. */
 static void expire(struct prober *p)
 {
-	while (!list_empty(&p->under_way)) {
-		struct job *j = list_entry(list_first(&p->under_way), struct job, node);
+	struct io_timer *first;
 
-		if (j->deadline_ns > now_ns())
-			return;
-		finish(p, j, false, "no answer in time");
-	}
+	while ((first = timer_heap_first(&p->deadlines)) && first->deadline_ns <= now_ns())
+		finish(p, container_of(first, struct job, deadline), false, "no answer in time");
 }
 
 /* How long nothing happens, in ms; -1: until it is woken. */
 static int idle_ms(struct prober *p)
 {
+	const struct io_timer *first = timer_heap_first(&p->deadlines);
 	uint64_t next = UINT64_MAX, now = now_ns();
 
 	if (!list_empty(&p->idle)) {
@@ -176,8 +173,8 @@ static int idle_ms(struct prober *p)
 		next = checks_next_ns(&p->checks);
 		(void)pthread_mutex_unlock(&p->lock);
 	}
-	if (!list_empty(&p->under_way))
-		next = min_u64(next, list_entry(list_first(&p->under_way), struct job, node)->deadline_ns);
+	if (first)
+		next = min_u64(next, first->deadline_ns);
 	if (next == UINT64_MAX)
 		return -1;
 	return next <= now ? 0 : (int)((next - now) / MS_NS) + 1;
@@ -229,7 +226,6 @@ static void make_jobs(struct prober *p)
 	uint32_t count = descriptors();
 
 	list_init(&p->idle);
-	list_init(&p->under_way);
 	p->jobs = mem_zalloc(count * sizeof *p->jobs);
 	for (uint32_t i = 0; i < count; i++) {
 		p->jobs[i].probe.fd = -1;
@@ -260,6 +256,7 @@ static void free_all(struct prober *p)
 	if (p->changed >= 0)
 		(void)close(p->changed);
 	SSL_CTX_free(p->tls);
+	timer_heap_free(&p->deadlines);
 	free(p->jobs);
 	free(p);
 }

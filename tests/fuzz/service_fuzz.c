@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 void fuzz_seeds(void)
 {
 	static const char add[] = "\0{\"name\":\"web\",\"vip\":\"10.1.1.1\",\"proto\":\"tcp\",\"port\":80,\"scheduler\":\"rr\",\"deliver\":\"gue\"}";
-	static const char set[] = "\1{\"chain\":false,\"affinity\":true,\"limit\":5,\"limit_source\":2,\"limit_prefix\":[{\"prefix\":\"10.0.0.0/8\",\"rate\":3}],\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"2001:db8::/32\"],\"check\":\"http:/up\",\"quic_config\":\"1:4\"}";
+	static const char set[] = "\1{\"chain\":false,\"affinity\":true,\"limit\":5,\"limit_source\":2,\"limit_prefix\":[{\"prefix\":\"10.0.0.0/8\",\"rate\":3}],\"allow\":[\"10.0.0.0/8\"],\"deny\":[\"2001:db8::/32\"],\"check\":\"http:/up\",\"check_interval_ms\":5000,\"check_timeout_ms\":300,\"check_rise\":1,\"check_fall\":2,\"quic_config\":\"1:4\"}";
 	static const char backend[] = "\3{\"address\":\"2001:db8::1\",\"port\":443,\"weight\":7,\"quic_id\":\"c0ffee01\"}";
 	static const char drain[] = "\4{\"address\":\"10.2.0.1\",\"draining\":true}";
 
