@@ -352,8 +352,11 @@ void group_repair_asked(struct group *g, struct peer *p, raft_index index, raft_
 	struct bytes *out;
 	size_t mark;
 
-	if (index <= g->raft.log.start || raft_log_term(&g->raft.log, index) != term || !term ||
-	    raft_log_entry(&g->raft.log, index)->missing)
+	if (index <= g->raft.log.start) {
+		group_step(g, &(struct raft_event){.type = RAFT_LACKS, .node = p->node, .index = index});
+		return;
+	}
+	if (raft_log_term(&g->raft.log, index) != term || !term || raft_log_entry(&g->raft.log, index)->missing)
 		return; /* it asks the next one */
 	out = peer_out(p);
 	if (!out)

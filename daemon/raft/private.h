@@ -96,6 +96,7 @@ void raft_flush_follower(struct raft *r, struct raft_update *u, uint64_t now_ns)
 void raft_receive_append(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns);
 void raft_receive_append_reply(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns);
 void raft_peer_lost(struct raft *r, uint8_t node);
+void raft_lacks(struct raft *r, uint8_t node, raft_index index);
 void raft_fill(struct raft *r, struct raft_update *u, struct entry *e);
 void raft_restore(struct raft *r, raft_index index, raft_term term);
 void raft_tick_leader(struct raft *r, struct raft_update *u, uint64_t now_ns);

@@ -365,6 +365,9 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 	case RAFT_PEER_LOST:
 		raft_peer_lost(r, ev->node);
 		break;
+	case RAFT_LACKS:
+		raft_lacks(r, ev->node, ev->index);
+		break;
 	case RAFT_TRANSFER:
 		transfer(r, ev->node, ev->now_ns);
 		break;

@@ -75,6 +75,7 @@ enum raft_event_type {
 	RAFT_HARD_STORED,  /* term (and the vote in it) is durable */
 	RAFT_READ,         /* context: a linearizable read waits, at node (0: here) */
 	RAFT_PEER_LOST,    /* node: messages to it may have been lost */
+	RAFT_LACKS,        /* node, index: it has lost the payload of an entry that stands before our log */
 	RAFT_TRANSFER,     /* node: hand leadership over, RAFT_NO_NODE: to whom is best */
 	RAFT_COMPACT,      /* index: a snapshot covers it */
 	RAFT_RESTORE,      /* index, term: the state was replaced by a snapshot of a leader */
@@ -127,6 +128,7 @@ struct raft_progress {
 	uint64_t epoch;          /* of its promise */
 	uint64_t probe_ns;       /* when a probe was last sent */
 	uint64_t asked_epoch;    /* a promise was asked for under this epoch */
+	raft_index lacks;        /* the payload that it last said it lacks */
 	uint64_t confirm_round;  /* it reported lost heads: confirm the commit index after this round; 0 none */
 	bool want_probe;
 	bool want_commit;        /* it hasn't heard of a commit for a while */

@@ -759,6 +759,38 @@ static void test_snapshots_to_several(void **state)
 	assert_int_equal(n.box[l].snapshot_to, 1u << first | 1u << second);
 }
 
+/* [damaged]: a payload that the leader's log no longer has comes with a snapshot, unless another node has it. */
+static void test_payload_that_is_compacted(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	net_begin(3);
+	boot(1, 1, 0, "111", 2, false);
+	boot(2, 1, 0, "111", 0, false);
+	boot(3, 1, 0, "111", 0, false);
+	run_ms(400);
+	l = leader();
+	assert_true(l == 2 || l == 3);
+	propose(l);
+	pump();
+	run_ms(50);
+	step(l, (struct raft_event){.type = RAFT_LACKS, .node = 1, .index = 2}); /* which is there */
+	step(l, (struct raft_event){.type = RAFT_LACKS, .node = 1, .index = 2});
+	pump();
+	step(l, (struct raft_event){.type = RAFT_COMPACT, .index = n.box[l].r.commit});
+	hang_up(1);
+	run_ms(400);
+	assert_int_equal(n.box[l].r.progress[1].match, 1);
+	assert_int_equal(n.box[l].snapshot_to, 0);
+	step(l, (struct raft_event){.type = RAFT_LACKS, .node = 1, .index = 2});
+	run_ms(100);
+	assert_int_equal(n.box[l].snapshot_to, 0);
+	step(l, (struct raft_event){.type = RAFT_LACKS, .node = 1, .index = 2});
+	run_ms(100);
+	assert_int_equal(n.box[l].snapshot_to, 1u << 1);
+}
+
 /* [time]: a node whose clock is off votes, but leads only where nobody else can. */
 static void test_barred_node_does_not_lead(void **state)
 {
@@ -993,6 +1025,7 @@ int main(void)
 		cmocka_unit_test(test_roll_call_chooses_what_is_whole),
 		cmocka_unit_test(test_roll_call_of_one),
 		cmocka_unit_test(test_snapshots_to_several),
+		cmocka_unit_test(test_payload_that_is_compacted),
 		cmocka_unit_test(test_barred_node_does_not_lead),
 		cmocka_unit_test(test_unsound_messages),
 		cmocka_unit_test(test_missing_payload),

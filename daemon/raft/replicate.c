@@ -261,6 +261,24 @@ void raft_peer_lost(struct raft *r, uint8_t node)
 	r->dirty = true;
 }
 
+/*
+ * A follower whose payload rotted has all heads, so what is sent to it fits, and it never says otherwise; but when we have
+ * compacted our log it gets that payload from a snapshot only. Asked once, another node may still have it, which is less.
+ */
+void raft_lacks(struct raft *r, uint8_t node, raft_index index)
+{
+	struct raft_progress *p = &r->progress[node];
+
+	if (r->role != RAFT_LEADER || !is_voter(r, node) || node == r->self || p->state == PROGRESS_SNAPSHOT || index > r->log.start)
+		return;
+	if (p->lacks == index) {
+		p->state = PROGRESS_PROBE;
+		p->next = index; /* the next flush finds that it is gone */
+		r->dirty = true;
+	}
+	p->lacks = index;
+}
+
 void raft_tick_leader(struct raft *r, struct raft_update *u, uint64_t now_ns)
 {
 	unsigned heard = 1;
