@@ -306,7 +306,10 @@ static void client_finished(struct client_request *cr)
 	struct client_request *whole = cr->parent;
 
 	if (cr->counted_read) {
-		client_open_count(c, cr->rq.group)->reads--;
+		struct open_count *open = client_open_count(c, cr->rq.group);
+
+		open->reads--;
+		open->reads_waiting -= cr->rq.after_writes;
 		refuse_large_read(cr);
 		c->reply_expected = max_u64(cr->rq.reply.size, REPLY_EXPECTED_MIN);
 	}
@@ -414,7 +417,9 @@ void client_submit(struct client *c, struct client_request *cr, uint32_t group)
 		c->row_bytes += cr->counted_bytes;
 	}
 	if (cr->rq.kind == REQUEST_READ) {
-		cr->rq.after_writes = open->writes > 0;
+		/* Behind a read that waits for writes it must wait too, though these have meanwhile ended: it would see less. */
+		cr->rq.after_writes = open->writes > 0 || open->reads_waiting > 0;
+		open->reads_waiting += cr->rq.after_writes;
 		cr->counted_read = true;
 		open->reads++;
 	} else {

@@ -44,6 +44,7 @@ struct client_request {
 /* What a connection has in one group. */
 struct open_count {
 	uint16_t reads, writes;  /* open */
+	uint16_t reads_waiting;  /* of the reads, those that wait for writes */
 	raft_index last_write;   /* applied up to here when its last write was answered (WAIT) */
 };
 
