@@ -36,6 +36,7 @@ struct sim_faults {
 
 struct sim_counts {
 	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full;
+	uint64_t time_behind_ms;       /* by so much a record's stamp was at most behind the true time */
 	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
 

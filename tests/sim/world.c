@@ -34,6 +34,7 @@ struct sim_node {
 	raft_index checked[GROUPS_MAX + 1]; /* committed entries seen so far */
 	raft_index summed[GROUPS_MAX + 1];
 	uint64_t restored[GROUPS_MAX + 1];  /* snapshots taken over from a leader */
+	uint64_t bundles[GROUPS_MAX + 1];   /* stamped as a leader */
 };
 
 /* What all nodes must agree on, by group. */
@@ -190,6 +191,7 @@ static void node_up(struct world *w, struct sim_node *n)
 	memset(n->checked, 0, sizeof n->checked);
 	memset(n->summed, 0, sizeof n->summed);
 	memset(n->restored, 0, sizeof n->restored);
+	memset(n->bundles, 0, sizeof n->bundles);
 	n->up = true;
 	n->failed = false;
 	r = node_start(n->node, &n->config, n->ios);
@@ -276,11 +278,18 @@ static void check_state(struct world *w, struct sim_node *n, const struct group 
 		fail(w, "states differ: group %u index %llu node %u", g->id, (unsigned long long)g->applied, n->id);
 }
 
-/* No group's time is ahead of the true one by more than the bound and what honest clocks are off by. */
-static void check_time(struct world *w, const struct sim_node *n, const struct group *g)
+/*
+ * No group's time is ahead of the true one by more than the bound and what honest clocks are off by. It may be behind, where two
+ * nodes are all there is and the wrong clock is the earlier one: then a time to live is shorter by so much.
+ */
+static void check_time(struct world *w, struct sim_node *n, const struct group *g)
 {
 	uint64_t true_ms = sim_true_ms(w->sim);
+	uint64_t *behind_ms = &sim_counts(w->sim)->time_behind_ms;
 
+	if (g->stats.bundles != n->bundles[g->id] && g->last_stamp + *behind_ms < true_ms)
+		*behind_ms = true_ms - g->last_stamp;
+	n->bundles[g->id] = g->stats.bundles;
 	if (g->store && (uint64_t)store_now_ms(g->store) > true_ms + CLOCK_BOUND_MS + CLOCK_SLACK_MS)
 		fail(w, "group %u's time is %llu ms ahead on node %u", g->id, (unsigned long long)((uint64_t)store_now_ms(g->store) - true_ms), n->id);
 }
