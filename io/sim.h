@@ -28,6 +28,7 @@ struct sim;
 struct sim_faults {
 	uint32_t delay_us_min, delay_us_max;  /* of a message */
 	uint32_t slow_per_10000;              /* messages that are "lost": delayed by a retransmission time */
+	uint32_t pieces_per_20;               /* receives that bring a few bytes only */
 	uint32_t break_per_100000;            /* sends after which the connection breaks */
 	uint32_t write_us_min, write_us_max;  /* of a disk write */
 	uint32_t stall_per_100000;            /* clock readings at which the machine stands still */

@@ -179,7 +179,7 @@ void sim_run_recv(struct io *io, struct io_op *op, int result)
 			recv_end(e, e->error);
 		return;
 	}
-	n = (uint32_t)min_u64(e->waiting.size, sim_chance(io->sim, 1, 20) ? 1 + sim_random(io->sim, 64) : RECV_CHUNK);
+	n = (uint32_t)min_u64(e->waiting.size, sim_chance(io->sim, io->sim->faults.pieces_per_20, 20) ? 1 + sim_random(io->sim, 64) : RECV_CHUNK);
 	memcpy(chunk, e->waiting.data, n);
 	bytes_drop(&e->waiting, n);
 	if (e->waiting.size || e->ended)

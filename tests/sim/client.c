@@ -40,7 +40,7 @@ struct clients {
 	uint8_t node_count;
 	uint32_t pipeline_max;
 	uint64_t think_us_max, next_value;
-	bool resting, final;
+	bool crowd, resting, final;
 	struct sim_client all[CLIENT_COUNT];
 	struct check_history history;
 	struct clients_stats stats;
@@ -90,6 +90,11 @@ static struct check_op next_op(struct sim_client *c)
 	struct sim *s = c->owner->sim;
 	struct check_op op = {.key = (uint32_t)sim_random(s, CLIENT_REGISTERS + CLIENT_COUNTERS + 2)};
 
+	if (c->owner->crowd) { /* mostly looking at what the others do */
+		op.key = CLIENT_REGISTERS + op.key % 2;
+		op.kind = sim_random(s, 3) ? CHECK_GET : CHECK_INCR;
+		return op;
+	}
 	if (op.key >= CLIENT_REGISTERS + CLIENT_COUNTERS)
 		op.key = CLIENT_REGISTERS + CLIENT_COUNTERS + c->id;
 	if (client_key_is_counter(op.key))
@@ -180,6 +185,20 @@ static void forget_set(struct sim_client *c, uint64_t value)
 			c->open[i].must_read = 0;
 }
 
+/* [order]: what one pipeline asks of a key takes effect in that order; clients only ever see counters grow. */
+static void check_order(struct sim_client *c, const struct open_op *o)
+{
+	for (const struct open_op *k = c->open; k < c->open + c->open_count; k++) {
+		bool shrinks = k < o && client_key_is_counter(o->op.key) && o->op.value < k->op.value + (o->op.kind == CHECK_INCR);
+		bool foresees = k > o && o->op.kind == CHECK_GET && k->op.kind == CHECK_SET && o->op.value == k->op.value;
+
+		if (k->op.key == o->op.key && (shrinks || foresees) && !c->owner->complaint[0])
+			(void)snprintf(c->owner->complaint, sizeof c->owner->complaint,
+				       "client %u: key %u was %llu in the place %u of a pipeline and %llu in place %u", c->id, o->op.key,
+				       (unsigned long long)k->op.value, (unsigned)(k - c->open), (unsigned long long)o->op.value, (unsigned)(o - c->open));
+	}
+}
+
 static void answer(struct sim_client *c, const uint8_t *reply)
 {
 	struct clients *all = c->owner;
@@ -211,6 +230,7 @@ static void answer(struct sim_client *c, const uint8_t *reply)
 				       (unsigned long long)o->must_read, (unsigned long long)o->op.value);
 		break;
 	}
+	check_order(c, o);
 	check_add(&all->history, &o->op);
 }
 
@@ -340,7 +360,7 @@ static void client_fire(struct io_timer *t)
 	io_connect(c->owner->io, &c->connect_op, address, CONNECT_NS);
 }
 
-struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, uint64_t think_us_max)
+struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, bool crowd, uint64_t think_us_max)
 {
 	struct clients *all = mem_zalloc(sizeof *all);
 
@@ -348,6 +368,7 @@ struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeli
 	all->sim = s;
 	all->node_count = node_count;
 	all->pipeline_max = pipeline_max;
+	all->crowd = crowd;
 	all->think_us_max = think_us_max;
 	(void)io_new(&all->io, sim_env(s, 0));
 	for (uint32_t i = 0; i < CLIENT_COUNT; i++) {

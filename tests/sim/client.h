@@ -4,7 +4,8 @@
  * write down what they asked, what came back, and what they will never know.
  *
  * Keys 0 .. SHARED-1 are registers that all clients use; then come counters; then one register for each client,
- * which nobody else writes: on it a GET behind a SET in one pipeline must see just that SET ([order]).
+ * which nobody else writes: on it a GET behind a SET in one pipeline must see just that SET ([order]). On any key a
+ * pipeline sees nothing that it will only write, and counters that don't fall.
  */
 #ifndef HF_SIM_CLIENT_H
 #define HF_SIM_CLIENT_H
@@ -24,7 +25,8 @@ struct clients_stats {
 	uint64_t acked, failed, unknown; /* replies with a result; error replies; no reply */
 };
 
-struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, uint64_t think_us_max);
+/* crowd: all of them use two counters only. */
+struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, bool crowd, uint64_t think_us_max);
 void clients_end(struct clients *c);
 /* Stops issuing; what is open still comes in. */
 void clients_rest(struct clients *c);

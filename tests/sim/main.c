@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGABRT, on_abort);
 	log_set_level(a->verbose ? LOG_DEBUG : (enum log_level)0);
 	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io, .admin = a->operator});
-	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), 4000);
+	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), world_crowds(w), 4000);
 	t = world_has_tellers(w) ? tellers_start(world_sim(w), world_node_count(w)) : NULL;
 	o = a->operator ? operator_start(world_sim(w), world_node_count(w)) : NULL;
 	ok = run(w, c, t, o, a->ticks, &why);

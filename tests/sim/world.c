@@ -57,7 +57,7 @@ struct world {
 	uint64_t next_fault_ns, heal_links_ns;
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
+	bool admin, healed, tellers, crowd, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -610,6 +610,7 @@ struct world *world_new(const struct world_options *o)
 	w->wire_part = mix64(o->seed ^ 0x70617274u) % 3 ? 0 : 100; /* a third of the runs: heartbeats between the parts of most frames */
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
 	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
+	w->crowd = mix64(o->seed ^ 0x63726f77u) % 4 == 0;
 	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
 	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : 32; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
@@ -617,6 +618,7 @@ struct world *world_new(const struct world_options *o)
 		.delay_us_max = (uint32_t)draw_between(w, 50, draw(w, 4) ? 300 : 20000),
 		.slow_per_10000 = (uint32_t)draw(w, 2) * (uint32_t)draw(w, 30),
 		.break_per_100000 = (uint32_t)draw(w, 30),
+		.pieces_per_20 = w->crowd ? 15 : 1,
 		.write_us_min = 50,
 		.write_us_max = (uint32_t)draw_between(w, 100, draw(w, 4) ? 600 : 15000),
 		.stall_per_100000 = (uint32_t)draw(w, 2) * (uint32_t)draw(w, 8),
@@ -668,6 +670,11 @@ uint64_t world_number(const struct world *w, uint8_t node, const char *key)
 	int64_t number = 0;
 
 	return o && bytes_int(o->data + o->key_size, o->value_size, &number) ? (uint64_t)number : 0;
+}
+
+bool world_crowds(const struct world *w)
+{
+	return w->crowd;
 }
 
 bool world_has_tellers(const struct world *w)
