@@ -11,6 +11,8 @@
 
 #define TIMEOUT_NS (6 * NS_PER_S)
 #define RECONNECT_NS (20 * NS_PER_MS)
+#define TAIL_EACH 32u      /* of large values: one in so many has a tail */
+#define TAIL_MAX 400000u
 #define CONNECT_NS (300 * NS_PER_MS)
 
 struct open_op {
@@ -40,7 +42,7 @@ struct clients {
 	uint8_t node_count;
 	uint32_t pipeline_max;
 	uint64_t think_us_max, next_value;
-	bool crowd, resting, final;
+	bool crowd, large, resting, final;
 	struct sim_client all[CLIENT_COUNT];
 	struct check_history history;
 	struct clients_stats stats;
@@ -72,6 +74,20 @@ static void client_think(struct sim_client *c)
 
 /* ---- asking ---- */
 
+/* What stands behind a value's number: batches, bundles and frames of more than their usual size. */
+static size_t tail_size(const struct clients *all, uint64_t value)
+{
+	return all->large && value % TAIL_EACH == 0 ? value * 7919 % TAIL_MAX : 0;
+}
+
+static void put_set(struct sim_client *c, const char *key, const char *value, size_t tail)
+{
+	bytes_printf(&c->out, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n%s", strlen(key), key, strlen(value) + tail, value);
+	while (tail--)
+		bytes_put_u8(&c->out, 'x');
+	bytes_puts(&c->out, "\r\n");
+}
+
 static void put_command(struct sim_client *c, const struct check_op *op)
 {
 	char key[24], value[24];
@@ -79,7 +95,7 @@ static void put_command(struct sim_client *c, const struct check_op *op)
 	(void)snprintf(key, sizeof key, "key%u", op->key);
 	(void)snprintf(value, sizeof value, "%llu", (unsigned long long)op->value);
 	if (op->kind == CHECK_SET)
-		bytes_printf(&c->out, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(key), key, strlen(value), value);
+		put_set(c, key, value, tail_size(c->owner, op->value));
 	else
 		bytes_printf(&c->out, "*2\r\n$%d\r\n%s\r\n$%zu\r\n%s\r\n", op->kind == CHECK_GET ? 3 : 4,
 			     op->kind == CHECK_GET ? "GET" : "INCR", strlen(key), key);
@@ -360,16 +376,17 @@ static void client_fire(struct io_timer *t)
 	io_connect(c->owner->io, &c->connect_op, address, CONNECT_NS);
 }
 
-struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, bool crowd, uint64_t think_us_max)
+struct clients *clients_start(struct sim *s, const struct clients_options *options)
 {
 	struct clients *all = mem_zalloc(sizeof *all);
 
-	assert(pipeline_max <= CLIENT_PIPELINE_MAX);
+	assert(options->pipeline_max <= CLIENT_PIPELINE_MAX);
 	all->sim = s;
-	all->node_count = node_count;
-	all->pipeline_max = pipeline_max;
-	all->crowd = crowd;
-	all->think_us_max = think_us_max;
+	all->node_count = options->node_count;
+	all->pipeline_max = options->pipeline_max;
+	all->crowd = options->crowd;
+	all->large = options->large;
+	all->think_us_max = options->think_us_max;
 	(void)io_new(&all->io, sim_env(s, 0));
 	for (uint32_t i = 0; i < CLIENT_COUNT; i++) {
 		struct sim_client *c = &all->all[i];

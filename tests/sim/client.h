@@ -25,8 +25,15 @@ struct clients_stats {
 	uint64_t acked, failed, unknown; /* replies with a result; error replies; no reply */
 };
 
-/* crowd: all of them use two counters only. */
-struct clients *clients_start(struct sim *s, uint8_t node_count, uint32_t pipeline_max, bool crowd, uint64_t think_us_max);
+struct clients_options {
+	uint8_t node_count;
+	uint32_t pipeline_max;
+	bool crowd; /* all of them use two counters only */
+	bool large; /* some values are hundreds of kilobytes long */
+	uint64_t think_us_max;
+};
+
+struct clients *clients_start(struct sim *s, const struct clients_options *options);
 void clients_end(struct clients *c);
 /* Stops issuing; what is open still comes in. */
 void clients_rest(struct clients *c);

@@ -21,6 +21,7 @@
 #include "world.h"
 
 #define TICKS_DEFAULT 8000u
+#define THINK_US_MAX 4000u
 #define CONVERGE_NS (20 * NS_PER_S)
 
 struct arguments {
@@ -183,7 +184,9 @@ int main(int argc, char **argv)
 	(void)signal(SIGABRT, on_abort);
 	log_set_level(a->verbose ? LOG_DEBUG : (enum log_level)0);
 	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io, .admin = a->operator});
-	c = clients_start(world_sim(w), world_node_count(w), world_pipeline_max(w), world_crowds(w), 4000);
+	c = clients_start(world_sim(w), &(struct clients_options){
+		.node_count = world_node_count(w), .pipeline_max = world_pipeline_max(w), .crowd = world_crowds(w),
+		.large = world_takes_large(w), .think_us_max = THINK_US_MAX});
 	t = world_has_tellers(w) ? tellers_start(world_sim(w), world_node_count(w)) : NULL;
 	o = a->operator ? operator_start(world_sim(w), world_node_count(w)) : NULL;
 	ok = run(w, c, t, o, a->ticks, &why);

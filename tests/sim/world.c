@@ -20,6 +20,7 @@
 #define STRAY_ENTRIES 16u /* what was under way, and fillers of what is given up */
 #define STRAY_NS (3 * NS_PER_S) /* so long two replicas differ and there is no third one */
 #define CLOCK_SLACK_MS 500u /* honest clocks differ, drift, and a node may stand still between stamp and check */
+#define SEGMENT_MB_LARGE 32u /* the least that a configuration may ask for */
 #define GROUPS_MAX 8u
 
 struct sim_node {
@@ -612,7 +613,7 @@ struct world *world_new(const struct world_options *o)
 	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
 	w->crowd = mix64(o->seed ^ 0x63726f77u) % 4 == 0;
 	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
-	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : 32; /* small ones are filled and used again within a run */
+	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : SEGMENT_MB_LARGE; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
 		.delay_us_max = (uint32_t)draw_between(w, 50, draw(w, 4) ? 300 : 20000),
@@ -675,6 +676,11 @@ uint64_t world_number(const struct world *w, uint8_t node, const char *key)
 bool world_crowds(const struct world *w)
 {
 	return w->crowd;
+}
+
+bool world_takes_large(const struct world *w)
+{
+	return w->segment_mb == SEGMENT_MB_LARGE;
 }
 
 bool world_has_tellers(const struct world *w)

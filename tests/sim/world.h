@@ -36,6 +36,8 @@ uint8_t world_node_count(const struct world *w);
 /* Draws from the world's own chances. */
 uint32_t world_pipeline_max(const struct world *w);
 bool world_crowds(const struct world *w);
+/* Its segments have room for large values. */
+bool world_takes_large(const struct world *w);
 bool world_has_tellers(const struct world *w);
 /* Runs under faults until the time; false if a checker failed. */
 bool world_run(struct world *w, uint64_t until_ns);
