@@ -305,7 +305,7 @@ void group_submit(struct group *g, struct request *rq)
 	if (rq->kind == REQUEST_READ) {
 		rq->sequence = g->sequence;
 		list_add_tail(&g->reads, &rq->node);
-	} else if (g->write_bytes > WRITE_BYTES_MAX) {
+	} else if (g->write_bytes > WRITE_BYTES_MAX || group_overfull(g)) {
 		request_refuse(rq, ERROR_BUSY);
 		return;
 	} else if (g->doubt.told) { /* it would wait in the log for a third replica, and the log is in memory */

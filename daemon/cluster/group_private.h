@@ -45,6 +45,8 @@ void writes_turn(struct group *g);
 bool writes_left(const struct group *g);
 /* The leader hasn't done anything with the oldest write for a while: send all of them again. */
 bool writes_stuck(struct group *g, uint64_t now_ns);
+/* So much of what we lead isn't committed that no more is taken. */
+bool group_overfull(const struct group *g);
 int writes_apply(struct group *g, const struct entry *e);
 /* Those whose time is over: refused if no leader ever had them, else of unknown outcome. */
 void writes_give_up(struct group *g, uint64_t now_ns);
