@@ -220,7 +220,8 @@ static void dispatch_all(struct client *c, const struct command *command, uint32
 		whole->combine = combine_random;
 		reply_null(&whole->rq.reply, c->resp);
 		client_draw_place(c, place);
-		whole->slot = (uint16_t)(1 + (get_le16(place + 8) % c->reactor->catalog.group_count));
+		/* Behind a place that it doesn't hold, every other group would name its first key. */
+		whole->slot = (uint16_t)catalog_group_of_slot(&c->reactor->catalog, get_le16(place) % SLOT_COUNT);
 		argv = with_place;
 		argc = 2;
 		break;
