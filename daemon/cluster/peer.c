@@ -16,6 +16,7 @@
 #define CONNECT_TIMEOUT_NS (500 * NS_PER_MS)
 #define SILENT_NS NS_PER_S
 #define OUT_MAX (44u << 20) /* a peer that takes so little is cut off: Raft sends again what it then lacks. With a message more a payload */
+#define AHEAD_MAX 4096u /* heartbeats that can't leave: the latest say all */
 #define BUFFER_KEEP (1u << 20)
 
 static void peer_received(struct io_recv *recv, const uint8_t *data, int size);
@@ -344,6 +345,8 @@ void peer_heartbeat(struct peer *p, enum wire_type type, struct wire_heartbeat h
 	if (!waits)
 		return;
 	h.generation = p->generation_gone;
+	if (p->ahead.size > AHEAD_MAX)
+		p->ahead.size = 0;
 	if (!p->ahead.size)
 		wire_frame_begin(&p->ahead);
 	wire_put_heartbeat(&p->ahead, type, &h);
