@@ -115,8 +115,10 @@ static void reduce_thread(void *arg)
 	char error[256];
 
 	(void)arg;
-	if (privilege_reduce(PRIVILEGES_DPDK, error, sizeof error) < 0)
+	if (privilege_reduce(PRIVILEGES_DPDK, error, sizeof error) < 0) {
+		log_error("lbd: %s", error);
 		abort();
+	}
 }
 
 /* Each thread has privileges of its own. The workers' are reduced by themselves, those of the EAL's thread for interrupts where it runs
