@@ -15,6 +15,7 @@
 
 #define FAULT_NS_MIN (60 * NS_PER_MS)
 #define FAULT_NS_MAX (900 * NS_PER_MS)
+#define FLAP_NS_MAX (200 * NS_PER_MS)
 #define JUMP_NS_MAX (3 * NS_PER_S)
 #define FILL_NS_MAX (3 * NS_PER_S)
 #define STRAY_ENTRIES 16u /* what was under way, and fillers of what is given up */
@@ -56,8 +57,14 @@ struct world {
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
+	struct {
+		uint8_t one, other;    /* other 0: all others */
+		uint8_t direction;     /* 1: only what the one says is lost; 2: only what it should hear; 3: odd from even, if there is no other */
+		bool mended;
+		uint64_t flap_ns;      /* mended, or cut again, then */
+	} cut;
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
-	uint64_t extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
+	uint64_t shape_random, extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
 	bool admin, healed, tellers, crowd, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
@@ -367,31 +374,49 @@ static void crash_soon(struct world *w, uint8_t id)
 	}
 }
 
+static bool parted(const struct world *w, uint8_t a, uint8_t b)
+{
+	uint8_t one = w->cut.one, other = w->cut.other;
+
+	if ((w->cut.direction == 1 && a != one) || (w->cut.direction == 2 && b != one))
+		return false;
+	if (other)
+		return (a == one && b == other) || (a == other && b == one);
+	return w->cut.direction == 3 ? (a % 2) != (b % 2) : (a == one) != (b == one);
+}
+
+static void set_links(struct world *w, bool cut)
+{
+	for (uint8_t a = 1; a <= w->node_count; a++)
+		for (uint8_t b = 1; b <= w->node_count; b++)
+			sim_cut(w->sim, a, b, cut && parted(w, a, b));
+}
+
+/* One node from the others, halves, or a single link, so that those at its ends still have friends in common; both ways or one; some flap. */
 static void cut_links(struct world *w)
 {
-	uint8_t one = any_node(w), direction = (uint8_t)draw(w, 4);
-
+	w->cut.one = any_node(w);
+	w->cut.direction = (uint8_t)draw(w, 4);
+	w->cut.other = 0;
+	if (rand_below(&w->shape_random, 3) == 0)
+		w->cut.other = (uint8_t)(1 + (w->cut.one + rand_below(&w->shape_random, w->node_count - 1u)) % w->node_count);
+	w->cut.mended = false;
+	w->cut.flap_ns = rand_below(&w->shape_random, 4) ? UINT64_MAX : sim_now(w->sim);
 	sim_counts(w->sim)->partitions++;
-	for (uint8_t a = 1; a <= w->node_count; a++)
-		for (uint8_t b = 1; b <= w->node_count; b++) {
-			bool apart = direction == 3 ? (a % 2) != (b % 2) : (a == one) != (b == one);
-
-			if (!apart)
-				continue;
-			if (direction == 1 && a != one)
-				continue; /* only what the one says is lost */
-			if (direction == 2 && b != one)
-				continue; /* only what it should hear */
-			sim_cut(w->sim, a, b, true);
-		}
+	set_links(w, true);
 	w->heal_links_ns = sim_now(w->sim) + draw_between(w, 50 * NS_PER_MS, 1500 * NS_PER_MS);
+}
+
+static void flap_links(struct world *w)
+{
+	w->cut.mended = !w->cut.mended;
+	set_links(w, !w->cut.mended);
+	w->cut.flap_ns = sim_now(w->sim) + rand_below(&w->shape_random, FLAP_NS_MAX);
 }
 
 static void mend_links(struct world *w)
 {
-	for (uint8_t a = 1; a <= w->node_count; a++)
-		for (uint8_t b = 1; b <= w->node_count; b++)
-			sim_cut(w->sim, a, b, false);
+	set_links(w, false);
 	w->heal_links_ns = 0;
 }
 
@@ -555,6 +580,8 @@ bool world_run(struct world *w, uint64_t until_ns)
 			fill_disks(w);
 		if (w->heal_links_ns && now_ns >= w->heal_links_ns)
 			mend_links(w);
+		else if (w->heal_links_ns && now_ns >= w->cut.flap_ns)
+			flap_links(w);
 		if (sim_step(w->sim, stop_ns)) {
 			machine = sim_last_machine(w->sim);
 			if (machine && w->nodes[machine].up && !w->nodes[machine].failed)
@@ -598,6 +625,7 @@ struct world *world_new(const struct world_options *o)
 	w->random = mix64(o->seed ^ 0x776f726c64u);
 	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
 	w->fill_random = mix64(o->seed ^ 0x66756c6du);
+	w->shape_random = mix64(o->seed ^ 0x7368617065u);
 	w->plant = o->plant;
 	w->admin = o->admin;
 	w->node_count = draw(w, 5) ? 3 : 5;

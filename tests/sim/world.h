@@ -4,7 +4,7 @@
  *
  * Faults, at random times: a node crashes (most often in the middle of a journal write, which tears it), all of
  * them at once now and then; a node hands over and leaves, as for an upgrade; a node stands still for longer than a
- * lease; links are cut (one node isolated, halves, one direction only) and heal; on one node, always the same, a bit of
+ * lease; links are cut (one node isolated, halves, a single link; one direction only; some flap) and heal; on one node, always the same, a bit of
  * the journal flips while it is down, and one file operation fails, if that is asked for: then the node must stop, or
  * go on without that file; one disk, or all of them, are full for a while. What is lost, delayed or torn below that is the
  * simulator's (io/sim.h).
