@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 
+#define CROWD_KEYS 2u
 #define TIMEOUT_NS (6 * NS_PER_S)
 #define RECONNECT_NS (20 * NS_PER_MS)
 #define TAIL_EACH 32u      /* of large values: one in so many has a tail */
@@ -46,6 +47,7 @@ struct clients {
 	struct sim_client all[CLIENT_COUNT];
 	struct check_history history;
 	struct clients_stats stats;
+	bool written[CLIENT_KEYS]; /* since clients_watch_writes() */
 	char complaint[200];
 };
 
@@ -107,7 +109,7 @@ static struct check_op next_op(struct sim_client *c)
 	struct check_op op = {.key = (uint32_t)sim_random(s, CLIENT_REGISTERS + CLIENT_COUNTERS + 2)};
 
 	if (c->owner->crowd) { /* mostly looking at what the others do */
-		op.key = CLIENT_REGISTERS + op.key % 2;
+		op.key = CLIENT_REGISTERS + op.key % CROWD_KEYS;
 		op.kind = sim_random(s, 3) ? CHECK_GET : CHECK_INCR;
 		return op;
 	}
@@ -232,6 +234,7 @@ static void answer(struct sim_client *c, const uint8_t *reply)
 		return;
 	}
 	all->stats.acked++;
+	all->written[o->op.key] |= o->op.kind != CHECK_GET;
 	switch (o->op.kind) {
 	case CHECK_SET:
 		break;
@@ -452,4 +455,20 @@ const struct clients_stats *clients_stats(const struct clients *all)
 const char *clients_complaint(const struct clients *all)
 {
 	return all->complaint[0] ? all->complaint : NULL;
+}
+
+void clients_watch_writes(struct clients *all)
+{
+	memset(all->written, 0, sizeof all->written);
+}
+
+bool clients_wrote_shared(const struct clients *all)
+{
+	uint32_t first = all->crowd ? CLIENT_REGISTERS : 0;
+	uint32_t end = all->crowd ? CLIENT_REGISTERS + CROWD_KEYS : CLIENT_REGISTERS + CLIENT_COUNTERS;
+
+	for (uint32_t key = first; key < end; key++)
+		if (!all->written[key])
+			return false;
+	return true;
 }

@@ -35,6 +35,9 @@ struct clients_options {
 
 struct clients *clients_start(struct sim *s, const struct clients_options *options);
 void clients_end(struct clients *c);
+/* Whether each key that they share was written since. */
+void clients_watch_writes(struct clients *c);
+bool clients_wrote_shared(const struct clients *c);
 /* Stops issuing; what is open still comes in. */
 void clients_rest(struct clients *c);
 bool clients_resting(const struct clients *c);
