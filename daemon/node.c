@@ -28,7 +28,11 @@ struct reactor *node_reactor_of_lane(const struct node *n, uint8_t lane)
 	return n->reactors[lane % n->config->reactors];
 }
 
-/* ---- data groups: made once the catalog says how many there are ---- */
+/*
+ * ---- data groups: made once the catalog's first record has said how many there are ----
+ *
+ * After a first start the disk knows that. So a node that starts again waits for no leader of group 0, which may be the one that it can't hear.
+ */
 
 struct begin_message {
 	struct io_message message;
@@ -67,14 +71,17 @@ static void reactor_begin(struct io_message *m)
 
 static void begin_groups(struct node *n)
 {
+	const struct identity *identity = &n->lanes[0]->identity;
+
 	n->groups_started = true;
+	log_info("node: starting the data groups groups=%u", identity->groups);
 	for (uint32_t i = 0; i < n->config->reactors; i++) {
 		struct begin_message *b = mem_zalloc(sizeof *b);
 
 		b->message.deliver = reactor_begin;
 		b->reactor = n->reactors[i];
-		b->catalog = catalog_directory(&n->catalog);
-		b->identity = n->lanes[0]->identity;
+		b->catalog = catalog_directory(identity->hash_seed, identity->groups);
+		b->identity = *identity;
 		io_post(n->reactors[0]->io, n->reactors[i]->io, &b->message);
 	}
 }
@@ -119,8 +126,9 @@ static void bootstrap(struct node *n)
 
 	if (n->group0_started)
 		return;
-	if (lane->identity.has_catalog) {
+	if (identity_has_catalog(&lane->identity)) {
 		start_group0(n);
+		begin_groups(n);
 		return;
 	}
 	for (unsigned i = 0; i < config->member_count; i++) {
@@ -169,11 +177,9 @@ static void catalog_turn(struct node *n)
 	if (!g || n->groups_started)
 		return;
 	if (n->catalog.ready) {
-		if (!lane->identity.has_catalog) {
-			lane->identity.has_catalog = true;
-			store_identity(n);
-		}
-		log_info("node: catalog is known groups=%u", n->catalog.group_count);
+		lane->identity.groups = n->catalog.group_count;
+		lane->identity.hash_seed = n->catalog.hash_seed;
+		store_identity(n);
 		begin_groups(n);
 		return;
 	}
@@ -667,7 +673,7 @@ void node_leave(struct node *n)
 	n->started_ns = io_boottime_ns(n->reactors[0]->io); /* from here on: since when we are leaving */
 }
 
-/* Until the catalog is known: looks after the first start. While leaving: looks whether the last group is led elsewhere. */
+/* Until the data groups begin: looks after the first start. While leaving: looks whether the last group is led elsewhere. */
 static void node_turn(struct io_timer *t)
 {
 	struct node *n = container_of(t, struct node, leave_timer);

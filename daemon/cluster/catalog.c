@@ -22,12 +22,9 @@ void catalog_replace(struct catalog *c, struct catalog *from)
 	*from = (struct catalog){0};
 }
 
-struct catalog catalog_directory(const struct catalog *c)
+struct catalog catalog_directory(uint64_t hash_seed, uint32_t group_count)
 {
-	struct catalog copy = *c;
-
-	copy.services = NULL;
-	return copy;
+	return (struct catalog){.ready = true, .hash_seed = hash_seed, .group_count = group_count};
 }
 
 const struct services *catalog_services(const struct catalog *c)

@@ -35,8 +35,8 @@ struct catalog {
 void catalog_fini(struct catalog *c);
 /* from takes the place of what c was, and is empty then. */
 void catalog_replace(struct catalog *c, struct catalog *from);
-/* A copy without the services, for a reactor that only routes. */
-struct catalog catalog_directory(const struct catalog *c);
+/* What the first record fixed, and nothing else: for a reactor that only routes. */
+struct catalog catalog_directory(uint64_t hash_seed, uint32_t group_count);
 /* What the load balancer serves; never NULL. */
 const struct services *catalog_services(const struct catalog *c);
 

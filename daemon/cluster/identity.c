@@ -10,7 +10,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 
-#define IDENTITY_VERSION 2u
+#define IDENTITY_VERSION 3u
 
 struct identity_block {
 	uint8_t magic[8];
@@ -18,9 +18,11 @@ struct identity_block {
 	uint32_t version;
 	uint64_t cluster_id[2];
 	uint64_t incarnation;
-	uint8_t node, lanes, has_catalog, zero[5];
+	uint64_t hash_seed;
+	uint32_t groups;
+	uint8_t node, lanes, zero[2];
 };
-static_assert(sizeof(struct identity_block) == 48, "disk format");
+static_assert(sizeof(struct identity_block) == 56, "disk format");
 
 static const uint8_t identity_magic[8] = {'H', 'F', 'I', 'D', 'E', 'N', 'T', '1'};
 
@@ -62,7 +64,8 @@ int identity_load(struct io *io, const char *data_dir, struct identity *ret)
 		.incarnation = b.incarnation,
 		.node = b.node,
 		.lanes = b.lanes,
-		.has_catalog = b.has_catalog,
+		.groups = b.groups,
+		.hash_seed = b.hash_seed,
 	};
 	return 0;
 }
@@ -76,7 +79,8 @@ int identity_store(struct io *io, const char *data_dir, const struct identity *i
 		.incarnation = id->incarnation,
 		.node = id->node,
 		.lanes = id->lanes,
-		.has_catalog = id->has_catalog,
+		.groups = id->groups,
+		.hash_seed = id->hash_seed,
 	};
 	char path[512], fresh[512];
 	int file, r;

@@ -13,8 +13,15 @@ struct identity {
 	uint64_t incarnation;   /* grows at each start */
 	uint8_t node;
 	uint8_t lanes;          /* journals on this disk: fixed at the first start */
-	bool has_catalog;       /* a committed catalog was seen */
+	/* What the catalog's first record fixed for ever; groups 0: no committed catalog was seen. */
+	uint32_t groups;
+	uint64_t hash_seed;
 };
+
+static inline bool identity_has_catalog(const struct identity *id)
+{
+	return id->groups != 0;
+}
 
 static inline bool identity_empty(const struct identity *id)
 {

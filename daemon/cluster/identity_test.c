@@ -40,14 +40,15 @@ static void expect(int error, uint64_t incarnation)
 	if (incarnation) {
 		assert_int_equal(id.node, 3);
 		assert_int_equal(id.lanes, 2);
-		assert_true(id.has_catalog);
+		assert_int_equal(id.groups, 4);
+		assert_int_equal(id.hash_seed, 33);
 	}
 }
 
 /* [identity]: one rotten copy is no loss, two are an error and never an empty disk. */
 static void test_copies(void **state)
 {
-	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .has_catalog = true};
+	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .groups = 4, .hash_seed = 33};
 
 	(void)state;
 	expect(0, 0); /* no file: an empty disk */
@@ -56,7 +57,7 @@ static void test_copies(void **state)
 	id.incarnation = 6;
 	assert_int_equal(identity_store(io, dir, &id), 0);
 	expect(0, 6);
-	for (off_t at = 0; at < 48; at++) {
+	for (off_t at = 0; at < 56; at++) {
 		flip(at);
 		expect(0, 6);
 		flip(at);

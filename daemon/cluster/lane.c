@@ -422,7 +422,7 @@ void lane_hello(const struct lane *lane, struct wire_hello *ret)
 		.node = lane->config->node,
 		.lane = lane->id,
 		.lanes = lane->identity.lanes,
-		.flags = lane->identity.has_catalog ? HELLO_HAS_CATALOG : 0,
+		.flags = identity_has_catalog(&lane->identity) ? HELLO_HAS_CATALOG : 0,
 		.cluster_id = {lane->identity.cluster_id[0], lane->identity.cluster_id[1]},
 		.incarnation = lane->identity.incarnation,
 		.members_hash = members_hash(lane->config),
@@ -443,7 +443,7 @@ const char *lane_check_hello(struct lane *lane, const struct wire_hello *h)
 		return "it has another number of lanes: start all nodes with the same --reactors the first time";
 	if (theirs && ours && memcmp(h->cluster_id, lane->identity.cluster_id, sizeof h->cluster_id))
 		return "it belongs to another cluster: check its address, or its data directory";
-	if (!theirs && lane->identity.has_catalog)
+	if (!theirs && identity_has_catalog(&lane->identity))
 		return "its disk is empty but this cluster knows the node: a wiped disk must not come back under its old id "
 		       "(holdfast node replace)";
 	return NULL;

@@ -27,6 +27,7 @@ struct sim_client {
 	uint8_t node;
 	int socket;
 	bool connected, connecting, closing, sending;
+	bool refused; /* something, on this connection */
 	struct io_op connect_op, send_op;
 	struct io_recv recv;
 	struct io_timer timer;
@@ -47,7 +48,7 @@ struct clients {
 	struct sim_client all[CLIENT_COUNT];
 	struct check_history history;
 	struct clients_stats stats;
-	bool written[CLIENT_KEYS]; /* since clients_watch_writes() */
+	bool watched, written[CLIENT_KEYS]; /* since clients_watch_writes() */
 	char complaint[200];
 };
 
@@ -227,6 +228,7 @@ static void answer(struct sim_client *c, const uint8_t *reply)
 	if (reply[0] == '-') {
 		/* Certainly not executed, and never will be: no operation at all. */
 		all->stats.failed++;
+		c->refused = true;
 		if (o->op.kind == CHECK_SET)
 			forget_set(c, o->op.value);
 		if (all->final)
@@ -331,6 +333,7 @@ static void client_connected(struct io_op *op, int result)
 	c->socket = result;
 	c->in.size = 0;
 	c->connected = true;
+	c->refused = false;
 	c->recv.received = client_received;
 	io_recv_start(c->owner->io, &c->recv, result);
 	client_think(c);
@@ -362,7 +365,7 @@ static void client_fire(struct io_timer *t)
 	if (c->connected && !c->sending) {
 		if (c->owner->final)
 			client_ask_final(c);
-		else if (sim_random(c->owner->sim, 50) == 0)
+		else if ((c->owner->watched && c->refused) || sim_random(c->owner->sim, 50) == 0)
 			client_drop(c); /* and on to another node */
 		else
 			client_ask(c);
@@ -459,6 +462,7 @@ const char *clients_complaint(const struct clients *all)
 
 void clients_watch_writes(struct clients *all)
 {
+	all->watched = true;
 	memset(all->written, 0, sizeof all->written);
 }
 

@@ -35,7 +35,7 @@ struct clients_options {
 
 struct clients *clients_start(struct sim *s, const struct clients_options *options);
 void clients_end(struct clients *c);
-/* Whether each key that they share was written since. */
+/* Whether each key that they share was written since. From now on who was refused goes to another node. */
 void clients_watch_writes(struct clients *c);
 bool clients_wrote_shared(const struct clients *c);
 /* Stops issuing; what is open still comes in. */

@@ -121,9 +121,10 @@ static bool serve_without(struct world *w, struct clients *c, struct bytes *why)
 {
 	struct sim *s = world_sim(w);
 	uint64_t deadline = sim_now(s) + CONVERGE_NS;
-	bool ok = world_heal_most(w, deadline);
+	bool ok = true;
 
 	clients_watch_writes(c);
+	world_heal_most(w);
 	while (ok && !clients_wrote_shared(c))
 		ok = world_run(w, sim_now(s) + 20 * NS_PER_MS) && sim_now(s) < deadline;
 	if (!ok) {

@@ -614,22 +614,6 @@ void world_heal(struct world *w)
 	w->cut_at_election = false;
 }
 
-/* Every node serves, and nothing is damaged. */
-static bool whole(const struct world *w)
-{
-	for (uint8_t id = 1; id <= w->node_count; id++) {
-		const struct sim_node *n = &w->nodes[id];
-
-		if (!n->up || !n->node->groups_started)
-			return false;
-		for (uint32_t i = 0; i < n->node->lane_count; i++)
-			for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++)
-				if (n->node->lanes[i]->groups[k]->raft.quarantined || n->node->lanes[i]->groups[k]->raft.missing)
-					return false;
-	}
-	return true;
-}
-
 static void kill_minority(struct world *w)
 {
 	for (uint32_t i = 0; i < (w->node_count - 1u) / 2; i++) {
@@ -652,7 +636,7 @@ static void cut_for_good(struct world *w, uint8_t other, uint8_t direction)
 	w->heal_links_ns = UINT64_MAX;
 }
 
-bool world_heal_most(struct world *w, uint64_t deadline_ns)
+void world_heal_most(struct world *w)
 {
 	uint64_t shape = rand_below(&w->shape_random, 8);
 
@@ -664,13 +648,8 @@ bool world_heal_most(struct world *w, uint64_t deadline_ns)
 	} else if (shape < 5) {
 		cut_for_good(w, 0, (uint8_t)(shape - 2));
 	} else {
-		/* Who starts, or lost something, may need the one that it doesn't hear. */
-		while (!whole(w))
-			if (sim_now(w->sim) >= deadline_ns || !world_run(w, sim_now(w->sim) + 20 * NS_PER_MS))
-				return false;
 		cut_for_good(w, (uint8_t)(w->rot_node % w->node_count + 1), (uint8_t)(shape - 5));
 	}
-	return true;
 }
 
 /* ---- life ---- */

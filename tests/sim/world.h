@@ -42,10 +42,10 @@ bool world_has_tellers(const struct world *w);
 /* Runs under faults until the time; false if a checker failed. */
 bool world_run(struct world *w, uint64_t until_ns);
 /*
- * Heals everything but one node, the one whose disk rots, or of five two: dead, cut off, mute, deaf, with a full disk, or, once nothing else
- * is the matter, without one of its links; some cuts flap. The others must serve without it. False if that isn't so by then, or a checker failed.
+ * Heals everything but one node, the one whose disk rots, or of five two: dead, cut off, mute, deaf, with a full disk, or without one of its
+ * links; some cuts flap. The others must serve without it.
  */
-bool world_heal_most(struct world *w, uint64_t deadline_ns);
+void world_heal_most(struct world *w);
 /* Heals everything and starts every node; then world_run() goes on without faults. */
 void world_heal(struct world *w);
 /* True if every group has a leader and all nodes have applied the same; false with a line in why. */
