@@ -94,6 +94,8 @@ class Host:
         self.snat = ()  # addresses of a balancer's own
         self.children = []
         run("ip", "netns", "add", self.ns)
+        # A new namespace takes over what the machine does, and with Docker that forwards.
+        self.run("sysctl", "-qw", *(f"net.{key}.forwarding=0" for key in ("ipv4.conf.all", "ipv4.conf.default", "ipv6.conf.all", "ipv6.conf.default")))
         run("ip", "link", "add", self.interface, "netns", self.ns, "type", "veth", "peer", "name", f"{name}w", "netns", net.wire)
         self.ip("addr", "add", f"{self.address}/24", "dev", self.interface)
         self.ip("addr", "add", f"{self.address6}/64", "dev", self.interface, "nodad")
