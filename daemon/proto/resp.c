@@ -51,7 +51,7 @@ void resp_parser_trim(struct resp_parser *p)
 
 /*
  * Reads "<number>\r\n" at data[at]. 1: *ret_value and *ret_next are set; 0: more bytes are needed; -1: it isn't a
- * number.
+ * number. One that begins with 0 is 0 alone, as in Redis.
  */
 static int read_number(const uint8_t *data, size_t size, size_t at, int64_t *ret_value, size_t *ret_next)
 {
@@ -70,7 +70,7 @@ static int read_number(const uint8_t *data, size_t size, size_t at, int64_t *ret
 	}
 	if (at + 1 >= size)
 		return 0;
-	if (at == start || data[at + 1] != '\n')
+	if (at == start || data[at + 1] != '\n' || (data[start] == '0' && (negative || at - start > 1)))
 		return -1;
 	*ret_value = negative ? -v : v;
 	*ret_next = at + 2;
@@ -110,6 +110,12 @@ static bool is_space(uint8_t c)
 	return c == ' ' || (c >= '\t' && c <= '\r') || c == 0;
 }
 
+/* As in Redis, two kinds of space are skipped between words and end none. */
+static bool ends_word(uint8_t c)
+{
+	return is_space(c) && c != '\v' && c != '\f';
+}
+
 /* Unquotes one word at *at into out; false if its quotes don't balance. */
 static bool inline_word(const uint8_t *line, size_t size, size_t *at, uint8_t *out, uint32_t *out_size)
 {
@@ -134,7 +140,7 @@ static bool inline_word(const uint8_t *line, size_t size, size_t *at, uint8_t *o
 			return true;
 		} else if (!quote && (c == '"' || c == '\'')) {
 			quote = c;
-		} else if (!quote && is_space(c)) {
+		} else if (!quote && ends_word(c)) {
 			break;
 		} else {
 			out[(*out_size)++] = c;
