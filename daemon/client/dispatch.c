@@ -5,6 +5,7 @@
 #include "client/client.h"
 #include "node.h"
 #include "store/reply.h"
+#include "store/run.h"
 
 #define TURN_BYTES (4u << 20) /* of replies at once in a turn; more wait, so that heartbeats don't */
 
@@ -15,12 +16,22 @@ static void refuse(struct client *c, const char *text)
 	client_error(c, text);
 }
 
+/* A browser that a page made send commands to us gives itself away by its request's first line, or the Host header. */
+static bool is_http(const struct arg *name)
+{
+	return arg_is(name, "post") || arg_is(name, "host:");
+}
+
 static void unknown_command(struct client *c, uint32_t argc, const struct arg *argv)
 {
 	const char *refused = client_refused("", &argv[0]);
 	char text[512];
 	int n, start;
 
+	if (is_http(&argv[0])) {
+		c->closing_after_reply = true;
+		return;
+	}
 	if (refused) {
 		refuse(c, refused);
 		return;
