@@ -8,6 +8,7 @@
  * cursor 0 at its own end; the node turns that into the next group's first slot (client/groups.c).
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "store/run.h"
@@ -141,17 +142,20 @@ static uint64_t scan_from(struct scan *s, uint64_t cursor, uint64_t count)
 	return 0;
 }
 
+/* As C reads an unsigned long, which is what Redis does: behind a sign, up to a zero byte, and 0 out of nothing. */
 static bool read_cursor(const struct arg *a, uint64_t *ret)
 {
+	uint32_t size = (uint32_t)strnlen((const char *)a->data, a->size);
+	uint32_t sign = size && (a->data[0] == '-' || a->data[0] == '+');
 	uint64_t v = 0;
 
-	if (!a->size || a->size > 20)
+	if (sign && size == 1)
 		return false;
-	for (uint32_t i = 0; i < a->size; i++)
+	for (uint32_t i = sign; i < size; i++)
 		if (a->data[i] < '0' || a->data[i] > '9' || __builtin_mul_overflow(v, 10, &v) ||
 		    __builtin_add_overflow(v, a->data[i] - '0', &v))
 			return false;
-	*ret = v;
+	*ret = sign && a->data[0] == '-' ? 0 - v : v;
 	return true;
 }
 
