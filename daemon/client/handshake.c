@@ -31,9 +31,9 @@ static void hello_syntax(struct bytes *out, const struct arg *a)
 	reply_errorf(out, "ERR Syntax error in HELLO option '%.*s'", a->size < 256 ? (int)a->size : 256, (const char *)a->data);
 }
 
+/* As in Redis, each option counts when it is read, whatever comes behind it: a name is set, and then the rest may be wrong. */
 static void command_hello(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
 {
-	const struct arg *name = NULL;
 	int64_t version = c->resp;
 
 	if (argc > 1 && !arg_int(&argv[1], &version)) {
@@ -46,7 +46,8 @@ static void command_hello(struct client *c, uint32_t argc, const struct arg *arg
 	}
 	for (uint32_t i = 2; i < argc; i++) {
 		if (arg_is(&argv[i], "SETNAME") && i + 1 < argc) {
-			name = &argv[++i];
+			if (!client_set_name(c, &argv[++i], out))
+				return;
 		} else if (arg_is(&argv[i], "AUTH") && i + 2 < argc) {
 			if (!user_known(&argv[i + 1], out))
 				return;
@@ -56,8 +57,6 @@ static void command_hello(struct client *c, uint32_t argc, const struct arg *arg
 			return;
 		}
 	}
-	if (name && !client_set_name(c, name, out))
-		return;
 	c->resp = (int)version;
 	reply_map(out, c->resp, 7);
 	reply_bulks(out, "server");
