@@ -365,8 +365,8 @@ void run_append(struct call *call)
 	}
 	if (!o) {
 		(void)keyspace_set_string(ks, key->data, key->size, more->data, more->size, false);
-	} else if (more->size) {
-		o = keyspace_resize_string(ks, o, (size_t)size + more->size);
+	} else {
+		o = keyspace_resize_string(ks, o, (size_t)size + more->size); /* by nothing, too: who watches the key hears of it */
 		keyspace_change_begin(ks, o);
 		memcpy(o->data + o->key_size + size, more->data, more->size);
 		keyspace_change_end(ks, o);
