@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "store/run.h"
 
@@ -31,13 +32,21 @@ struct set_options {
 	const struct arg *unit, *value; /* of the expiry; NULL: none */
 };
 
-/* Options that may not stand together are a syntax error; whether the time is valid is asked later, as in Redis. */
+static bool same_unit(const struct arg *a, const struct arg *b)
+{
+	return a->size == b->size && !strncasecmp((const char *)a->data, (const char *)b->data, a->size);
+}
+
+/*
+ * Options that may not stand together are a syntax error; whether the time is valid is asked later, as in Redis. An
+ * option may stand twice: of two times in the same unit the last counts.
+ */
 static bool string_options(struct call *call, uint32_t first, bool set, struct set_options *ret)
 {
 	*ret = (struct set_options){0};
 	for (uint32_t i = first; i < call->argc; i++) {
 		const struct arg *a = &call->argv[i];
-		bool has_expiry = ret->unit || ret->keep_expiry || ret->persist;
+		bool may_expire = !ret->keep_expiry && !ret->persist && (!ret->unit || same_unit(a, ret->unit));
 
 		if (set && arg_is(a, "NX") && !ret->only_old) {
 			ret->only_new = true;
@@ -49,7 +58,7 @@ static bool string_options(struct call *call, uint32_t first, bool set, struct s
 			ret->keep_expiry = true;
 		} else if (!set && arg_is(a, "PERSIST") && !ret->unit) {
 			ret->persist = true;
-		} else if (expiry_unit(a) && !has_expiry && i + 1 < call->argc) {
+		} else if (expiry_unit(a) && may_expire && i + 1 < call->argc) {
 			ret->unit = a;
 			ret->value = &call->argv[++i];
 		} else {
