@@ -140,6 +140,8 @@ void client_tour_start(struct client *c, struct client_tour *tour);
 
 /* commands.c: what the node itself answers; false: the connection must wait before this request */
 bool client_connection_command(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);
+/* A pattern, in any case, against a name in lower case. */
+bool client_name_matches(const struct arg *pattern, const char *name);
 /* dispatch.c: finds the command and where it goes; false: the connection must wait before this request (stalled) */
 bool client_dispatch(struct client *c, uint32_t argc, const struct arg *argv);
 /* The group of all keys, and their slot; 0: they lie in several slots (and there are several groups). */

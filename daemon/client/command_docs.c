@@ -59,10 +59,12 @@ static const struct command *find_any(const struct arg *a)
 	return command_find_sub(container, bar + 1, (size_t)(a->data + a->size - bar - 1));
 }
 
-static void put_categories(const struct command *command, struct bytes *out, int resp)
+#define CATEGORIES_MAX 6u
+#define GROUP_NAME_MAX 32u
+
+/* The command's categories, as Redis names them; `group` keeps the one that is put together. */
+static size_t categories(const struct command *command, const char *names[CATEGORIES_MAX], char group[GROUP_NAME_MAX])
 {
-	const char *names[6];
-	char group[32];
 	size_t n = 0;
 
 	if (command->flags & COMMAND_WRITE)
@@ -70,7 +72,7 @@ static void put_categories(const struct command *command, struct bytes *out, int
 	if (command->flags & COMMAND_READONLY)
 		names[n++] = "@read";
 	if (command->scope != SCOPE_CONNECTION || !strcmp(command->group, "connection")) {
-		(void)snprintf(group, sizeof group, "@%s", strcmp(command->group, "generic") ? command->group : "keyspace");
+		(void)snprintf(group, GROUP_NAME_MAX, "@%s", strcmp(command->group, "generic") ? command->group : "keyspace");
 		names[n++] = group;
 	}
 	if (command->flags & COMMAND_ADMIN) {
@@ -78,6 +80,15 @@ static void put_categories(const struct command *command, struct bytes *out, int
 		names[n++] = "@dangerous";
 	}
 	names[n++] = command->flags & COMMAND_FAST ? "@fast" : "@slow";
+	return n;
+}
+
+static void put_categories(const struct command *command, struct bytes *out, int resp)
+{
+	const char *names[CATEGORIES_MAX];
+	char group[GROUP_NAME_MAX];
+	size_t n = categories(command, names, group);
+
 	reply_set(out, resp, n);
 	for (size_t i = 0; i < n; i++)
 		reply_status(out, names[i]);
@@ -179,11 +190,44 @@ static void command_info(uint32_t argc, const struct arg *argv, struct bytes *ou
 	}
 }
 
-static void command_list(struct bytes *out)
+/* ---- COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern] ---- */
+
+static bool has_category(const struct command *command, const struct arg *category)
 {
-	reply_array(out, count_top());
+	const char *names[CATEGORIES_MAX];
+	char group[GROUP_NAME_MAX];
+	size_t n = categories(command, names, group);
+
+	for (size_t i = 0; i < n; i++)
+		if (arg_is(category, names[i] + 1))
+			return true;
+	return false;
+}
+
+static bool listed(const struct command *command, const struct arg *filter, const struct arg *value)
+{
+	if (!filter)
+		return true;
+	if (arg_is(filter, "PATTERN"))
+		return client_name_matches(value, command->name);
+	return arg_is(filter, "ACLCAT") && has_category(command, value); /* nothing is of a module */
+}
+
+static void command_list(uint32_t argc, const struct arg *argv, struct bytes *out)
+{
+	const struct arg *filter = argc == 5 ? &argv[3] : NULL, *value = argc == 5 ? &argv[4] : NULL;
+	size_t n = 0;
+
+	if (argc != 2 && (!filter || !arg_is(&argv[2], "FILTERBY") ||
+			  !(arg_is(filter, "MODULE") || arg_is(filter, "ACLCAT") || arg_is(filter, "PATTERN")))) {
+		reply_error(out, ERROR_SYNTAX);
+		return;
+	}
 	for (size_t i = 0; i < command_count(); i++)
-		if (!is_sub(command_at(i)))
+		n += listed(command_at(i), filter, value);
+	reply_array(out, n);
+	for (size_t i = 0; i < command_count(); i++)
+		if (listed(command_at(i), filter, value))
 			reply_bulks(out, command_at(i)->name);
 }
 
@@ -223,10 +267,7 @@ void client_command_command(struct client *c, const struct command *command, uin
 		command_docs(argc, argv, out, c->resp);
 		break;
 	case CMD_COMMAND_LIST:
-		if (argc == 2)
-			command_list(out);
-		else
-			reply_error(out, ERROR_SYNTAX);
+		command_list(argc, argv, out);
 		break;
 	case CMD_COMMAND_GETKEYS:
 		command_getkeys(argc, argv, out);

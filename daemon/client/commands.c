@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that the node answers by itself: the connection's own ones here, the larger ones in their files. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,18 @@
 #include "store/reply.h"
 #include "store/run.h"
 
+bool client_name_matches(const struct arg *pattern, const char *name)
+{
+	uint8_t lower[256];
+
+	if (pattern->size > sizeof lower)
+		return false; /* nothing that we have is as long */
+	for (uint32_t i = 0; i < pattern->size; i++)
+		lower[i] = (uint8_t)tolower(pattern->data[i]);
+	return glob_match(lower, pattern->size, (const uint8_t *)name, strlen(name));
+}
+
+/* Whoever asks for a parameter by its whole name gets it under the name as it was asked, in whatever case. */
 static void command_config_get(struct client *c, uint32_t argc, const struct arg *argv, struct bytes *out)
 {
 	char clients[16];
@@ -26,24 +39,25 @@ static void command_config_get(struct client *c, uint32_t argc, const struct arg
 		{"save", ""},
 		{"timeout", "0"},
 	};
-	bool wanted[sizeof parameters / sizeof parameters[0]] = {0};
+	struct arg wanted[sizeof parameters / sizeof parameters[0]] = {0}; /* the name that the reply has; empty: not asked */
 	size_t count = 0;
 
 	static_assert(RESP_BULK_MAX == 16777216, "what is told is what holds");
 	(void)snprintf(clients, sizeof clients, "%u", c->reactor->node->config->max_clients);
-	for (size_t i = 0; i < sizeof wanted; i++) {
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
 		const char *name = parameters[i].name;
 
-		for (uint32_t k = 2; k < argc && !wanted[i]; k++) {
-			wanted[i] = argv[k].size < 256 && (arg_is(&argv[k], name) ||
-				    glob_match(argv[k].data, argv[k].size, (const uint8_t *)name, strlen(name)));
-		}
-		count += wanted[i];
+		for (uint32_t k = 2; k < argc && !wanted[i].size; k++)
+			if (arg_is(&argv[k], name))
+				wanted[i] = argv[k];
+			else if (client_name_matches(&argv[k], name))
+				wanted[i] = (struct arg){.data = (const uint8_t *)name, .size = (uint32_t)strlen(name)};
+		count += wanted[i].size != 0;
 	}
 	reply_map(out, c->resp, count);
-	for (size_t i = 0; i < sizeof wanted; i++)
-		if (wanted[i]) {
-			reply_bulks(out, parameters[i].name);
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		if (wanted[i].size) {
+			reply_bulk(out, wanted[i].data, wanted[i].size);
 			reply_bulks(out, parameters[i].value);
 		}
 }
