@@ -226,7 +226,7 @@ TWO_REACTORS := kill-follower,pause-leader,flip-middle
 suite = $(if $(wildcard $(1)/run),$(notdir $(1))=$(1)/run)
 SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asan" bpf=tests/bpf/run seam="tests/seam/run build/release" \
 	fuzz="tests/fuzz/run 5" $(call suite,tests/sim) sim-asan="env BUILD=asan tests/sim/run --seeds 40 --no-plants" \
-	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" $(call suite,tests/cluster) \
+	$(call suite,tests/wire) wire-asan="env BUILD=asan tests/wire/run" wire-beside=tests/wire/beside $(call suite,tests/cluster) \
 	$(call suite,tests/catalog) catalog-asan="env BUILD=asan tests/catalog/run" \
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
 # Each makes namespaces of its own and mostly waits there, so they take nothing from the suites above: no port, no file, little time.
