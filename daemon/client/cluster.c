@@ -113,7 +113,7 @@ static void put_slots(const struct cluster_tour *t, struct bytes *out)
 		reply_bulks(out, place.host);
 		reply_int(out, place.port);
 		reply_bulks(out, place.id);
-		reply_array(out, 0);
+		reply_map(out, t->tour.cr->rq.resp, 0); /* more about the node: nothing */
 	}
 }
 
