@@ -109,6 +109,8 @@ static void put_flags(const struct command *command, struct bytes *out, int resp
 /* Ten fields, as COMMAND INFO of Redis 7: name, arity, flags, keys, categories, tips, key specifications, subcommands. */
 static void put_one(const struct command *command, struct bytes *out, int resp)
 {
+	size_t subs = count_subs(command);
+
 	reply_array(out, 10);
 	reply_bulks(out, command->name);
 	reply_int(out, command->arity);
@@ -117,9 +119,12 @@ static void put_one(const struct command *command, struct bytes *out, int resp)
 	reply_int(out, command->last_key);
 	reply_int(out, command->key_step);
 	put_categories(command, out, resp);
-	reply_array(out, 0);
-	reply_array(out, 0);
-	reply_array(out, count_subs(command));
+	reply_set(out, resp, 0);
+	reply_set(out, resp, 0);
+	if (subs)
+		reply_array(out, subs);
+	else
+		reply_set(out, resp, 0); /* Redis has no subcommands in a set, and some in an array */
 	for (size_t i = 0; i < command_count(); i++)
 		if (is_sub_of(command_at(i), command))
 			put_one(command_at(i), out, resp);
