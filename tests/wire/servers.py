@@ -52,18 +52,23 @@ def answers(port):
         return False
 
 
+def redis_command():
+    """How a redis-server is started; None if there is none. Debian's redis-tools have the same program under another name, and no service."""
+    if shutil.which("redis-server"):
+        return ["redis-server"]
+    if shutil.which("redis-check-rdb"):
+        return ["bash", "-c", 'exec -a redis-server redis-check-rdb "$@"', "redis-server"]
+    return None
+
+
 class RedisServer:
     """In a with block, the port of a redis-server with one database and nothing on disk; None if it didn't start."""
     def __init__(self, port):
         self.port, self.server = port, None
 
-    @staticmethod
-    def installed():
-        return bool(shutil.which("redis-server"))
-
     def __enter__(self):
         self.directory = tempfile.mkdtemp(prefix="wire-redis-")
-        self.server = subprocess.Popen(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "1", "--dir", self.directory],
+        self.server = subprocess.Popen([*redis_command(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "1", "--dir", self.directory],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self.port if poll(lambda: answers(self.port)) else None
 
