@@ -219,11 +219,8 @@ bool group_receive(struct group *g, struct raft_message *m)
 {
 	if (!raft_message_sound(&g->raft, m))
 		return false;
-	if ((m->type == RAFT_VOTE || m->type == RAFT_PREVOTE) && m->seen_sequence > journal_durable(g->lane->journal) &&
-	    !g->lane->found.heads_lost && !g->lane->settled) {
-		g->lane->found.heads_lost = true;
-		lane_quarantine(g->lane, "a candidate remembers a later batch than the disk has");
-	}
+	if (m->type == RAFT_VOTE || m->type == RAFT_PREVOTE)
+		lane_remembered(g->lane, m->from, m->seen_sequence);
 	group_step(g, &(struct raft_event){.type = RAFT_RECEIVE, .message = m});
 	return true;
 }

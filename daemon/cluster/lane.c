@@ -53,9 +53,18 @@ static void recover_entry(struct lane_recovered *r, struct entry *e)
 
 static void recover_record(void *arg, const struct journal_record *record)
 {
-	struct lane_recovered *r = recovered_group(arg, record->group);
-	struct raft_log *log = &r->log;
+	struct lane *lane = arg;
+	struct lane_recovered *r;
+	struct raft_log *log;
 
+	if (record->kind == JOURNAL_UNASKED || record->kind == JOURNAL_ASKED) {
+		if (record->group < NODE_SLOTS)
+			lane->recollections[record->group] =
+				(struct recollection){.unasked = record->kind == JOURNAL_UNASKED, .bound = record->index};
+		return;
+	}
+	r = recovered_group(lane, record->group);
+	log = &r->log;
 	switch ((enum journal_kind)record->kind) {
 	case JOURNAL_HARD:
 		r->term = record->term;
@@ -84,6 +93,8 @@ static void recover_record(void *arg, const struct journal_record *record)
 			raft_log_fill(log, record->entry);
 		break;
 	case JOURNAL_SETTLED:
+	case JOURNAL_UNASKED:
+	case JOURNAL_ASKED:
 		break;
 	}
 }
@@ -110,6 +121,43 @@ static void recovered_end(struct lane *lane)
 	}
 }
 
+/* ---- what peers remember of our journal ---- */
+
+static void store_unasked(struct lane *lane)
+{
+	for (uint8_t node = 1; node < NODE_SLOTS; node++)
+		if (lane->peers[node] && lane->recollections[node].unasked)
+			(void)journal_append(lane->journal, &(struct journal_record){
+				.kind = JOURNAL_UNASKED, .group = node, .index = lane->recollections[node].bound});
+}
+
+static void store_asked(struct lane *lane, uint8_t node)
+{
+	struct recollection *r = &lane->recollections[node];
+
+	r->unasked = false;
+	r->asked_at = journal_append(lane->journal, &(struct journal_record){.kind = JOURNAL_ASKED, .group = node});
+}
+
+void lane_remembered(struct lane *lane, uint8_t node, uint64_t sequence)
+{
+	struct recollection *r = &lane->recollections[node];
+
+	if (!r->unasked)
+		return;
+	if (!recollection_misses(r, sequence)) {
+		store_asked(lane, node);
+	} else if (!lane->found.heads_lost) {
+		lane->found.heads_lost = true;
+		lane_quarantine(lane, "a peer remembers a later batch than the disk has");
+	}
+}
+
+static uint64_t tell_durable(const struct lane *lane, uint8_t node)
+{
+	return recollection_tell(&lane->recollections[node], journal_durable(lane->journal));
+}
+
 /* ---- the journal's callbacks ---- */
 
 static void lane_checkpoint(void *arg)
@@ -127,6 +175,7 @@ static void lane_checkpoint(void *arg)
 		(void)journal_append(lane->journal, &(struct journal_record){
 			.kind = JOURNAL_START, .group = r->group, .term = r->log.start_term, .index = r->log.start});
 	}
+	store_unasked(lane);
 }
 
 void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term)
@@ -217,9 +266,12 @@ int lane_open(struct lane *lane)
 	for (unsigned i = 0; i < lane->config->member_count; i++) {
 		uint8_t node = lane->config->members[i];
 
-		if (node != lane->config->node)
-			lane->peers[node] = peer_new(lane, node);
+		if (node == lane->config->node)
+			continue;
+		lane->peers[node] = peer_new(lane, node);
+		recollection_begin(&lane->recollections[node], lane->found.last_sequence);
 	}
+	store_unasked(lane); /* before anything else: from here on the numbers of lost batches are used again */
 	return 0;
 }
 
@@ -276,7 +328,7 @@ static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 			peer_heartbeat(lane->peers[node], WIRE_HEARTBEAT, (struct wire_heartbeat){
 				.sent_ns = now_ns,
 				.generation = lane->generation,
-				.durable = journal_durable(lane->journal),
+				.durable = tell_durable(lane, node),
 				.epoch = journal_peer_sequence(lane->journal, node),
 				.realtime_ms = io_realtime_ms(lane->io),
 				.full = journal_out_of_space(lane->journal),
@@ -401,6 +453,9 @@ void lane_quarantine_over(struct lane *lane)
 	journal_settle(lane->journal);
 	lane->found.heads_lost = false;
 	lane->settled = true;
+	for (uint8_t node = 1; node < NODE_SLOTS; node++)
+		if (lane->recollections[node].unasked)
+			store_asked(lane, node);
 	log_notice("journal: repaired lane=%u: all its groups are whole again", lane->id);
 }
 
@@ -513,13 +568,9 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 	lane->peer_full[p->node] = h.full;
 	clock_heard(&lane->clock, p->node, h.realtime_ms, now_ns);
 	judge_clock(lane, now_ns);
-	if (h.epoch > journal_durable(lane->journal) && !lane->found.heads_lost && !lane->settled) {
-		/* It remembers more of our journal than there is: the disk lied to us ([torn]). */
-		lane->found.heads_lost = true;
-		lane_quarantine(lane, "a peer remembers a later batch than the disk has");
-	}
+	lane_remembered(lane, p->node, h.epoch);
 	h.epoch = liveness_heard(&lane->liveness, p->node, h.generation, now_ns);
-	h.durable = journal_durable(lane->journal);
+	h.durable = tell_durable(lane, p->node);
 	h.realtime_ms = io_realtime_ms(lane->io);
 	h.full = journal_out_of_space(lane->journal);
 	h.settled = lane->settled;

@@ -13,6 +13,7 @@
 #include "cluster/clock.h"
 #include "cluster/identity.h"
 #include "cluster/peer.h"
+#include "cluster/recollection.h"
 #include "cluster/wire.h"
 #include "journal/journal.h"
 #include "raft/liveness.h"
@@ -48,6 +49,7 @@ struct lane {
 	struct liveness liveness;
 	struct clock clock;
 	struct peer *peers[NODE_SLOTS];
+	struct recollection recollections[NODE_SLOTS]; /* of our journal */
 	uint64_t seen_incarnation[NODE_SLOTS];
 	uint64_t restarted_ns[NODE_SLOTS]; /* when a new incarnation was first heard: it doesn't vote for a while */
 	bool peer_full[NODE_SLOTS]; /* it said that its disk is full */
@@ -90,6 +92,8 @@ void lane_add_group(struct lane *lane, struct group *g);
 bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovered *ret);
 /* Notes that (index, term), or the group's hard state if index is 0, is in the journal's batch `sequence`. */
 void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term);
+/* What the node remembers to have heard of our journal: perhaps more than there is left of it ([torn]). */
+void lane_remembered(struct lane *lane, uint8_t node, uint64_t sequence);
 /* May have lost heads or its end: every group on it is quarantined until a leader has confirmed ([damaged]). */
 void lane_quarantine(struct lane *lane, const char *why);
 /* A group is whole again: perhaps it was the last one. */

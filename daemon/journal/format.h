@@ -43,6 +43,8 @@ enum journal_kind {
 	JOURNAL_START = 3,    /* the group's log starts after (index, term): a snapshot holds the rest */
 	JOURNAL_REPAIR = 4,   /* an entry whose payload had rotted, fetched from a peer: fills, drops nothing */
 	JOURNAL_SETTLED = 5,  /* index: a loss that is made good; recovery need not mind it again */
+	JOURNAL_UNASKED = 6,  /* group: a node; index: the last batch of ours that it can know of, unless a later one was lost */
+	JOURNAL_ASKED = 7,    /* group: a node that was asked since, and knew of no later one */
 };
 
 /* A loss is the sequence of a damaged batch or, with one of these bits, */
