@@ -18,6 +18,7 @@ enum plant {
 	PLANT_LEASE_OVER_PAUSE,
 	PLANT_RETRY_TWICE,
 	PLANT_TRUST_CLOCK,
+	PLANT_LIE_BELIEVED,
 	/* Done by the simulator itself: */
 	PLANT_HEAP_FLIP, /* a bit of one replica's memory flips */
 	PLANT_STRAY,     /* one replica executes something else, and its count of its state agrees, while a third one is down */

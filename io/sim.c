@@ -400,6 +400,7 @@ struct sim *sim_new(uint64_t seed, const struct sim_faults *faults)
 		m->realtime_skew_ms = i ? (int64_t)sim_random(s, 200) - 100 : 0;
 		list_init(&m->files);
 		list_init(&m->writes);
+		list_init(&m->lies);
 	}
 	return s;
 }

@@ -10,7 +10,7 @@
  *
  * Disks: a write takes effect when it completes; unless it was durable or synced, a crash undoes it sector by
  * sector, at random. A write under way at a crash leaves all, none, a prefix or any subset of its sectors. A file
- * whose directory wasn't synced may be gone.
+ * whose directory wasn't synced may be gone. A disk that lies has reported writes as durable that a crash undoes.
  *
  * Network: byte streams, in order within a connection. A cut direction holds bytes back until it heals; loss is a
  * long delay; connections break at random, and bytes of an old connection may arrive after those of its successor.
@@ -36,7 +36,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies;
 	uint64_t time_behind_ms;       /* by so much a record's stamp was at most behind the true time */
 	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
@@ -74,6 +74,13 @@ bool sim_io_failed(const struct sim *s, uint8_t machine);
 /* While it is full, nothing makes a file of the machine longer: that fails with -ENOSPC, and may be tried again. */
 void sim_fill_disk(struct sim *s, uint8_t machine, bool full);
 bool sim_disk_full(const struct sim *s, uint8_t machine);
+/* From now on the machine's disk remembers what its latest durable writes replaced, until it crashes. */
+void sim_let_lie(struct sim *s, uint8_t machine);
+/*
+ * Just before a crash: of what the machine's disk has reported as durable after since_ns in files under path_part each
+ * write is lost, whole or in part. False, and nothing is, if there is none or that is longer ago than it remembers.
+ */
+bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t since_ns);
 enum sim_rot {
 	SIM_ROT_BIT,
 	SIM_ROT_PAGE,       /* garbage all over it */

@@ -11,6 +11,7 @@
 
 #define FILE_SIZE_MAX (1ull << 32)
 #define DISK_SIZE (64ll << 30)
+#define LIES_MAX 256u /* durable writes that a disk that lies may still forget */
 
 static struct io_env *env_of(const struct io *io)
 {
@@ -181,6 +182,74 @@ static void make_durable(struct sim_file *f)
 	}
 }
 
+/* ---- lies ---- */
+
+void sim_let_lie(struct sim *s, uint8_t machine)
+{
+	s->machines[machine].liar = true;
+}
+
+static void forget_lie(struct io_env *m, struct sim_lie *l)
+{
+	m->lie_count--;
+	list_del(&l->node);
+	free(l);
+}
+
+static void forget_lies(struct io_env *m)
+{
+	while (!list_empty(&m->lies))
+		forget_lie(m, list_entry(m->lies.next, struct sim_lie, node));
+	m->lies_since_ns = m->sim->now_ns;
+}
+
+static void remember_lie(struct io_env *m, const struct sim_write *w, uint64_t size)
+{
+	struct sim_lie *l = mem_alloc(sizeof *l + size);
+
+	*l = (struct sim_lie){.file = w->file, .at_ns = m->sim->now_ns, .offset = w->offset, .size = size};
+	page_read(w->file, w->offset, l->old, size);
+	list_add_tail(&m->lies, &l->node);
+	if (++m->lie_count > LIES_MAX) {
+		l = list_entry(m->lies.next, struct sim_lie, node);
+		m->lies_since_ns = l->at_ns;
+		forget_lie(m, l);
+	}
+}
+
+/* The first sector is gone in any case. */
+static void lose(struct sim *s, const struct sim_lie *l, bool whole)
+{
+	for (uint64_t at = 0; at < l->size; at += SIM_SECTOR)
+		if (whole || !at || sim_random(s, 2))
+			page_write(l->file, l->offset + at, l->old + at, min_u64(SIM_SECTOR, l->size - at));
+}
+
+bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t since_ns)
+{
+	struct io_env *m = &s->machines[machine];
+	bool lost = false, whole = sim_random(s, 4) != 0;
+
+	if (since_ns < m->lies_since_ns)
+		return false;
+	for (struct list *pos = m->lies.prev; pos != &m->lies; pos = pos->prev) { /* newest first, as in a crash */
+		const struct sim_lie *l = list_entry(pos, struct sim_lie, node);
+
+		if (l->at_ns <= since_ns)
+			break;
+		if (!strstr(l->file->path, path_part))
+			continue;
+		lose(s, l, whole);
+		lost = true;
+	}
+	if (lost && whole) /* then what was under way is gone, too */
+		list_for_each(pos, &m->writes)
+			if (strstr(list_entry(pos, struct sim_write, node)->file->path, path_part))
+				list_entry(pos, struct sim_write, node)->size = 0;
+	s->counts.lies += lost;
+	return lost;
+}
+
 /* ---- files ---- */
 
 static struct sim_file *find_file(const struct io_env *m, const char *path)
@@ -191,8 +260,11 @@ static struct sim_file *find_file(const struct io_env *m, const char *path)
 	return NULL;
 }
 
-static void file_free(struct sim_file *f)
+static void file_free(struct io_env *m, struct sim_file *f)
 {
+	list_for_each_safe(pos, tmp, &m->lies)
+		if (list_entry(pos, struct sim_lie, node)->file == f)
+			forget_lie(m, list_entry(pos, struct sim_lie, node));
 	list_del(&f->node);
 	make_durable(f);
 	for (uint64_t i = 0; i < f->page_count; i++)
@@ -205,6 +277,7 @@ static void file_free(struct sim_file *f)
 
 void sim_disk_free(struct io_env *m)
 {
+	forget_lies(m);
 	while (!list_empty(&m->writes)) {
 		struct sim_write *w = list_entry(m->writes.next, struct sim_write, node);
 
@@ -213,7 +286,7 @@ void sim_disk_free(struct io_env *m)
 		free(w);
 	}
 	while (!list_empty(&m->files))
-		file_free(list_entry(m->files.next, struct sim_file, node));
+		file_free(m, list_entry(m->files.next, struct sim_file, node));
 }
 
 static int open_file(struct io *io, const char *path, unsigned flags)
@@ -324,14 +397,16 @@ int io_sync_now(struct io *io, int file)
 }
 
 /* The name goes; what is still open lives on without one. */
-static void file_drop(struct sim *s, struct sim_file *f)
+static void file_drop(struct io *io, struct sim_file *f)
 {
+	const struct sim *s = io->sim;
+
 	for (uint32_t i = 0; i < s->handle_count; i++)
 		if (s->handles[i] == f) {
 			f->path[0] = 0;
 			return;
 		}
-	file_free(f);
+	file_free(env_of(io), f);
 }
 
 static int rename_file(struct io *io, const char *from, const char *to)
@@ -346,7 +421,7 @@ static int rename_file(struct io *io, const char *from, const char *to)
 	if (old) {
 		/* A crash leaves one of the two under the name, never none. Here it is the new one. */
 		f->named |= old->named;
-		file_drop(io->sim, old);
+		file_drop(io, old);
 	}
 	free(f->path);
 	f->path = mem_strdup(to);
@@ -368,7 +443,7 @@ int io_unlink_now(struct io *io, const char *path)
 
 	if (!f)
 		return -ENOENT;
-	file_drop(io->sim, f);
+	file_drop(io, f);
 	return 0;
 }
 
@@ -479,6 +554,8 @@ void sim_disk_write(struct sim *s, const struct sim_event *e)
 		if (w->id != e->handle)
 			continue;
 		list_del(&w->node);
+		if (s->machines[e->side].liar && w->durable && size_taken(w->error, w->size))
+			remember_lie(&s->machines[e->side], w, size_taken(w->error, w->size));
 		if (size_taken(w->error, w->size))
 			apply_write(w->file, w->offset, w->data, size_taken(w->error, w->size), w->durable);
 		w->file->spoiled |= w->spoils;
@@ -539,6 +616,7 @@ static void tear(struct sim *s, struct sim_write *w)
 void sim_disk_crash(struct sim *s, struct io_env *m)
 {
 	m->io_failed = false;
+	forget_lies(m);
 	list_for_each_safe(pos, tmp, &m->files) {
 		struct sim_file *f = list_entry(pos, struct sim_file, node);
 
@@ -569,7 +647,7 @@ void sim_disk_crash(struct sim *s, struct io_env *m)
 		struct sim_file *f = list_entry(pos, struct sim_file, node);
 
 		if (!f->named && sim_random(s, 2))
-			file_free(f);
+			file_free(m, f);
 		else
 			f->named = true;
 	}

@@ -81,6 +81,15 @@ struct sim_write {
 	bool spoils;             /* and that the file is not to be written again */
 };
 
+/* What a durable write replaced: a disk that lies has it back after a crash. */
+struct sim_lie {
+	struct list node;        /* in machine->lies, oldest first */
+	struct sim_file *file;
+	uint64_t at_ns;          /* when the write was reported as durable */
+	uint64_t offset, size;
+	uint8_t old[];
+};
+
 struct io_env {
 	struct sim *sim;
 	uint8_t machine;
@@ -90,8 +99,10 @@ struct io_env {
 	uint64_t paused_until_ns;
 	uint64_t fail_in;        /* file operations until one fails; 0: none */
 	int fail_error;
-	bool io_failed, full;
-	struct list files, writes;
+	bool io_failed, full, liar;
+	uint32_t lie_count;
+	uint64_t lies_since_ns;  /* everything durable after this is in lies */
+	struct list files, writes, lies;
 };
 
 /* What is on its way to one end of a connection. */

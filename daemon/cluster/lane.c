@@ -145,7 +145,7 @@ void lane_remembered(struct lane *lane, uint8_t node, uint64_t sequence)
 
 	if (!r->unasked)
 		return;
-	if (!recollection_misses(r, sequence)) {
+	if (!recollection_misses(r, sequence) || lane->config->plant == PLANT_LIE_BELIEVED) {
 		store_asked(lane, node);
 	} else if (!lane->found.heads_lost) {
 		lane->found.heads_lost = true;

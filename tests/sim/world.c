@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "liar.h"
 #include "log.h"
 #include "node.h"
 #include "store/run.h"
@@ -50,6 +51,7 @@ struct canon {
 
 struct world {
 	struct sim *sim;
+	struct liar *liar; /* NULL: no disk lies */
 	uint64_t random;
 	enum plant plant;
 	uint8_t node_count, rot_node;
@@ -163,6 +165,8 @@ static void node_make_config(struct world *w, struct sim_node *n)
 
 static void node_down(struct world *w, struct sim_node *n, bool silent)
 {
+	if (!w->healed)
+		liar_crash(w->liar, n->id);
 	sim_crash(w->sim, n->id, silent);
 	node_free(n->node);
 	free(n->node);
@@ -586,6 +590,8 @@ bool world_run(struct world *w, uint64_t until_ns)
 			machine = sim_last_machine(w->sim);
 			if (machine && w->nodes[machine].up && !w->nodes[machine].failed)
 				check_node(w, &w->nodes[machine]);
+			if (machine && w->nodes[machine].up && !liar_watch(w->liar, machine, w->nodes[machine].node))
+				fail(w, "node %u goes on without what its disk had said to be durable", machine);
 		}
 		if (sim_counts(w->sim)->retries)
 			fail(w, "node %u writes a file again after a write or sync of it has failed", w->rot_node);
@@ -692,6 +698,8 @@ struct world *world_new(const struct world_options *o)
 		.drift_ppm = (uint32_t)draw(w, 500),
 	};
 	w->sim = sim_new(o->seed, &faults);
+	if (mix64(o->seed ^ 0x6c696573u) % 3 == 0)
+		w->liar = liar_new(w->sim, o->seed, w->rot_node, w->node_count);
 	if (o->fail_io)
 		sim_fail_io(w->sim, w->rot_node, o->fail_io, errors[o->fail_io % 3]);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
@@ -715,6 +723,7 @@ void world_free(struct world *w)
 		free(w->canon[i].entries);
 		free(w->canon[i].leaders);
 	}
+	liar_free(w->liar);
 	sim_free(w->sim);
 	free(w);
 }

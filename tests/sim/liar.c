@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "liar.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "cluster/group.h"
+
+#define LANES_MAX 2u
+#define STEPS 64u /* back in the journal's growth that a lie may reach */
+#define DEEPER 4u
+
+/* The journal was durable up to sequence at that time, and what came later wasn't begun. */
+struct step {
+	uint64_t sequence, at_ns;
+};
+
+/* What a peer remembers of the liar's journal, on its own disk, and what it will once its batch `sequence` is durable. */
+struct memory {
+	uint64_t durable, coming, sequence;
+};
+
+struct liar_lane {
+	struct step steps[STEPS];
+	uint64_t step_count; /* since the node started */
+	bool lied;           /* and the node hasn't made it good */
+	struct memory memories[NODE_SLOTS];
+};
+
+struct liar {
+	struct sim *sim;
+	uint64_t random;
+	uint8_t node, node_count;
+	struct liar_lane lanes[LANES_MAX];
+};
+
+struct liar *liar_new(struct sim *s, uint64_t seed, uint8_t node, uint8_t node_count)
+{
+	struct liar *l = mem_zalloc(sizeof *l);
+
+	*l = (struct liar){.sim = s, .random = mix64(seed ^ 0x6c696172u), .node = node, .node_count = node_count};
+	sim_let_lie(s, node);
+	return l;
+}
+
+void liar_free(struct liar *l)
+{
+	free(l);
+}
+
+static void watch_itself(struct liar *l, struct liar_lane *lane, const struct journal *j)
+{
+	uint64_t durable = journal_durable(j);
+
+	if (!lane->step_count || lane->steps[(lane->step_count - 1) % STEPS].sequence != durable)
+		lane->steps[lane->step_count++ % STEPS] = (struct step){.sequence = durable, .at_ns = sim_now(l->sim)};
+}
+
+static void watch_peer(const struct liar *l, struct memory *m, const struct journal *j)
+{
+	if (m->sequence && journal_durable(j) >= m->sequence) {
+		m->durable = m->coming;
+		m->sequence = 0;
+	}
+	if (m->sequence)
+		return;
+	m->coming = journal_peer_sequence(j, l->node);
+	m->sequence = journal_open_sequence(j);
+}
+
+static bool takes_part(const struct lane *lane)
+{
+	for (uint32_t i = 0; i < lane->group_count; i++) {
+		const struct raft *r = &lane->groups[i]->raft;
+
+		if (r->leader || r->role == RAFT_CANDIDATE || r->role == RAFT_LEADER)
+			return true;
+	}
+	return false;
+}
+
+static bool found_out(struct liar_lane *l, const struct lane *lane)
+{
+	l->lied &= !lane->settled;
+	return !l->lied || lane->found.heads_lost || !takes_part(lane);
+}
+
+bool liar_watch(struct liar *l, uint8_t id, const struct node *n)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; l && i < n->lane_count && i < LANES_MAX; i++) {
+		if (id == l->node) {
+			watch_itself(l, &l->lanes[i], n->lanes[i]->journal);
+			ok &= found_out(&l->lanes[i], n->lanes[i]);
+		} else {
+			watch_peer(l, &l->lanes[i].memories[id], n->lanes[i]->journal);
+		}
+	}
+	return ok;
+}
+
+/* Up to here everybody's disk remembers the liar's journal. */
+static uint64_t known_to_all(const struct liar *l, const struct liar_lane *lane)
+{
+	uint64_t known = UINT64_MAX;
+
+	for (uint8_t id = 1; id <= l->node_count; id++)
+		if (id != l->node && lane->memories[id].durable < known)
+			known = lane->memories[id].durable;
+	return known;
+}
+
+/* Some step below what all know, so that what follows it is missed. NULL: there is none, or none is remembered. */
+static const struct step *lie_from(struct liar *l, const struct liar_lane *lane)
+{
+	uint64_t known = known_to_all(l, lane), back = rand_below(&l->random, DEEPER);
+	const struct step *found = NULL;
+
+	for (uint64_t n = 1; n <= STEPS && n <= lane->step_count; n++) {
+		const struct step *s = &lane->steps[(lane->step_count - n) % STEPS];
+
+		if (n == 1 || s->sequence >= known) /* the last one is all there is: nothing follows it */
+			continue;
+		found = s;
+		if (back-- == 0)
+			break;
+	}
+	return found;
+}
+
+void liar_crash(struct liar *l, uint8_t id)
+{
+	for (uint32_t i = 0; l && i < LANES_MAX; i++)
+		l->lanes[i].memories[id].sequence = 0;
+	for (uint32_t i = 0; l && id == l->node && i < LANES_MAX; i++) {
+		struct liar_lane *lane = &l->lanes[i];
+		const struct step *from = rand_below(&l->random, 2) ? lie_from(l, lane) : NULL;
+		char path[20];
+
+		(void)snprintf(path, sizeof path, "/lane-%u/", i);
+		if (from)
+			lane->lied |= sim_lie(l->sim, l->node, path, from->at_ns);
+		lane->step_count = 0;
+	}
+}
