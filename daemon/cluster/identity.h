@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who a disk belongs to (DECISIONS [identity]): a small file, written anew by rename at each change, with two
- * copies of its content in separate blocks.
+ * Who a disk belongs to (DECISIONS [identity]): a small file with two copies of its content in separate blocks. It is
+ * made by rename, and from then on written in place, one copy after the other: a node must start on a full disk, too.
  */
 #ifndef HF_CLUSTER_IDENTITY_H
 #define HF_CLUSTER_IDENTITY_H
@@ -30,7 +30,10 @@ static inline bool identity_empty(const struct identity *id)
 
 /* 0 with an empty identity if there is none. -EBADMSG: both copies are damaged; -EPROTONOSUPPORT: a later format. */
 int identity_load(struct io *io, const char *data_dir, struct identity *ret);
-/* Blocks; durable when it returns 0. Rare: at start and twice in a cluster's first second. */
+/*
+ * Blocks; durable when it returns 0. Rare: at start and twice in a cluster's first second. -EBADMSG: both copies that
+ * are there are damaged; else what io says.
+ */
 int identity_store(struct io *io, const char *data_dir, const struct identity *id);
 
 #endif

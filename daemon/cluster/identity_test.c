@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,6 +75,56 @@ static void test_copies(void **state)
 	expect(-EBADMSG, 0);
 }
 
+/* Once the file is there no other one is needed, so that a node starts on a full disk: here none can be made. */
+static void test_stored_in_place(void **state)
+{
+	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .has_catalog = true};
+	char fresh[320];
+
+	(void)state;
+	(void)unlink(path);
+	assert_int_equal(identity_store(io, dir, &id), 0);
+	(void)snprintf(fresh, sizeof fresh, "%s.new", path);
+	assert_int_equal(mkdir(fresh, 0700), 0);
+	id.incarnation = 6;
+	assert_int_equal(identity_store(io, dir, &id), 0);
+	expect(0, 6);
+	assert_int_equal(rmdir(fresh), 0);
+	for (unsigned copy = 0; copy < 2; copy++) { /* and a rotten copy is mended, never the whole one spoiled first */
+		flip((off_t)(copy * IO_ALIGN) + 40);
+		id.incarnation++;
+		assert_int_equal(identity_store(io, dir, &id), 0);
+		flip((off_t)(!copy * IO_ALIGN) + 40);
+		expect(0, id.incarnation);
+		flip((off_t)(!copy * IO_ALIGN) + 40);
+	}
+}
+
+static void keep_block(int copy, uint8_t *block, bool put)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(put ? pwrite(fd, block, IO_ALIGN, copy * IO_ALIGN) : pread(fd, block, IO_ALIGN, copy * IO_ALIGN), IO_ALIGN);
+	(void)close(fd);
+}
+
+/* Cut off between the two copies: the one that was written counts, wherever it stands, and the other one goes next. */
+static void test_cut_off_between_the_copies(void **state)
+{
+	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .has_catalog = true};
+	uint8_t old[IO_ALIGN];
+
+	(void)state;
+	for (int copy = 0; copy < 2; copy++) {
+		assert_int_equal(identity_store(io, dir, &id), 0);
+		keep_block(copy, old, false);
+		id.incarnation++;
+		assert_int_equal(identity_store(io, dir, &id), 0);
+		keep_block(copy, old, true);
+		expect(0, id.incarnation);
+	}
+}
+
 static int setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -97,7 +148,11 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_copies)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_stored_in_place),
+		cmocka_unit_test(test_cut_off_between_the_copies),
+	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

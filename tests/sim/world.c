@@ -27,7 +27,7 @@
 
 struct sim_node {
 	uint8_t id;
-	bool up, failed, left;
+	bool up, failed, left, started;
 	struct world *world;
 	struct node *node;
 	struct config config;
@@ -118,8 +118,8 @@ static void on_failed(void *arg, const char *what, int error)
 		fail(n->world, "the node that strayed stops by the word of one other");
 	if (w->stray.group)
 		fail(n->world, "the node that strayed stops, as %s", w->stray.in_doubt ? "a third one decides" : "a third one was there before");
-	/* All nodes run one version: but for a disk that fails, or that never had room for an identity, no node has a reason to stop. */
-	if (!sim_io_failed(n->world->sim, n->id) && (error != -ENOSPC || strcmp(what, "identity")))
+	/* All nodes run one version: but for a disk that fails no node has a reason to stop. */
+	if (!sim_io_failed(n->world->sim, n->id))
 		fail(n->world, "node %u stops itself: %s: %s", n->id, what, strerror(-error));
 	n->failed = true;
 }
@@ -207,10 +207,12 @@ static void node_up(struct world *w, struct sim_node *n)
 	n->up = true;
 	n->failed = false;
 	r = node_start(n->node, &n->config, n->ios);
-	if (r < 0 && !sim_io_failed(w->sim, n->id) && !(r == -ENOSPC && sim_disk_full(w->sim, n->id)))
+	/* A full disk is no reason either, but the first time: what a start needs has its room from then on. */
+	if (r < 0 && !sim_io_failed(w->sim, n->id) && (n->started || r != -ENOSPC || !sim_disk_full(w->sim, n->id)))
 		fail(w, "node %u doesn't start: %s", n->id, strerror(-r));
 	if (r < 0)
 		node_down(w, n, false);
+	n->started |= r == 0;
 }
 
 /* ---- checking the nodes ---- */
