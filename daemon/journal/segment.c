@@ -152,11 +152,14 @@ static void prepare_failed(struct journal *j, int error)
 		journal_fail(j, error);
 		return;
 	}
-	/* The segment isn't in use: no data is at stake. Try again when there may be space. */
+	/*
+	 * The segment isn't in use: no data is at stake. Try again when there may be space, and with this very segment: its
+	 * head may stand there already, and no other one may get its number before it is blank.
+	 */
 	j->preparing = NULL;
 	s->state = SEGMENT_FREE;
 	list_del(&s->node);
-	list_add_tail(&j->free, &s->node);
+	list_add_tail(j->free.next, &s->node);
 	j->stats.failed_preparations++;
 	j->out_of_space = true;
 	j->prepare_retry.fire = prepare_fire;
@@ -240,7 +243,7 @@ static void prepare_synced(struct io_op *op, int result)
 		prepare_failed(j, result);
 		return;
 	}
-	j->preparing->number = j->next_number++;
+	j->preparing->number = j->next_number;
 	segment_head_fill(j, j->preparing->number, block);
 	op->done = prepare_headed;
 	io_write(j->io, op, j->preparing->file, block, JOURNAL_BLOCK, 0, true);
@@ -267,6 +270,7 @@ static void prepare_named(struct io_op *op, int result)
 		prepare_failed(j, result);
 		return;
 	}
+	j->next_number++; /* only now: a gap between the numbers is a lost segment to recovery */
 	j->preparing = NULL;
 	s->state = SEGMENT_READY;
 	s->end = JOURNAL_BLOCK;
