@@ -183,13 +183,24 @@ static void batch_checkpoint(struct journal *j, struct batch *b)
 	list_splice_tail(&j->open, &later);
 }
 
+/*
+ * What the batch may take of the segment. While no other one is ready, payloads leave something: on a full disk that is
+ * all there is for the terms, votes and starts of this life and the next ones.
+ */
+static uint64_t room_in(const struct journal *j, const struct segment *s, const struct batch *b)
+{
+	uint64_t room = j->options.segment_size - s->end, kept = b->payload && list_empty(&j->ready) ? j->options.segment_size / RESERVE_PART : 0;
+
+	return room > kept ? room - kept : 0;
+}
+
 /* Room for the batch in the current segment, or in the next one; NULL: none is ready yet. */
 static struct segment *batch_segment(struct journal *j, struct batch *b, uint32_t *ret_sectors)
 {
 	struct segment *s = segment_current(j);
 	uint32_t sectors = journal_batch_sectors(b->count, b->payload, b->hard);
 
-	if (s && s->end + (uint64_t)sectors * JOURNAL_SECTOR <= j->options.segment_size) {
+	if (s && (uint64_t)sectors * JOURNAL_SECTOR <= room_in(j, s, b)) {
 		*ret_sectors = sectors;
 		return s;
 	}

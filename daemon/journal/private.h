@@ -9,6 +9,7 @@
 #define BATCH_PAYLOAD_MAX (4u << 20)   /* a batch takes no further record above this; one record may be larger */
 #define IMAGE_SIZE (1u << 20)          /* the registered buffer; larger batches borrow memory */
 #define ZERO_CHUNK (256u << 10)
+#define RESERVE_PART 16u               /* of a segment is kept for what has no payload while it is the last one */
 #define SEGMENTS_READY 1u              /* prepared ahead */
 #define CLOSING_BATCH_NS (10 * NS_PER_MS)
 

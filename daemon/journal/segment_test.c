@@ -18,7 +18,8 @@
 #include "journal/private.h"
 
 #define SEGMENT (1u << 20)
-#define LARGE (1000u << 10) /* one of these to a segment */
+#define LARGE (960u << 10) /* one of these to a segment */
+#define SMALL (40u << 10)
 
 struct world {
 	struct io *io;
@@ -150,6 +151,41 @@ static void test_number_of_a_segment_that_failed_is_given_again(void **state)
 	close_journal();
 }
 
+static void store_hard(void)
+{
+	(void)journal_append(w.j, &(struct journal_record){.kind = JOURNAL_HARD, .group = 1, .term = 2, .index = 1});
+	journal_flush(w.j);
+}
+
+/* Nothing can be prepared: entries leave something of the last segment to the next life's hard states. */
+static void test_entries_leave_a_reserve_of_the_last_segment(void **state)
+{
+	char path[300];
+
+	(void)state;
+	open_journal();
+	segment_file(path, sizeof path, 2);
+	assert_int_equal(mkdir(path, 0700), 0); /* where the next segment would be */
+	(void)append_entry(1, LARGE);
+	journal_flush(w.j);
+	(void)append_entry(2, LARGE); /* takes the last segment that is ready */
+	w.wait_for = 2;
+	io_run(w.io);
+	assert_true(list_empty(&w.j->ready));
+	(void)append_entry(3, SMALL); /* there is room for it */
+	journal_flush(w.j);
+	assert_int_equal(journal_writing_since(w.j), 0);
+	close_journal();
+	assert_int_equal(rmdir(path), 0);
+	open_journal();
+	assert_int_equal(w.records, 2);
+	store_hard();
+	assert_int_not_equal(journal_writing_since(w.j), 0);
+	w.wait_for = 3;
+	io_run(w.io);
+	close_journal();
+}
+
 static int setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -168,7 +204,7 @@ static int teardown(void **state)
 	(void)state;
 	for (unsigned slot = 0; slot < 8; slot++) {
 		segment_file(path, sizeof path, slot);
-		(void)unlink(path);
+		(void)remove(path);
 	}
 	return rmdir(w.dir);
 }
@@ -177,6 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_number_of_a_segment_that_failed_is_given_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_entries_leave_a_reserve_of_the_last_segment, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
