@@ -78,7 +78,7 @@ bool sim_disk_full(const struct sim *s, uint8_t machine);
 void sim_let_lie(struct sim *s, uint8_t machine);
 /*
  * Just before a crash: of what the machine's disk has reported as durable after since_ns in files under path_part each
- * write is lost, whole or in part. False, and nothing is, if there is none or that is longer ago than it remembers.
+ * write is lost, the newest one perhaps but in part. False, and nothing is, if there is none or that is longer ago than it remembers.
  */
 bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t since_ns);
 enum sim_rot {

@@ -228,7 +228,7 @@ static void lose(struct sim *s, const struct sim_lie *l, bool whole)
 bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t since_ns)
 {
 	struct io_env *m = &s->machines[machine];
-	bool lost = false, whole = sim_random(s, 4) != 0;
+	bool lost = false, partly = sim_random(s, 4) == 0;
 
 	if (since_ns < m->lies_since_ns)
 		return false;
@@ -239,10 +239,10 @@ bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t sin
 			break;
 		if (!strstr(l->file->path, path_part))
 			continue;
-		lose(s, l, whole);
+		lose(s, l, lost || !partly); /* in part at most the newest one */
 		lost = true;
 	}
-	if (lost && whole) /* then what was under way is gone, too */
+	if (lost) /* then what was under way is gone, too */
 		list_for_each(pos, &m->writes)
 			if (strstr(list_entry(pos, struct sim_write, node)->file->path, path_part))
 				list_entry(pos, struct sim_write, node)->size = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A disk that lies: at a crash one node, always the same, loses batches of its journal that had been reported as
- * durable, the last few ones, whole or in part ([torn], [damaged]).
+ * durable, the last few ones, the very last perhaps but in part ([torn], [damaged]).
  *
  * Whoever lost what only it and a peer that is cut off know of can't find out, and no protocol helps; so what is lost
  * reaches back to something that every other node durably remembers: then the first one that is heard tells, and
