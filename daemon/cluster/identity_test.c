@@ -78,7 +78,7 @@ static void test_copies(void **state)
 /* Once the file is there no other one is needed, so that a node starts on a full disk: here none can be made. */
 static void test_stored_in_place(void **state)
 {
-	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .has_catalog = true};
+	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .groups = 4, .hash_seed = 33};
 	char fresh[320];
 
 	(void)state;
@@ -111,7 +111,7 @@ static void keep_block(int copy, uint8_t *block, bool put)
 /* Cut off between the two copies: the one that was written counts, wherever it stands, and the other one goes next. */
 static void test_cut_off_between_the_copies(void **state)
 {
-	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .has_catalog = true};
+	struct identity id = {.cluster_id = {11, 22}, .incarnation = 5, .node = 3, .lanes = 2, .groups = 4, .hash_seed = 33};
 	uint8_t old[IO_ALIGN];
 
 	(void)state;
