@@ -39,23 +39,24 @@ static bool read_places(const json_t *pairs, size_t max, struct report_place **r
 	return true;
 }
 
-/* As read_places(), of triples. */
-static bool read_latencies(const json_t *triples, struct report *ret)
+/* As read_places(), of triples with a value of so much at least; none unless told. */
+static bool read_figures(struct report_figures *ret, const json_t *triples, json_int_t least)
 {
 	size_t count = json_array_size(triples);
 
-	if (!json_is_array(triples) || count > REPORT_LATENCY_MAX)
+	if ((triples && !json_is_array(triples)) || count > REPORT_FIGURES_MAX)
 		return false;
-	ret->latencies = mem_zalloc(count * sizeof *ret->latencies + 1);
+	ret->list = mem_zalloc(count * sizeof *ret->list + 1);
 	for (size_t i = 0; i < count; i++) {
 		const json_t *triple = json_array_get(triples, i), *service = json_array_get(triple, 0), *backend = json_array_get(triple, 1),
-			     *us = json_array_get(triple, 2);
-		struct report_latency *one = &ret->latencies[ret->latency_count++];
+			     *value = json_array_get(triple, 2);
+		struct report_figure *one = &ret->list[ret->count++];
 
-		if (json_array_size(triple) != 3 || !is_id(service) || !is_id(backend) || !is_id(us))
+		if (json_array_size(triple) != 3 || !is_id(service) || !is_id(backend) || !json_is_integer(value) ||
+		    json_integer_value(value) < least || json_integer_value(value) > UINT32_MAX)
 			return false;
-		*one = (struct report_latency){{(uint32_t)json_integer_value(service), (uint32_t)json_integer_value(backend)},
-					       (uint32_t)json_integer_value(us)};
+		*one = (struct report_figure){{(uint32_t)json_integer_value(service), (uint32_t)json_integer_value(backend)},
+					      (uint32_t)json_integer_value(value)};
 		if (i && !comes_before(one[-1].backend, one->backend))
 			return false;
 	}
@@ -103,7 +104,7 @@ static bool read_can(bool *ret, const json_t *body, const char *key)
 bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error)
 {
 	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed"),
-		     *idle = json_object_get(body, "idle"), *latencies = json_object_get(body, "latencies");
+		     *idle = json_object_get(body, "idle");
 
 	*ret = (struct report){.by.node = node, .failed = json_is_true(failed)};
 	if (!read_who(&ret->by, body))
@@ -118,8 +119,8 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_printf(error, "down must be pairs of service and backend id, ascending, at most %u", REPORT_DOWN_MAX);
 	else if (idle && !read_places(idle, REPORT_IDLE_MAX, &ret->idle, &ret->idle_count))
 		bytes_printf(error, "idle must be pairs of service id and generation, ascending, at most %u", REPORT_IDLE_MAX);
-	else if (latencies && !read_latencies(latencies, ret))
-		bytes_printf(error, "latencies must be service id, backend id and microseconds, ascending, at most %u", REPORT_LATENCY_MAX);
+	else if (!read_figures(&ret->latencies, json_object_get(body, "latencies"), 1))
+		bytes_printf(error, "latencies must be service id, backend id and microseconds, ascending, at most %u", REPORT_FIGURES_MAX);
 	else {
 		ret->version = (uint64_t)json_integer_value(version);
 		return true;
@@ -147,12 +148,11 @@ static void put_tunnels(struct bytes *out, const struct report *r)
 	bytes_put_u8(out, ']');
 }
 
-static void put_latencies(struct bytes *out, const struct report *r)
+static void put_figures(struct bytes *out, const char *key, const struct report_figures *f)
 {
-	bytes_puts(out, ",\"latencies\":[");
-	for (uint32_t i = 0; i < r->latency_count; i++)
-		bytes_printf(out, "%s[%u,%u,%u]", i ? "," : "", r->latencies[i].backend.service, r->latencies[i].backend.number,
-			     r->latencies[i].us);
+	bytes_printf(out, ",\"%s\":[", key);
+	for (uint32_t i = 0; i < f->count; i++)
+		bytes_printf(out, "%s[%u,%u,%u]", i ? "," : "", f->list[i].backend.service, f->list[i].backend.number, f->list[i].value);
 	bytes_put_u8(out, ']');
 }
 
@@ -172,7 +172,7 @@ void leases_json(const struct leases *l, const struct services *s, struct bytes 
 			put_tunnels(out, r);
 			put_places(out, "down", r->down, r->down_count);
 			put_places(out, "idle", r->idle, r->idle_count);
-			put_latencies(out, r);
+			put_figures(out, "latencies", &r->latencies);
 			bytes_puts(out, lease_is_accepted(l, s, one) ? ",\"accepted\":true" : ",\"accepted\":false");
 		}
 		bytes_put_u8(out, '}');

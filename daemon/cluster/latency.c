@@ -71,10 +71,10 @@ static uint32_t median_us(const struct leases *l, uint32_t service, uint32_t bac
 
 	for (uint32_t i = 0; i < l->count; i++) {
 		const struct report *r = &l->list[i].report;
-		uint32_t said = r->by.side == SIDE_BALANCER ? report_latency_us(r, service, backend) : 0;
+		const struct report_figure *said = r->by.side == SIDE_BALANCER ? report_figure(&r->latencies, service, backend) : NULL;
 
 		if (said)
-			us[known++] = said;
+			us[known++] = said->value;
 	}
 	return quantile(us, known, 2);
 }

@@ -90,7 +90,7 @@ static struct service *service(const struct world *w)
 /* Measured latencies of service 1's backends 1, 2 and 3; 0: none. Who is down stays so. */
 static void say(struct world *w, const char *id, enum reporter_side side, const uint32_t us[3])
 {
-	struct report r = {.by = named(id, side), .version = w->index, .latencies = mem_zalloc(3 * sizeof *r.latencies)};
+	struct report r = {.by = named(id, side), .version = w->index, .latencies.list = mem_zalloc(3 * sizeof *r.latencies.list)};
 
 	r.down = mem_zalloc(3 * sizeof *r.down);
 	for (uint32_t i = 0; i < 3; i++)
@@ -98,7 +98,7 @@ static void say(struct world *w, const char *id, enum reporter_side side, const 
 			r.down[r.down_count++] = (struct report_place){1, i + 1};
 	for (uint32_t i = 0; i < 3; i++)
 		if (us[i])
-			r.latencies[r.latency_count++] = (struct report_latency){{1, i + 1}, us[i]};
+			r.latencies.list[r.latencies.count++] = (struct report_figure){{1, i + 1}, us[i]};
 	assert_true(leases_take(&w->leases, &r, w->now_ns) >= 0);
 	report_fini(&r);
 }

@@ -705,7 +705,7 @@ static void test_owners_by_snat(void **state)
 static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}}, idle[] = {{1, 7}, {2, 1}};
-	struct report_latency latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}};
+	struct report_figure latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}};
 	struct report r = {.by = named("h/eth0", SIDE_BALANCER),
 			   .version = 77,
 			   .failed = true,
@@ -717,8 +717,7 @@ static void test_form(void **state)
 			   .down = down,
 			   .idle_count = 2,
 			   .idle = idle,
-			   .latency_count = 2,
-			   .latencies = latencies},
+			   .latencies = {2, latencies}},
 		      back;
 	size_t latencies_at;
 	struct bytes form = {0};
@@ -731,10 +730,10 @@ static void test_form(void **state)
 	assert_true(!in.bad && !cursor_left(&in) && report_equal(&r, &back));
 	assert_true(report_says_down(&back, 1, 5) && !report_says_down(&back, 2, 5));
 	assert_true(report_says_idle(&back, 1, 7) && !report_says_idle(&back, 1, 5));
-	assert_int_equal(report_latency_us(&back, 2, 1), 7);
-	assert_int_equal(report_latency_us(&back, 1, 2), 900);
-	assert_int_equal(report_latency_us(&back, 1, 3), 0);
-	back.latencies[0].us = 8; /* no news */
+	assert_int_equal(report_figure(&back.latencies, 2, 1)->value, 7);
+	assert_int_equal(report_figure(&back.latencies, 1, 2)->value, 900);
+	assert_null(report_figure(&back.latencies, 1, 3));
+	back.latencies.list[0].value = 8; /* no news */
 	assert_true(report_equal(&r, &back));
 	back.tunnels[1] = ip("fd02::8");
 	assert_false(report_equal(&r, &back));

@@ -9,7 +9,7 @@ void report_fini(struct report *r)
 {
 	free(r->down);
 	free(r->idle);
-	free(r->latencies);
+	free(r->latencies.list);
 	*r = (struct report){0};
 }
 
@@ -55,13 +55,11 @@ bool report_says_idle(const struct report *r, uint32_t service, uint32_t generat
 	return has_place(r->idle, r->idle_count, (struct report_place){service, generation});
 }
 
-uint32_t report_latency_us(const struct report *r, uint32_t service, uint32_t backend)
+const struct report_figure *report_figure(const struct report_figures *f, uint32_t service, uint32_t backend)
 {
 	const struct report_place place = {service, backend};
-	const struct report_latency *found =
-		r->latency_count ? bsearch(&place, r->latencies, r->latency_count, sizeof *r->latencies, place_compare) : NULL;
 
-	return found ? found->us : 0;
+	return f->count ? bsearch(&place, f->list, f->count, sizeof *f->list, place_compare) : NULL;
 }
 
 static void put_places(struct bytes *out, const struct report_place *list, uint32_t count)
@@ -115,33 +113,33 @@ static void get_tunnels(struct cursor *in, struct report *ret)
 	}
 }
 
-static void put_latencies(struct bytes *out, const struct report *r)
+static void put_figures(struct bytes *out, const struct report_figures *f)
 {
-	bytes_put_u32(out, r->latency_count);
-	for (uint32_t i = 0; i < r->latency_count; i++) {
-		bytes_put_u32(out, r->latencies[i].backend.service);
-		bytes_put_u32(out, r->latencies[i].backend.number);
-		bytes_put_u32(out, r->latencies[i].us);
+	bytes_put_u32(out, f->count);
+	for (uint32_t i = 0; i < f->count; i++) {
+		bytes_put_u32(out, f->list[i].backend.service);
+		bytes_put_u32(out, f->list[i].backend.number);
+		bytes_put_u32(out, f->list[i].value);
 	}
 }
 
-static void get_latencies(struct cursor *in, struct report *ret)
+static void get_figures(struct cursor *in, uint32_t least, struct report_figures *ret)
 {
 	uint32_t count = cursor_u32(in);
 
-	if (count > REPORT_LATENCY_MAX)
+	if (count > REPORT_FIGURES_MAX)
 		in->bad = true;
 	if (in->bad)
 		return;
-	ret->latencies = mem_zalloc(count * sizeof *ret->latencies + 1);
-	ret->latency_count = count;
+	ret->list = mem_zalloc(count * sizeof *ret->list + 1);
+	ret->count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		struct report_latency *one = &ret->latencies[i];
+		struct report_figure *one = &ret->list[i];
 
 		one->backend.service = cursor_u32(in);
 		one->backend.number = cursor_u32(in);
-		one->us = cursor_u32(in);
-		if (!one->us || (i && place_compare(one - 1, one) >= 0))
+		one->value = cursor_u32(in);
+		if (one->value < least || (i && place_compare(one - 1, one) >= 0))
 			in->bad = true;
 	}
 }
@@ -157,7 +155,7 @@ void report_put(struct bytes *out, const struct report *r)
 	put_tunnels(out, r);
 	put_places(out, r->down, r->down_count);
 	put_places(out, r->idle, r->idle_count);
-	put_latencies(out, r);
+	put_figures(out, &r->latencies);
 }
 
 void report_get(struct cursor *in, struct report *ret)
@@ -176,5 +174,5 @@ void report_get(struct cursor *in, struct report *ret)
 	get_tunnels(in, ret);
 	ret->down = get_places(in, REPORT_DOWN_MAX, &ret->down_count);
 	ret->idle = get_places(in, REPORT_IDLE_MAX, &ret->idle_count);
-	get_latencies(in, ret);
+	get_figures(in, 1, &ret->latencies);
 }

@@ -16,16 +16,23 @@
 
 #define REPORT_IDLE_MAX 1024u /* the same: what is idle retires soon, and makes room for the next ones */
 
-#define REPORT_LATENCY_MAX 1024u /* as many as a service has backends; who measures more tells of the first ones */
+#define REPORT_FIGURES_MAX 1024u /* of one kind, as many as a service has backends; who has more tells of the first ones */
 
 /* A backend of a service, by their ids, or one of its generations. */
 struct report_place {
 	uint32_t service, number;
 };
 
-struct report_latency {
+/* A figure that was found out about a backend. */
+struct report_figure {
 	struct report_place backend;
-	uint32_t us; /* the median of its last good checks; 1 at least */
+	uint32_t value;
+};
+
+/* One of each backend at most, ascending. */
+struct report_figures {
+	uint32_t count;
+	struct report_figure *list;
 };
 
 struct report {
@@ -40,8 +47,7 @@ struct report {
 	struct report_place *down; /* backends that fail its own checks; ascending, each once */
 	uint32_t idle_count;
 	struct report_place *idle; /* earlier generations that have had no flow here for the service's flow_idle_s; ascending, each once */
-	uint32_t latency_count;
-	struct report_latency *latencies; /* of services that go by them; ascending, each backend once */
+	struct report_figures latencies; /* of services that go by them, in us: the median of a backend's last good checks; 1 at least */
 };
 
 void report_fini(struct report *r);
@@ -49,8 +55,8 @@ void report_fini(struct report *r);
 bool report_equal(const struct report *a, const struct report *b);
 bool report_says_down(const struct report *r, uint32_t service, uint32_t backend);
 bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation);
-/* 0: it says nothing of it. */
-uint32_t report_latency_us(const struct report *r, uint32_t service, uint32_t backend);
+/* NULL: nothing is said of it. */
+const struct report_figure *report_figure(const struct report_figures *f, uint32_t service, uint32_t backend);
 void report_put(struct bytes *out, const struct report *r);
 /* The cursor is bad if it is none; report_fini() all the same. */
 void report_get(struct cursor *in, struct report *ret);

@@ -216,7 +216,7 @@ static void report_measured(struct control *c)
 {
 	const struct catalog_service *s = NULL;
 	struct check_list all;
-	struct lb_latency *list;
+	struct lb_figure *list;
 	uint32_t count = 0;
 
 	prober_look(c->prober, &all);
@@ -227,7 +227,7 @@ static void report_measured(struct control *c)
 		if (!s || s->id != m->service)
 			s = service_of(&c->catalog, m->service);
 		if (s && s->by_latency && m->latency_us)
-			list[count++] = (struct lb_latency){{m->service, m->backend}, m->latency_us};
+			list[count++] = (struct lb_figure){{m->service, m->backend}, m->latency_us};
 	}
 	report_latencies(c->reporter, list, count);
 	free(list);

@@ -28,6 +28,11 @@
 /* Whether a leader hears the reports. */
 enum hearing { HEARING_UNKNOWN, HEARD, UNHEARD };
 
+struct figures {
+	struct lb_figure *list;
+	uint32_t count;
+};
+
 struct reporter {
 	char address[160];
 	char id[HOST_MAX + 1 + IF_NAMESIZE];
@@ -41,18 +46,18 @@ struct reporter {
 	pthread_cond_t told;
 	struct lb_report report;
 	uint64_t number; /* of the report: grows when it changes */
-	struct lb_latency *latencies;
-	uint32_t latency_count;
+	struct figures latencies;
 	enum hearing hearing;
 	struct lb_lease lease;
 };
 
-static void put_latencies(struct bytes *out, const struct reporter *r)
+static void put_figures(struct bytes *out, const char *key, const struct figures *f)
 {
-	bytes_puts(out, "],\"latencies\":[");
-	for (uint32_t i = 0; i < r->latency_count && out->size < TEXT_MAX; i++)
-		bytes_printf(out, "%s[%llu,%llu,%u]", i ? "," : "", (unsigned long long)r->latencies[i].backend.service,
-			     (unsigned long long)r->latencies[i].backend.backend, r->latencies[i].us);
+	bytes_printf(out, ",\"%s\":[", key);
+	for (uint32_t i = 0; i < f->count && out->size < TEXT_MAX; i++)
+		bytes_printf(out, "%s[%llu,%llu,%u]", i ? "," : "", (unsigned long long)f->list[i].backend.service,
+			     (unsigned long long)f->list[i].backend.backend, f->list[i].value);
+	bytes_puts(out, "]");
 }
 
 static void put_tunnel_end(struct bytes *out, const struct host_address *from)
@@ -84,10 +89,11 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	for (uint32_t i = 0; i < r->report.idle_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.idle[i].service,
 			     (unsigned long long)r->report.idle[i].generation);
-	put_latencies(&out, r);
+	bytes_puts(&out, "]");
+	put_figures(&out, "latencies", &r->latencies);
 	*ret_number = r->number;
 	(void)pthread_mutex_unlock(&r->lock);
-	bytes_puts(&out, "]}");
+	bytes_puts(&out, "}");
 	bytes_put_u8(&out, 0);
 	return out;
 }
@@ -275,19 +281,21 @@ void report_tell(struct reporter *r, const struct lb_report *report)
 	free_lists(&before);
 }
 
-void report_latencies(struct reporter *r, const struct lb_latency *list, uint32_t count)
+static void take_figures(struct reporter *r, struct figures *into, const struct lb_figure *list, uint32_t count)
 {
-	struct lb_latency *next, *before;
+	struct figures next = {.count = count > REPORT_FIGURES_MAX ? REPORT_FIGURES_MAX : count}, before;
 
-	if (count > REPORT_LATENCY_MAX)
-		count = REPORT_LATENCY_MAX;
-	next = copy(list, count, sizeof *list);
+	next.list = copy(list, next.count, sizeof *list);
 	(void)pthread_mutex_lock(&r->lock);
-	before = r->latencies;
-	r->latencies = next;
-	r->latency_count = count;
+	before = *into;
+	*into = next;
 	(void)pthread_mutex_unlock(&r->lock);
-	free(before);
+	free(before.list);
+}
+
+void report_latencies(struct reporter *r, const struct lb_figure *list, uint32_t count)
+{
+	take_figures(r, &r->latencies, list, count);
 }
 
 bool report_heard(struct reporter *r)

@@ -12,7 +12,7 @@
 
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
 #define REPORT_IDLE_MAX 1024u /* the same, of what is idle: that retires soon, and makes room for the next ones */
-#define REPORT_LATENCY_MAX 1024u /* as REPORT_DOWN_MAX */
+#define REPORT_FIGURES_MAX 1024u /* as REPORT_DOWN_MAX, of one kind */
 #define LEASE_MS 3000         /* at most; the cluster's (cluster/leases.h) */
 
 struct lb_report {
@@ -38,10 +38,10 @@ struct lb_lease {
 	bool accepted;     /* backends take its tunnels: packets may be called here */
 };
 
-/* Of a backend, by its latest health checks. */
-struct lb_latency {
+/* A figure that was found out about a backend. */
+struct lb_figure {
 	struct catalog_place backend;
-	uint32_t us;
+	uint32_t value;
 };
 
 struct reporter;
@@ -50,8 +50,9 @@ struct reporter;
 int report_start(struct reporter **ret, const char *address, const char *interface, bool backend, const struct lb_report *first);
 /* From now on this; it is copied. */
 void report_tell(struct reporter *r, const struct lb_report *report);
-/* By service and backend id, ascending; copied. They go with the next report: what is measured anew each second is no news. */
-void report_latencies(struct reporter *r, const struct lb_latency *list, uint32_t count);
+/* In us, by the latest health checks; by service and backend id, ascending; copied. They go with the next report: what is measured anew each
+ * second is no news. */
+void report_latencies(struct reporter *r, const struct lb_figure *list, uint32_t count);
 /*
  * Whether a leader hears the reports, and so judges by them: for a lease already, and within the last one. If not, the caller skips what
  * fails its own checks. Not so at first: who is started anew while it is cut off skips on what it skipped before.
