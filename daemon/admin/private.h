@@ -31,6 +31,7 @@ struct admin {
 	struct proposal proposal;
 	/* A balancer's report that waits until the leader has heard it. */
 	bool reporting;
+	bool balances; /* else it is a backend's side */
 	struct report_call call;
 	/* A balancer that waits until the services' version is above this one. */
 	bool watching;

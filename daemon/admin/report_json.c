@@ -121,6 +121,8 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_printf(error, "idle must be pairs of service id and generation, ascending, at most %u", REPORT_IDLE_MAX);
 	else if (!read_figures(&ret->latencies, json_object_get(body, "latencies"), 1))
 		bytes_printf(error, "latencies must be service id, backend id and microseconds, ascending, at most %u", REPORT_FIGURES_MAX);
+	else if (!read_figures(&ret->sockets, json_object_get(body, "sockets"), 0))
+		bytes_printf(error, "sockets must be service id, backend id and how many, ascending, at most %u", REPORT_FIGURES_MAX);
 	else {
 		ret->version = (uint64_t)json_integer_value(version);
 		return true;
@@ -173,9 +175,27 @@ void leases_json(const struct leases *l, const struct services *s, struct bytes 
 			put_places(out, "down", r->down, r->down_count);
 			put_places(out, "idle", r->idle, r->idle_count);
 			put_figures(out, "latencies", &r->latencies);
+			put_figures(out, "sockets", &r->sockets);
 			bytes_puts(out, lease_is_accepted(l, s, one) ? ",\"accepted\":true" : ",\"accepted\":false");
 		}
 		bytes_put_u8(out, '}');
 	}
 	bytes_puts(out, "]}\n");
+}
+
+void sockets_json(const struct leases *l, uint64_t now_ns, struct bytes *out)
+{
+	uint32_t told = 0;
+
+	bytes_puts(out, ",\"sockets\":[");
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct lease *one = &l->list[i];
+		const struct report_figures *f = &one->report.sockets;
+		uint64_t age_ms = (now_ns - one->heard_ns) / NS_PER_MS;
+
+		for (uint32_t k = 0; k < f->count && age_ms < LEASE_NS / NS_PER_MS && told < SOCKETS_TOLD_MAX; k++, told++)
+			bytes_printf(out, "%s[%u,%u,%u,%u]", told ? "," : "", f->list[k].backend.service, f->list[k].backend.number,
+				     f->list[k].value, (unsigned)age_ms);
+	}
+	bytes_put_u8(out, ']');
 }

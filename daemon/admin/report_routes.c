@@ -25,8 +25,11 @@ static void report_finished(struct report_call *c)
 	} else if (c->result < 0) {
 		admin_error(a, 503, "no leader of the catalog has heard it: nobody judges by what this balancer says");
 	} else {
-		bytes_printf(&out, "{\"lease_ms\":%u,\"lease_id\":%u,\"accepted\":%s}\n", (unsigned)(LEASE_NS / NS_PER_MS), c->lease_id,
+		bytes_printf(&out, "{\"lease_ms\":%u,\"lease_id\":%u,\"accepted\":%s", (unsigned)(LEASE_NS / NS_PER_MS), c->lease_id,
 			     c->accepted ? "true" : "false");
+		if (a->balances)
+			sockets_json(group_leases(catalog_group(a)), io_boottime_ns(admin_io(a)), &out);
+		bytes_puts(&out, "}\n");
 		admin_reply(a, 200, "application/json", out.data, out.size);
 		bytes_free(&out);
 	}
@@ -46,6 +49,7 @@ static void take_report(struct admin *a, const uint8_t *body, size_t size)
 		admin_error(a, 503, "this node is starting and doesn't know the catalog yet: try again");
 	} else {
 		a->reporting = true;
+		a->balances = r.by.side == SIDE_BALANCER;
 		a->call.finished = report_finished;
 		group_report(g, &r, &a->call);
 	}

@@ -66,7 +66,7 @@ int leases_take(struct leases *l, struct report *r, uint64_t now_ns)
 		one = insert(l, at);
 	fresh = !one->heard || !report_equal(&one->report, r);
 	report_fini(&one->report);
-	*one = (struct lease){.report = *r, .end_ns = now_ns + LEASE_NS, .heard = true};
+	*one = (struct lease){.report = *r, .end_ns = now_ns + LEASE_NS, .heard_ns = now_ns, .heard = true};
 	*r = (struct report){0};
 	return fresh;
 }

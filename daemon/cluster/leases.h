@@ -41,6 +41,7 @@
 struct lease {
 	struct report report;
 	uint64_t end_ns;
+	uint64_t heard_ns; /* when its report came */
 	bool heard; /* else nothing but by is known */
 };
 

@@ -705,7 +705,7 @@ static void test_owners_by_snat(void **state)
 static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}}, idle[] = {{1, 7}, {2, 1}};
-	struct report_figure latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}};
+	struct report_figure latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}}, sockets[] = {{{1, 4}, 0}};
 	struct report r = {.by = named("h/eth0", SIDE_BALANCER),
 			   .version = 77,
 			   .failed = true,
@@ -717,9 +717,10 @@ static void test_form(void **state)
 			   .down = down,
 			   .idle_count = 2,
 			   .idle = idle,
-			   .latencies = {2, latencies}},
+			   .latencies = {2, latencies},
+			   .sockets = {1, sockets}},
 		      back;
-	size_t latencies_at;
+	size_t latencies_at, sockets_at;
 	struct bytes form = {0};
 	struct cursor in;
 
@@ -733,6 +734,7 @@ static void test_form(void **state)
 	assert_int_equal(report_figure(&back.latencies, 2, 1)->value, 7);
 	assert_int_equal(report_figure(&back.latencies, 1, 2)->value, 900);
 	assert_null(report_figure(&back.latencies, 1, 3));
+	assert_int_equal(report_figure(&back.sockets, 1, 4)->value, 0); /* which is worth knowing */
 	back.latencies.list[0].value = 8; /* no news */
 	assert_true(report_equal(&r, &back));
 	back.tunnels[1] = ip("fd02::8");
@@ -747,19 +749,20 @@ static void test_form(void **state)
 		assert_true(in.bad);
 		report_fini(&back);
 	}
-	latencies_at = form.size - 4 - 2 * 12;
-	form.data[form.size - 12] = 1; /* 1.1 behind 1.2: not in order */
+	sockets_at = form.size - 4 - 12;
+	latencies_at = sockets_at - 4 - 2 * 12;
+	form.data[sockets_at - 12] = 1; /* 1.1 behind 1.2: not in order */
 	in = cursor_of(form.data, form.size);
 	report_get(&in, &back);
 	assert_true(in.bad);
 	report_fini(&back);
-	form.data[form.size - 12] = 2;
-	form.data[form.size - 4] = 0; /* no time at all */
+	form.data[sockets_at - 12] = 2;
+	form.data[sockets_at - 4] = 0; /* no time at all */
 	in = cursor_of(form.data, form.size);
 	report_get(&in, &back);
 	assert_true(in.bad);
 	report_fini(&back);
-	form.data[form.size - 4] = 7;
+	form.data[sockets_at - 4] = 7;
 	form.data[latencies_at - 8] = 1; /* 1.1 behind 1.7 */
 	in = cursor_of(form.data, form.size);
 	report_get(&in, &back);

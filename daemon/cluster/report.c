@@ -10,6 +10,7 @@ void report_fini(struct report *r)
 	free(r->down);
 	free(r->idle);
 	free(r->latencies.list);
+	free(r->sockets.list);
 	*r = (struct report){0};
 }
 
@@ -156,6 +157,7 @@ void report_put(struct bytes *out, const struct report *r)
 	put_places(out, r->down, r->down_count);
 	put_places(out, r->idle, r->idle_count);
 	put_figures(out, &r->latencies);
+	put_figures(out, &r->sockets);
 }
 
 void report_get(struct cursor *in, struct report *ret)
@@ -175,4 +177,5 @@ void report_get(struct cursor *in, struct report *ret)
 	ret->down = get_places(in, REPORT_DOWN_MAX, &ret->down_count);
 	ret->idle = get_places(in, REPORT_IDLE_MAX, &ret->idle_count);
 	get_figures(in, 1, &ret->latencies);
+	get_figures(in, 0, &ret->sockets);
 }

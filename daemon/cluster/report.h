@@ -5,7 +5,8 @@
  *
  * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many addresses it tunnels from (1), then
  * each (ip.h); how many are down (4), then for each: service (4), backend (4); how many are idle (4), then for each: service (4),
- * generation (4); how many were measured (4), then for each: service (4), backend (4), latency in us (4).
+ * generation (4); how many were measured (4), then for each: service (4), backend (4), latency in us (4); of how many sockets were counted
+ * (4), then for each: service (4), backend (4), sockets (4).
  */
 #ifndef HF_CLUSTER_REPORT_H
 #define HF_CLUSTER_REPORT_H
@@ -48,10 +49,11 @@ struct report {
 	uint32_t idle_count;
 	struct report_place *idle; /* earlier generations that have had no flow here for the service's flow_idle_s; ascending, each once */
 	struct report_figures latencies; /* of services that go by them, in us: the median of a backend's last good checks; 1 at least */
+	struct report_figures sockets; /* of a backend's side: the TCP sockets that carry flows of services that go by loads, by its own backends */
 };
 
 void report_fini(struct report *r);
-/* But for latencies, which are never twice the same. */
+/* But for figures, which are never twice the same. */
 bool report_equal(const struct report *a, const struct report *b);
 bool report_says_down(const struct report *r, uint32_t service, uint32_t backend);
 bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation);

@@ -164,14 +164,15 @@ void fuzz_seeds(void)
 	struct raft_message m = {.type = RAFT_APPEND, .from = 1, .to = 2, .group = 1, .term = 2, .index = 1, .log_term = 1, .last = 3};
 	struct service_change change = {.kind = SERVICE_ADD, .name = "web", .key = {.vip = {4, {10, 1, 1, 1}}, .port = 80}};
 	struct report_place down[] = {{1, 2}, {3, 4}};
-	struct report_figure latencies[] = {{{1, 2}, 900}, {{3, 4}, 70000}};
+	struct report_figure latencies[] = {{{1, 2}, 900}, {{3, 4}, 70000}}, sockets[] = {{{3, 4}, 0}};
 	struct report report = {.by = {.node = 1, .id = "h/eth0"},
 				.version = 9,
 				.tunnel_count = 1,
 				.tunnels = {{4, {10, 2, 0, 9}}},
 				.down_count = 2,
 				.down = down,
-				.latencies = {2, latencies}};
+				.latencies = {2, latencies},
+				.sockets = {1, sockets}};
 	struct bytes out = {0};
 	struct raft_log log;
 	size_t mark;
