@@ -174,6 +174,12 @@ static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 #define LB_BACKEND_LOCAL 2 /* this host ([local]) */
 #define LB_BACKEND_DEAD 4  /* for the daemon: never alive, whatever the routes say */
 
+/* Whose count of flows it is. */
+enum lb_load_by {
+	LB_LOAD_OWN,     /* this balancer's, of its own */
+	LB_LOAD_SOCKETS, /* the backend's host's */
+};
+
 /*
  * lb_loads: array, memory-mapped, in the order of lb_backends. How loaded each is for two choices: by flows for its weight. Packets count the
  * flows that begin, and the daemon puts those that there are in their place once a second (daemon/lb/loads.h).
@@ -181,7 +187,8 @@ static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 struct lb_load {
 	__u32 flows;
 	__u16 weight; /* 0: nobody knows it yet, and it is never the less loaded one */
-	__u8 unused[2];
+	__u8 by;      /* enum lb_load_by, for who asks; packets don't */
+	__u8 unused;
 };
 static_assert(sizeof(struct lb_load) == 8, "loaded as one word; elements of a mapped array are 8 bytes apart at least");
 

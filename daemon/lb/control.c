@@ -196,7 +196,7 @@ static bool goes_by_latency(const struct lb_catalog *c)
 /* Anew, at once. */
 static void plan_count(struct control *c)
 {
-	c->loads = c->side.count && loads_wanted(&c->catalog);
+	c->loads = loads_wanted(&c->catalog);
 	c->latencies = c->prober && goes_by_latency(&c->catalog);
 	c->count_ms = c->loads || c->latencies ? boottime_ms() : UINT64_MAX;
 	if (!c->latencies)
@@ -234,10 +234,30 @@ static void report_measured(struct control *c)
 	check_list_free(&all);
 }
 
+static void count_loads(struct control *c)
+{
+	struct lb_told *told;
+	uint32_t count = report_told_sockets(c->reporter, &told);
+
+	c->side.count(c->side.arg, &c->catalog, told, count);
+	free(told);
+}
+
+static void report_borne(struct control *c)
+{
+	struct lb_figure *list;
+	uint32_t count = c->side.bear(c->side.arg, &list);
+
+	report_sockets(c->reporter, list, count);
+	free(list);
+}
+
 static void count(struct control *c)
 {
-	if (c->loads)
-		c->side.count(c->side.arg, &c->catalog);
+	if (c->loads && c->side.count)
+		count_loads(c);
+	if (c->loads && c->side.bear)
+		report_borne(c);
 	if (c->latencies)
 		report_measured(c);
 	c->count_ms = boottime_ms() + COUNT_MS;

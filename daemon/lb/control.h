@@ -21,8 +21,11 @@
 typedef int control_apply(void *arg, const struct lb_catalog *c, const struct check_list *own, bool routes_changed);
 /* Finishes what that left, which may take a while: called when no other catalog has come for a moment ([two steps]). */
 typedef void control_settle(void *arg);
-/* Counts what the services of the catalog in force have to bear: once a second while any of them goes by that (lb/loads.h). */
-typedef void control_count(void *arg, const struct lb_catalog *c);
+/* Counts what the services of the catalog in force have to bear: once a second while any of them goes by that (lb/loads.h). told: what their
+ * hosts have counted, as report_told_sockets() has it. */
+typedef void control_count(void *arg, const struct lb_catalog *c, const struct lb_told *told, uint32_t told_count);
+/* The same of what this host bears, on the backend's side, as hosted_loads() has it. */
+typedef uint32_t control_bear(void *arg, struct lb_figure **ret);
 
 #define CONTROL_SITES 2
 
@@ -38,6 +41,7 @@ struct control_side {
 	control_apply *apply;
 	control_settle *settle;
 	control_count *count; /* NULL on the backend's side */
+	control_bear *bear;   /* NULL but on the backend's side */
 	struct earlier_plane earlier;
 	void *arg;                         /* of apply and settle */
 	struct scrape_site sites[CONTROL_SITES]; /* what is told to whoever asks; metrics, for one */

@@ -40,10 +40,12 @@ int decap_open(struct decapsulator *d, const char *maps, struct routes *routes)
 	d->hops = open_map(maps, "decap_hops");
 	d->cookies = open_map(maps, "decap_cookies");
 	d->counts = open_map(maps, "decap_counts");
-	if (d->peers >= 0 && d->vips >= 0 && d->hops >= 0 && d->cookies >= 0 && d->counts >= 0)
-		return 0;
-	decap_close(d);
-	return -ENOENT;
+	if (d->peers < 0 || d->vips < 0 || d->hops < 0 || d->cookies < 0 || d->counts < 0) {
+		decap_close(d);
+		return -ENOENT;
+	}
+	hosted_init(&d->hosted);
+	return 0;
 }
 
 void decap_close(struct decapsulator *d)
@@ -150,9 +152,12 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct ca
 	if (find_ways(d, s, w, found)) {
 		want_backends(d, p, s, w, found);
 		want_cookies(p, s);
-		for (uint32_t i = 0; i < s->backend_count; i++)
-			if (found[i] && w[i].local)
-				want_mss(d, p, s, &s->backends[i].at);
+		for (uint32_t i = 0; i < s->backend_count; i++) {
+			if (!found[i] || !w[i].local)
+				continue;
+			want_mss(d, p, s, &s->backends[i].at);
+			hosted_add(&d->hosted, s, s->backends[i].id);
+		}
 	}
 	free(w);
 	free(found);
@@ -193,6 +198,7 @@ int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 	if (r < 0)
 		log_error("decap: the maps don't take the catalog error=\"%s\"", strerror(-r));
 	mss_apply(&d->mss, &p.limits);
+	hosted_follow(&d->hosted);
 	wanted_free(&p.peers);
 	wanted_free(&p.vips);
 	wanted_free(&p.hops);

@@ -6,6 +6,7 @@
 #ifndef HF_LB_DECAP_H
 #define HF_LB_DECAP_H
 
+#include "lb/hosted.h"
 #include "lb/mss.h"
 #include "lb/route.h"
 #include "lb/syncookie.h"
@@ -16,6 +17,7 @@ struct decapsulator {
 	uint32_t unresolved; /* other backends whose next hop isn't known yet */
 	struct syncookie kernel; /* what was last said of it */
 	struct mss mss;          /* of what clients send through the tunnels */
+	struct hosted hosted;    /* which services' sockets are here */
 };
 
 /* On the maps pinned in a directory; routes must outlive it. Limits no MSS: that is opened apart. 0, or negative errno. */

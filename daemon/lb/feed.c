@@ -9,7 +9,6 @@
 #include "lb/clock.h"
 #include "lb/connection.h"
 #include "lb/earlier.h"
-#include "lb/loads.h"
 #include "lb/numbers.h"
 #include "lb/plan.h"
 #include "lb/rate.h"
@@ -268,12 +267,18 @@ void feed_last_older(const struct feed *f, const struct catalog_service *s, uint
 	numbers_fini(&n);
 }
 
-void feed_count_loads(struct feed *f, const struct lb_catalog *c)
+void feed_count_loads(struct feed *f, const struct lb_catalog *c, const struct lb_told *told, uint32_t told_count)
 {
 	struct lb_config config;
+	struct loads_view v = {.catalog = c,
+			       .config = &config,
+			       .now_ticks = monotonic_ticks(),
+			       .now_ms = boottime_ms(),
+			       .told = told,
+			       .told_count = told_count};
 
 	if (f->tables->plane->get_config(f->tables, &config) == 0)
-		loads_look(f->tables, c, &config, monotonic_ticks());
+		loads_look(&f->loads, f->tables, &v);
 }
 
 /* ---- all of it ---- */

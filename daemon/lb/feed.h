@@ -15,6 +15,7 @@
 #define HF_LB_FEED_H
 
 #include "lb/check.h"
+#include "lb/loads.h"
 #include "lb/maglev_cache.h"
 #include "lb/route.h"
 #include "lb/sources.h"
@@ -25,6 +26,7 @@ struct feed {
 	struct routes *routes;
 	const struct sources *sources;
 	struct maglev_cache maglevs;
+	struct loads loads;
 	struct plan *unsettled; /* in force, what it replaced still to be swept away */
 	struct tunnel_ends tunnels; /* the data plane's, as of the last feed_apply() */
 	bool ways_stale;        /* routes changed: all ways are looked for, not just those that aren't known */
@@ -43,8 +45,9 @@ void feed_init(struct feed *f, struct tables *tables, struct routes *routes, con
 int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_list *own);
 /* By place in s->backends: when a packet last came there as to an older owner of its slot, or by a connection of snat; 0: never. */
 void feed_last_older(const struct feed *f, const struct catalog_service *s, uint32_t *ret);
-/* What the services of the catalog in force have to bear is counted anew (lb/loads.h); to be called once a second if loads_wanted(). */
-void feed_count_loads(struct feed *f, const struct lb_catalog *c);
+/* What the services of the catalog in force have to bear is found anew (lb/loads.h); to be called once a second if loads_wanted(). told: what
+ * their hosts have counted, as report_told_sockets() has it. */
+void feed_count_loads(struct feed *f, const struct lb_catalog *c, const struct lb_told *told, uint32_t told_count);
 /*
  * Waits until no packet can be reading what feed_apply() replaced, and sweeps it away; nothing if that is done. Apart, because the kernel
  * takes some 8 ms for it, in which the next change can already be in force ([two steps]). The third feed_apply() in a row calls it.

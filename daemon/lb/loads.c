@@ -16,10 +16,10 @@ enum seen_by { SEEN_BY_NOBODY, SEEN_BY_FLOWS, SEEN_BY_CONNECTIONS, SEEN_BY_PACKE
 /* What is being counted. */
 struct census {
 	const struct tables *t;
-	const struct lb_config *config;
-	uint32_t now_ticks;
+	const struct loads_view *v;
 	uint8_t seen_by[TABLES_SERVICES]; /* enum seen_by, by the services' numbers */
-	bool any[SEEN_BY_PACKETS + 1];    /* whether there is such a service */
+	bool told[TABLES_SERVICES];       /* the same: all hosts that matter have told of it */
+	bool any[SEEN_BY_PACKETS + 1];    /* whether there is such a service that isn't told of */
 	uint32_t *flows;                  /* by backend */
 };
 
@@ -55,15 +55,64 @@ static enum seen_by seen_by(const struct catalog_service *c)
 	return c->chain && c->delivery == LB_GUE && c->vip.proto == IPPROTO_TCP ? SEEN_BY_PACKETS : SEEN_BY_FLOWS;
 }
 
-static void choose_services(struct census *n, const struct lb_catalog *c)
+static int by_backend(const void *a, const void *b)
 {
-	for (uint32_t i = 0; i < c->service_count; i++) {
-		uint32_t number = numbers_find_service(n->t, c->services[i].id);
+	const struct catalog_place *x = a, *y = b;
+
+	if (x->service != y->service)
+		return x->service < y->service ? -1 : 1;
+	return x->backend < y->backend ? -1 : x->backend > y->backend;
+}
+
+static_assert(offsetof(struct lb_told, backend) == 0, "what was told is looked up by its place");
+
+/* NULL: nothing was, lately. */
+static const struct lb_told *find_told(const struct loads_view *v, uint64_t service, uint64_t backend)
+{
+	const struct catalog_place place = {service, backend};
+	const struct lb_told *found = v->told_count ? bsearch(&place, v->told, v->told_count, sizeof *v->told, by_backend) : NULL;
+
+	return found && v->now_ms < found->counted_ms + LEASE_MS ? found : NULL;
+}
+
+static bool is_down(const struct catalog_service *c, uint64_t backend)
+{
+	for (uint32_t i = 0; i < c->backend_count; i++)
+		if (c->backends[i].id == backend)
+			return c->backends[i].down;
+	return true;
+}
+
+/* Who is down gets no flows, whatever weight it has. */
+static bool all_told(const struct loads_view *v, const struct catalog_service *c)
+{
+	const struct catalog_generation *active = c->generation_count ? &c->generations[c->generation_count - 1] : NULL;
+	uint32_t told = 0;
+
+	for (uint32_t i = 0; active && i < active->share_count; i++) {
+		uint64_t backend = active->shares[i].backend;
+
+		if (!active->shares[i].weight)
+			continue;
+		if (find_told(v, c->id, backend))
+			told++;
+		else if (!is_down(c, backend))
+			return false;
+	}
+	return told > 0;
+}
+
+static void choose_services(struct census *n)
+{
+	for (uint32_t i = 0; i < n->v->catalog->service_count; i++) {
+		const struct catalog_service *c = &n->v->catalog->services[i];
+		uint32_t number = numbers_find_service(n->t, c->id);
 
 		if (number == n->t->service_count)
 			continue;
-		n->seen_by[number] = (uint8_t)seen_by(&c->services[i]);
-		n->any[n->seen_by[number]] = true;
+		n->seen_by[number] = (uint8_t)seen_by(c);
+		n->told[number] = n->seen_by[number] != SEEN_BY_NOBODY && all_told(n->v, c);
+		n->any[n->seen_by[number]] |= !n->told[number];
 	}
 }
 
@@ -83,7 +132,7 @@ static void count_flows(struct census *n)
 			const struct lb_flow_entry *e = &n->t->flows[i].entry[way];
 			union lb_flow_word w = {.whole = lb_flow_load(e)};
 
-			if (w.s.stage != LB_FLOW_ENDED && lb_flow_live(n->config, w.s, n->now_ticks))
+			if (w.s.stage != LB_FLOW_ENDED && lb_flow_live(n->v->config, w.s, n->v->now_ticks))
 				count(n, (uint32_t)(e->key.word[2] >> 32), w.s.backend, SEEN_BY_FLOWS);
 		}
 }
@@ -91,43 +140,42 @@ static void count_flows(struct census *n)
 static void count_connections(struct census *n)
 {
 	for (uint32_t i = 0; i < n->t->snat_count; i++)
-		if (connection_is_open(&n->t->snats[i], n->config, n->now_ticks))
+		if (connection_is_open(&n->t->snats[i], n->v->config, n->v->now_ticks))
 			count(n, connection_service(&n->t->snats[i]), n->t->snats[i].backend, SEEN_BY_CONNECTIONS);
 }
 
-/* Packets count on meanwhile: never below what they have added. */
-static void fall(struct lb_load *load)
+/* By what can be seen from here. */
+static uint32_t own_flows(const struct census *n, uint32_t service, uint32_t backend, uint32_t now)
 {
-	uint32_t flows = __atomic_load_n(&load->flows, __ATOMIC_RELAXED);
-
-	(void)__atomic_fetch_sub(&load->flows, (flows + FALL - 1) / FALL, __ATOMIC_RELAXED);
+	return n->seen_by[service] == SEEN_BY_PACKETS ? now - (now + FALL - 1) / FALL : n->flows[backend];
 }
 
-static void put(const struct census *n, struct tables *t, uint32_t service)
+static void put(const struct census *n, struct begun *b, struct tables *t, uint32_t service)
 {
 	const struct lb_service *s = &t->services[service];
 
-	for (uint32_t i = 0; i < s->backend_count; i++) {
-		struct lb_load *load = &t->loads[s->backend_base + i];
+	for (uint32_t i = s->backend_base; i < s->backend_base + s->backend_count; i++) {
+		const struct lb_told *told = n->told[service] ? find_told(n->v, t->names[service].id, t->ids[i]) : NULL;
+		uint32_t flows = begun_take(b, t, i);
 
-		if (n->seen_by[service] == SEEN_BY_PACKETS)
-			fall(load);
-		else
-			__atomic_store_n(&load->flows, n->flows[s->backend_base + i], __ATOMIC_RELAXED);
+		flows = told ? told->sockets + begun_since(b, i, told->counted_ms) : own_flows(n, service, i, flows);
+		begun_put(b, t, i, flows);
+		__atomic_store_n(&t->loads[i].by, told ? LB_LOAD_SOCKETS : LB_LOAD_OWN, __ATOMIC_RELAXED);
 	}
 }
 
-void loads_look(struct tables *t, const struct lb_catalog *c, const struct lb_config *config, uint32_t now_ticks)
+void loads_look(struct loads *l, struct tables *t, const struct loads_view *v)
 {
-	struct census n = {.t = t, .config = config, .now_ticks = now_ticks, .flows = mem_zalloc(t->backend_count * sizeof *n.flows)};
+	struct census n = {.t = t, .v = v, .flows = mem_zalloc(t->backend_count * sizeof *n.flows)};
 
-	choose_services(&n, c);
+	choose_services(&n);
 	if (n.any[SEEN_BY_FLOWS])
 		count_flows(&n);
 	if (n.any[SEEN_BY_CONNECTIONS])
 		count_connections(&n);
+	begun_look(&l->begun, t, v->now_ms);
 	for (uint32_t i = 0; i < t->service_count; i++)
 		if (n.seen_by[i] != SEEN_BY_NOBODY)
-			put(&n, t, i);
+			put(&n, &l->begun, t, i);
 	free(n.flows);
 }

@@ -14,6 +14,7 @@
 #define BUCKETS 8u
 #define BACKENDS 64u
 #define NOW 5000u
+#define NOW_MS 700000u
 #define IDLE 100u
 
 /* Two services, 1 and 2 in the catalog, and what the tables have of them: 0 and 1. */
@@ -22,7 +23,7 @@ struct world {
 	struct lb_name names[2];
 	struct lb_backend backends[BACKENDS];
 	__u64 ids[BACKENDS];
-	struct lb_load loads[BACKENDS];
+	struct lb_load loads_of[BACKENDS];
 	struct lb_flow_bucket flows[BUCKETS];
 	struct lb_snat snats[BUCKETS];
 	struct lb_config config;
@@ -32,6 +33,10 @@ struct world {
 	struct catalog_share shares[2][BACKENDS];
 	struct catalog_service served[2];
 	struct lb_catalog catalog;
+	struct loads loads;
+	struct lb_told told[8];
+	uint32_t told_count;
+	uint64_t now_ms;
 };
 
 static void await_packets(struct tables *t)
@@ -60,6 +65,7 @@ static void *world_new(void)
 {
 	struct world *w = calloc(1, sizeof *w);
 
+	w->now_ms = NOW_MS;
 	w->plane.await_packets = await_packets;
 	w->tables = (struct tables){
 		.plane = &w->plane,
@@ -67,7 +73,7 @@ static void *world_new(void)
 		.names = w->names,
 		.backends = w->backends,
 		.ids = w->ids,
-		.loads = w->loads,
+		.loads = w->loads_of,
 		.flows = w->flows,
 		.snats = w->snats,
 		.service_count = 2,
@@ -96,12 +102,43 @@ static void put_flow(struct world *w, uint32_t at, uint32_t service, struct lb_f
 
 static uint32_t flows_of(const struct world *w, uint32_t service, uint32_t number)
 {
-	return w->loads[w->services[service].backend_base + number].flows;
+	return w->loads_of[w->services[service].backend_base + number].flows;
 }
 
 static void look(struct world *w)
 {
-	loads_look(&w->tables, &w->catalog, &w->config, NOW);
+	const struct loads_view v = {.catalog = &w->catalog,
+				     .config = &w->config,
+				     .now_ticks = NOW,
+				     .now_ms = w->now_ms,
+				     .told = w->told,
+				     .told_count = w->told_count};
+
+	loads_look(&w->loads, &w->tables, &v);
+}
+
+/* A second later. */
+static void look_again(struct world *w)
+{
+	w->now_ms += 1000;
+	look(w);
+}
+
+static void world_free(struct world *w)
+{
+	free(w->loads.begun.backends);
+	free(w);
+}
+
+/* Ascending. */
+static void tell(struct world *w, uint64_t service, uint64_t backend, uint32_t sockets, uint64_t age_ms)
+{
+	w->told[w->told_count++] = (struct lb_told){{service, backend}, sockets, w->now_ms - age_ms};
+}
+
+static void begin(struct world *w, uint32_t service, uint32_t number, uint32_t flows)
+{
+	w->loads_of[w->services[service].backend_base + number].flows += flows;
 }
 
 static void test_flows_that_are_there_count(void **state)
@@ -127,12 +164,12 @@ static void test_flows_that_are_there_count(void **state)
 	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct world *w = world_new();
 
-		w->loads[w->services[0].backend_base + 1].flows = 40; /* what packets counted gives way */
+		w->loads_of[w->services[0].backend_base + 1].flows = 40; /* what packets counted gives way */
 		put_flow(w, i, cases[i].service, cases[i].flow);
 		look(w);
 		if (flows_of(w, 0, 1) != cases[i].counts)
 			fail_msg("case %u: %u flows, wanted %u", i, flows_of(w, 0, 1), cases[i].counts);
-		free(w);
+		world_free(w);
 	}
 }
 
@@ -148,7 +185,7 @@ static void test_each_backend_has_its_own(void **state)
 	assert_int_equal(flows_of(w, 0, 1), 1);
 	assert_int_equal(flows_of(w, 1, 0), 3);
 	assert_int_equal(flows_of(w, 1, 1), 1);
-	free(w);
+	world_free(w);
 }
 
 static void test_connections_of_snat(void **state)
@@ -168,7 +205,7 @@ static void test_connections_of_snat(void **state)
 	put_flow(w, 0, 0, (struct lb_flow_state){.backend = 2, .stage = LB_FLOW_EMBRYONIC, .seen_ticks = NOW});
 	look(w);
 	assert_int_equal(flows_of(w, 0, 2), 3);
-	free(w);
+	world_free(w);
 }
 
 static void test_chained_counts_fall(void **state)
@@ -179,9 +216,9 @@ static void test_chained_counts_fall(void **state)
 	w->served[0].delivery = w->served[1].delivery = LB_GUE;
 	w->served[0].chain = w->served[1].chain = true;
 	w->served[1].vip.proto = IPPROTO_UDP; /* those are recorded */
-	w->loads[w->services[0].backend_base].flows = 1600;
-	w->loads[w->services[0].backend_base + 1].flows = 1;
-	w->loads[w->services[1].backend_base].flows = 1600;
+	w->loads_of[w->services[0].backend_base].flows = 1600;
+	w->loads_of[w->services[0].backend_base + 1].flows = 1;
+	w->loads_of[w->services[1].backend_base].flows = 1600;
 	look(w);
 	assert_int_equal(flows_of(w, 0, 0), 1500);
 	assert_int_equal(flows_of(w, 0, 1), 0);
@@ -190,7 +227,7 @@ static void test_chained_counts_fall(void **state)
 	for (int i = 0; i < 11; i++)
 		look(w);
 	assert_in_range(flows_of(w, 0, 0), 700, 800);
-	free(w);
+	world_free(w);
 }
 
 static void test_only_two_choices(void **state)
@@ -200,35 +237,35 @@ static void test_only_two_choices(void **state)
 	(void)state;
 	assert_true(loads_wanted(&w->catalog));
 	w->served[0].scheduler = LB_MAGLEV;
-	w->loads[w->services[0].backend_base].flows = 5;
+	w->loads_of[w->services[0].backend_base].flows = 5;
 	look(w);
 	assert_int_equal(flows_of(w, 0, 0), 5);
 	w->served[1].scheduler = LB_ROUND_ROBIN;
 	assert_false(loads_wanted(&w->catalog));
-	free(w);
+	world_free(w);
 }
 
 /* Its number goes to another one: neither flows nor weight stay. */
 static void test_a_number_is_used_again(void **state)
 {
 	struct world *w = world_new();
-	const struct lb_load *load = &w->loads[w->services[0].backend_base + 2];
+	const struct lb_load *load = &w->loads_of[w->services[0].backend_base + 2];
 
 	(void)state;
 	assert_int_equal(load->weight, 3);
-	w->loads[w->services[0].backend_base + 2].flows = 9;
+	w->loads_of[w->services[0].backend_base + 2].flows = 9;
 	serve(w, 0, 11, 2);
 	serve(w, 0, 11, 3);
 	assert_int_equal(load->flows, 0);
 	assert_int_equal(load->weight, 3);
-	w->loads[w->services[0].backend_base + 2].flows = 9;
+	w->loads_of[w->services[0].backend_base + 2].flows = 9;
 	w->listed[0][2].id = 99;
 	w->shares[0][2] = (struct catalog_share){.backend = 11, .weight = 1};
 	assert_int_equal(numbers_give(&w->tables, &w->services[0], &w->served[0]), 0);
 	loads_weigh(&w->tables, &w->services[0], &w->served[0]);
 	assert_int_equal(load->flows, 0);
 	assert_int_equal(load->weight, 0);
-	free(w);
+	world_free(w);
 }
 
 static void test_loads_move_with_their_backends(void **state)
@@ -237,13 +274,133 @@ static void test_loads_move_with_their_backends(void **state)
 	uint32_t base = w->services[0].backend_base;
 
 	(void)state;
-	w->loads[base + 1].flows = 9;
+	w->loads_of[base + 1].flows = 9;
 	serve(w, 0, 11, 20);
 	assert_int_not_equal(w->services[0].backend_base, base);
 	assert_int_equal(flows_of(w, 0, 1), 9);
 	assert_int_equal(flows_of(w, 0, 19), 0);
-	assert_int_equal(w->loads[w->services[0].backend_base + 19].weight, 2);
-	free(w);
+	assert_int_equal(w->loads_of[w->services[0].backend_base + 19].weight, 2);
+	world_free(w);
+}
+
+static uint8_t by(const struct world *w, uint32_t service, uint32_t number)
+{
+	return w->loads_of[w->services[service].backend_base + number].by;
+}
+
+/* Whoever sent them the flows. Another service's are its own. */
+static void test_what_hosts_tell_counts(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	put_flow(w, 0, 0, (struct lb_flow_state){.backend = 1, .stage = LB_FLOW_CONFIRMED, .seen_ticks = NOW});
+	put_flow(w, 1, 1, (struct lb_flow_state){.backend = 1, .stage = LB_FLOW_CONFIRMED, .seen_ticks = NOW});
+	for (uint32_t i = 0; i < 3; i++)
+		tell(w, 1, 11 + i, 100 * (i + 1), 10);
+	look(w);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(flows_of(w, 0, i), 100 * (i + 1));
+		assert_int_equal(by(w, 0, i), LB_LOAD_SOCKETS);
+		assert_int_equal(by(w, 1, i), LB_LOAD_OWN);
+	}
+	assert_int_equal(flows_of(w, 1, 1), 1);
+	world_free(w);
+}
+
+/* All hosts or none: what one has doesn't compare with what comes through here to another. */
+static void test_who_must_have_told(void **state)
+{
+	static const struct {
+		const char *what;
+		uint32_t told, age_ms; /* a bit for each backend; of the last one */
+		bool down, weightless; /* the last one */
+		bool counts;
+	} cases[] = {
+		{"all", 7, 10, false, false, true},
+		{"one is missing", 3, 10, false, false, false},
+		{"one is old", 7, LEASE_MS, false, false, false},
+		{"one is old, but not too old", 7, LEASE_MS - 1, false, false, true},
+		{"the one that is missing is down", 3, 10, true, false, true},
+		{"it gets no new flows", 3, 10, false, true, true},
+		{"nobody", 0, 10, false, false, false},
+	};
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct world *w = world_new();
+
+		put_flow(w, 0, 0, (struct lb_flow_state){.backend = 0, .stage = LB_FLOW_CONFIRMED, .seen_ticks = NOW});
+		w->listed[0][2].down = cases[i].down;
+		if (cases[i].weightless)
+			w->shares[0][2].weight = 0;
+		for (uint32_t b = 0; b < 3; b++)
+			if (cases[i].told & 1u << b)
+				tell(w, 1, 11 + b, 50, b == 2 ? cases[i].age_ms : 10);
+		look(w);
+		if ((flows_of(w, 0, 0) == 50) != cases[i].counts || (by(w, 0, 0) == LB_LOAD_SOCKETS) != cases[i].counts)
+			fail_msg("%s: load %u by %u", cases[i].what, flows_of(w, 0, 0), by(w, 0, 0));
+		world_free(w);
+	}
+}
+
+/* What has begun since the count isn't in it; of a second in which it was counted, a part. */
+static void test_what_began_since_the_count(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	look(w);
+	begin(w, 0, 0, 1000);
+	look_again(w);
+	begin(w, 0, 0, 200);
+	begin(w, 0, 1, 40);
+	look_again(w);
+	begin(w, 0, 0, 8);
+	for (uint32_t i = 0; i < 3; i++)
+		tell(w, 1, 11 + i, 5, i == 1 ? 0 : 250);
+	look_again(w); /* counted 1,250 and 1,000 ms ago */
+	assert_int_equal(flows_of(w, 0, 0), 5 + 8 + 200 / 4);
+	assert_int_equal(flows_of(w, 0, 1), 5);
+	assert_int_equal(flows_of(w, 0, 2), 5);
+	begin(w, 0, 0, 7); /* packets go on counting */
+	assert_int_equal(flows_of(w, 0, 0), 5 + 8 + 50 + 7);
+	look_again(w); /* the same counts, a second older */
+	assert_int_equal(flows_of(w, 0, 0), 5 + 8 + 50 + 7);
+	w->told_count = 0;
+	look_again(w);
+	assert_int_equal(flows_of(w, 0, 0), 0);
+	assert_int_equal(by(w, 0, 0), LB_LOAD_OWN);
+	world_free(w);
+}
+
+/* What was begun at whoever had its number before, or while nobody looked, isn't its own. */
+static void test_what_began_is_a_backends_own(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	look(w);
+	begin(w, 0, 2, 1000);
+	look_again(w);
+	w->listed[0][2].id = 99;
+	w->shares[0][2].backend = 99;
+	assert_int_equal(numbers_give(&w->tables, &w->services[0], &w->served[0]), 0);
+	tell(w, 1, 11, 5, 1500);
+	tell(w, 1, 12, 5, 1500);
+	tell(w, 1, 99, 5, 1500);
+	look_again(w);
+	assert_int_equal(flows_of(w, 0, 2), 5);
+	assert_int_equal(by(w, 0, 2), LB_LOAD_SOCKETS);
+	w->served[0].scheduler = LB_MAGLEV;
+	look_again(w);
+	begin(w, 0, 0, 1000);
+	w->served[0].scheduler = LB_TWO_CHOICES;
+	for (uint32_t i = 0; i < 3; i++)
+		w->told[i].counted_ms = w->now_ms;
+	look_again(w);
+	assert_int_equal(flows_of(w, 0, 0), 5);
+	world_free(w);
 }
 
 int main(void)
@@ -256,6 +413,10 @@ int main(void)
 		cmocka_unit_test(test_only_two_choices),
 		cmocka_unit_test(test_a_number_is_used_again),
 		cmocka_unit_test(test_loads_move_with_their_backends),
+		cmocka_unit_test(test_what_hosts_tell_counts),
+		cmocka_unit_test(test_who_must_have_told),
+		cmocka_unit_test(test_what_began_since_the_count),
+		cmocka_unit_test(test_what_began_is_a_backends_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,11 +268,18 @@ static void settle(void *arg)
 	feed_settle(&d->feed); /* of a backend it has nothing */
 }
 
-static void count_loads(void *arg, const struct lb_catalog *c)
+static void count_loads(void *arg, const struct lb_catalog *c, const struct lb_told *told, uint32_t told_count)
 {
 	struct lbd *d = arg;
 
-	feed_count_loads(&d->feed, c);
+	feed_count_loads(&d->feed, c, told, told_count);
+}
+
+static uint32_t bear(void *arg, struct lb_figure **ret)
+{
+	struct lbd *d = arg;
+
+	return hosted_loads(&d->decap.hosted, ret);
 }
 
 static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)
@@ -346,6 +353,7 @@ static int start(struct lbd *d)
 		.apply = apply,
 		.settle = settle,
 		.count = d->backend ? NULL : count_loads,
+		.bear = d->backend ? bear : NULL,
 		.earlier = {.last = last_older, .seen = seen, .arg = d},
 		.arg = d,
 		.sites = {{.address = d->metrics, .insecure = d->insecure, .pages = pages, .page_count = 1, .arg = d}},

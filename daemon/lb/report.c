@@ -20,6 +20,7 @@
 #include "log.h"
 
 #define PERIOD_MS 1000
+#define COUNTED_MS (2 * PERIOD_MS) /* what has not been counted anew for so long isn't said again */
 #define RETRY_MS 200 /* the leader may just be changing */
 #define SILENCE_S 2u /* a node answers after a second even if no leader heard it */
 #define TEXT_MAX 60000u /* a node takes 64 KiB: latencies that don't fit are left out, for whatever else is said matters more */
@@ -46,7 +47,10 @@ struct reporter {
 	pthread_cond_t told;
 	struct lb_report report;
 	uint64_t number; /* of the report: grows when it changes */
-	struct figures latencies;
+	struct figures latencies, sockets;
+	uint64_t counted_ms; /* when sockets were */
+	struct lb_told *hosts; /* what was answered last */
+	uint32_t host_count;
 	enum hearing hearing;
 	struct lb_lease lease;
 };
@@ -91,6 +95,8 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 			     (unsigned long long)r->report.idle[i].generation);
 	bytes_puts(&out, "]");
 	put_figures(&out, "latencies", &r->latencies);
+	if (boottime_ms() < r->counted_ms + COUNTED_MS)
+		put_figures(&out, "sockets", &r->sockets);
 	*ret_number = r->number;
 	(void)pthread_mutex_unlock(&r->lock);
 	bytes_puts(&out, "}");
@@ -138,16 +144,14 @@ static void note_answer(struct reporter *r, int status)
  * Whether the answer grants all there is to be had. One without an id changes nothing, and who has something in force waits until backends
  * take its tunnels: both are told soon (reports.h).
  */
-static bool note_lease(struct reporter *r, uint64_t sent_ms, const char *answer)
+static bool note_lease(struct reporter *r, uint64_t sent_ms, const json_t *body)
 {
-	json_t *body = json_loads(answer, 0, NULL);
 	json_int_t lease_ms = json_integer_value(json_object_get(body, "lease_ms")), id = json_integer_value(json_object_get(body, "lease_id"));
 	bool granted = id > 0 && id <= UINT32_MAX && lease_ms > 0 && lease_ms <= LEASE_MS, accepted, waits;
 	const uint64_t one = 1;
 
 	/* A node of an earlier build doesn't say. */
 	accepted = !json_is_false(json_object_get(body, "accepted"));
-	json_decref(body);
 	if (!granted)
 		return false;
 	(void)pthread_mutex_lock(&r->lock);
@@ -156,6 +160,66 @@ static bool note_lease(struct reporter *r, uint64_t sent_ms, const char *answer)
 	(void)pthread_mutex_unlock(&r->lock);
 	(void)!write(r->extended, &one, sizeof one);
 	return !waits;
+}
+
+static int by_backend(const void *a, const void *b)
+{
+	const struct lb_told *x = a, *y = b;
+
+	if (x->backend.service != y->backend.service)
+		return x->backend.service < y->backend.service ? -1 : 1;
+	if (x->backend.backend != y->backend.backend)
+		return x->backend.backend < y->backend.backend ? -1 : 1;
+	return x->counted_ms > y->counted_ms ? -1 : x->counted_ms < y->counted_ms;
+}
+
+/* One of each backend, the latest. */
+static uint32_t sort_told(struct lb_told *list, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	qsort(list, count, sizeof *list, by_backend);
+	for (uint32_t i = 0; i < count; i++)
+		if (!kept || list[kept - 1].backend.service != list[i].backend.service ||
+		    list[kept - 1].backend.backend != list[i].backend.backend)
+			list[kept++] = list[i];
+	return kept;
+}
+
+static void note_sockets(struct reporter *r, const json_t *body)
+{
+	const json_t *all = json_object_get(body, "sockets"), *one;
+	struct lb_told *next = mem_zalloc(json_array_size(all) * sizeof *next + 1), *before;
+	uint64_t now_ms = boottime_ms();
+	uint32_t count = 0;
+	size_t i;
+
+	json_array_foreach(all, i, one) {
+		json_int_t v[4];
+
+		for (size_t k = 0; k < 4; k++)
+			v[k] = json_integer_value(json_array_get(one, k));
+		if (v[0] > 0 && v[1] > 0 && v[2] >= 0 && v[2] <= UINT32_MAX && v[3] >= 0 && (uint64_t)v[3] <= now_ms)
+			next[count++] = (struct lb_told){{(uint64_t)v[0], (uint64_t)v[1]}, (uint32_t)v[2], now_ms - (uint64_t)v[3]};
+	}
+	count = sort_told(next, count);
+	(void)pthread_mutex_lock(&r->lock);
+	before = r->hosts;
+	r->hosts = next;
+	r->host_count = count;
+	(void)pthread_mutex_unlock(&r->lock);
+	free(before);
+}
+
+/* Whether it grants all there is to be had. */
+static bool take_answer(struct reporter *r, uint64_t sent_ms, const char *answer)
+{
+	json_t *body = json_loads(answer, 0, NULL);
+	bool granted = note_lease(r, sent_ms, body);
+
+	note_sockets(r, body);
+	json_decref(body);
+	return granted;
 }
 
 /* Until the next report is due, or there is another one. */
@@ -182,7 +246,7 @@ static void *run(void *arg)
 		struct bytes report = take_report(r, &number);
 		char *answer = NULL;
 		int status = http_post(r->address, "/v1/lb/report", (const char *)report.data, SILENCE_S, &answer);
-		bool granted = status == 200 && note_lease(r, sent_ms, answer);
+		bool granted = status == 200 && take_answer(r, sent_ms, answer);
 
 		free(answer);
 		bytes_free(&report);
@@ -281,21 +345,48 @@ void report_tell(struct reporter *r, const struct lb_report *report)
 	free_lists(&before);
 }
 
-static void take_figures(struct reporter *r, struct figures *into, const struct lb_figure *list, uint32_t count)
+static struct figures figures_of(const struct lb_figure *list, uint32_t count)
 {
-	struct figures next = {.count = count > REPORT_FIGURES_MAX ? REPORT_FIGURES_MAX : count}, before;
+	struct figures f = {.count = count > REPORT_FIGURES_MAX ? REPORT_FIGURES_MAX : count};
 
-	next.list = copy(list, next.count, sizeof *list);
-	(void)pthread_mutex_lock(&r->lock);
-	before = *into;
-	*into = next;
-	(void)pthread_mutex_unlock(&r->lock);
-	free(before.list);
+	f.list = copy(list, f.count, sizeof *list);
+	return f;
 }
 
 void report_latencies(struct reporter *r, const struct lb_figure *list, uint32_t count)
 {
-	take_figures(r, &r->latencies, list, count);
+	struct figures next = figures_of(list, count), before;
+
+	(void)pthread_mutex_lock(&r->lock);
+	before = r->latencies;
+	r->latencies = next;
+	(void)pthread_mutex_unlock(&r->lock);
+	free(before.list);
+}
+
+void report_sockets(struct reporter *r, const struct lb_figure *list, uint32_t count)
+{
+	struct figures next = figures_of(list, count), before;
+
+	(void)pthread_mutex_lock(&r->lock);
+	before = r->sockets;
+	r->sockets = next;
+	r->counted_ms = boottime_ms();
+	r->number++;
+	(void)pthread_cond_signal(&r->told);
+	(void)pthread_mutex_unlock(&r->lock);
+	free(before.list);
+}
+
+uint32_t report_told_sockets(struct reporter *r, struct lb_told **ret)
+{
+	uint32_t count;
+
+	(void)pthread_mutex_lock(&r->lock);
+	count = r->host_count;
+	*ret = copy(r->hosts, count, sizeof **ret);
+	(void)pthread_mutex_unlock(&r->lock);
+	return count;
 }
 
 bool report_heard(struct reporter *r)

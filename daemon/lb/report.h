@@ -44,6 +44,13 @@ struct lb_figure {
 	uint32_t value;
 };
 
+/* Of a backend, as its own host has counted. */
+struct lb_told {
+	struct catalog_place backend;
+	uint32_t sockets;    /* that carry flows */
+	uint64_t counted_ms; /* boottime_ms() then */
+};
+
 struct reporter;
 
 /* To a node at "unix:/path" or "host:port"; first is copied, too. Returns 0 or negative errno. */
@@ -53,6 +60,13 @@ void report_tell(struct reporter *r, const struct lb_report *report);
 /* In us, by the latest health checks; by service and backend id, ascending; copied. They go with the next report: what is measured anew each
  * second is no news. */
 void report_latencies(struct reporter *r, const struct lb_figure *list, uint32_t count);
+/* Of a backend's side, counted now: as those, but told at once, so that what balancers hear is as old as they are told. */
+void report_sockets(struct reporter *r, const struct lb_figure *list, uint32_t count);
+/*
+ * To a balancer: what the answers to its reports tell of backends' sockets, ascending; of a backend that several sides count, the latest. How
+ * many there are; *ret is to be freed. It is the caller's to judge what is too old.
+ */
+uint32_t report_told_sockets(struct reporter *r, struct lb_told **ret);
 /*
  * Whether a leader hears the reports, and so judges by them: for a lease already, and within the last one. If not, the caller skips what
  * fails its own checks. Not so at first: who is started anew while it is cut off skips on what it skipped before.

@@ -45,6 +45,12 @@ static int by_vip(const void *a, const void *b)
 
 static_assert(offsetof(struct vip_sockets, vip) == 0, "a VIP is looked up as what begins with one");
 
+void sockets_sort(struct vip_sockets *list, uint32_t count)
+{
+	if (count)
+		qsort(list, count, sizeof *list, by_vip);
+}
+
 struct vip_sockets *sockets_find(struct vip_sockets *list, uint32_t count, const struct lb_vip *vip)
 {
 	return count ? bsearch(vip, list, count, sizeof *list, by_vip) : NULL;
@@ -273,8 +279,6 @@ int sockets_count(int netlink, struct vip_sockets *list, uint32_t count)
 		list[i].open = 0;
 		list[i].listens = false;
 	}
-	if (count)
-		qsort(list, count, sizeof *list, by_vip);
 	for (uint32_t i = 0; r == 0 && count && i < sizeof families; i++) {
 		const struct question q = {.netlink = netlink, .list = list, .count = count, .family = families[i]};
 
@@ -282,5 +286,7 @@ int sockets_count(int netlink, struct vip_sockets *list, uint32_t count)
 		if (r == 0)
 			r = find_listeners(q);
 	}
+	for (uint32_t i = 0; r == 0 && i < count; i++)
+		list[i].seen = list[i].listens && (list[i].seen || list[i].open);
 	return r;
 }

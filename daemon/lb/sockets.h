@@ -18,14 +18,17 @@
 struct vip_sockets {
 	struct lb_vip vip; /* port 0: all that have no place of their own */
 	uint32_t open;     /* that carry a flow */
-	bool listens;      /* at the VIP or at any address, and at its port; where that is 0, nobody can tell */
+	bool listens;      /* somebody does, at the VIP or at any address, and at its port; where that is 0, nobody can tell */
+	bool seen;         /* since somebody has listened, there was an open one */
 };
 
 /* A descriptor to ask by, or negative errno. */
 int sockets_open(void);
-/* Sets what there is now of each place; they are put in order. 0, or negative errno and some may be set. */
+/* The order that the others take. */
+void sockets_sort(struct vip_sockets *list, uint32_t count);
+/* Sets what there is now of each place. 0, or negative errno and some may be set. */
 int sockets_count(int netlink, struct vip_sockets *list, uint32_t count);
-/* Of a list in order; NULL: it has none for this. */
+/* Of a list; NULL: it has none for this. */
 struct vip_sockets *sockets_find(struct vip_sockets *list, uint32_t count, const struct lb_vip *vip);
 
 #endif

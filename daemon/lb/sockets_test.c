@@ -90,6 +90,7 @@ static uint32_t count_at(struct vip_sockets *list, uint32_t count, const char *a
 	int netlink = sockets_open();
 
 	assert_true(netlink >= 0);
+	sockets_sort(list, count);
 	assert_int_equal(sockets_count(netlink, list, count), 0);
 	(void)close(netlink);
 	s = sockets_find(list, count, &v);
@@ -197,6 +198,29 @@ static void test_as_long_as_it_matters(void **state)
 	(void)close(s);
 }
 
+/* Who serves where its sockets aren't seen looks idle. */
+static void test_seen_is_since_somebody_listens(void **state)
+{
+	struct pairs p = {0};
+	uint16_t port;
+	int s = listener(here, false, &port);
+	struct vip_sockets list[] = {{.vip = vip(here, port)}};
+
+	(void)state;
+	assert_int_equal(count_at(list, 1, here, port), 0);
+	assert_true(list[0].listens && !list[0].seen);
+	connect_to(&p, s, here, port);
+	assert_int_equal(count_at(list, 1, here, port), 1);
+	assert_true(list[0].seen);
+	hang_up(&p);
+	for (int tries = 0; tries < LOOKS_MAX && count_at(list, 1, here, port) != 0; tries++)
+		;
+	assert_true(list[0].seen && !list[0].open);
+	(void)close(s);
+	assert_int_equal(count_at(list, 1, here, port), 0);
+	assert_false(list[0].listens || list[0].seen);
+}
+
 static void test_many_answers(void **state)
 {
 	struct pairs p = {0};
@@ -226,7 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_place_has_its_own), cmocka_unit_test(test_a_listener_of_both_families),
 		cmocka_unit_test(test_who_listens),	       cmocka_unit_test(test_as_long_as_it_matters),
-		cmocka_unit_test(test_many_answers),
+		cmocka_unit_test(test_many_answers),	       cmocka_unit_test(test_seen_is_since_somebody_listens),
 	};
 
 	(void)snprintf(here, sizeof here, "127.77.%u.%u", (unsigned)getpid() >> 8 & 255, 1 + (unsigned)getpid() % 250);

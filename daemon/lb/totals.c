@@ -22,8 +22,10 @@ static json_t *backend(const struct tables *t, const struct lb_service *s, uint3
 			      inet_ntop(b->family == LB_IP6 ? AF_INET6 : AF_INET, &b->addr, text, sizeof text), "alive",
 			      b->flags & LB_BACKEND_ALIVE, "skipped", b->skipped);
 
-	if (s->scheduler == LB_TWO_CHOICES)
+	if (s->scheduler == LB_TWO_CHOICES) {
 		(void)json_object_set_new(o, "load", json_integer(t->loads[i].flows));
+		(void)json_object_set_new(o, "load_by", json_string(t->loads[i].by == LB_LOAD_SOCKETS ? "sockets" : "own"));
+	}
 	return o;
 }
 

@@ -214,6 +214,7 @@ class Node:
         self.asked = 0
         self.reports = {}  # by id, the last one
         self.hears = True  # else no leader hears them
+        self.tells = False  # balancers what backends' sides count
         self.server = None
         self.start()
 
@@ -240,8 +241,11 @@ class Node:
                 with node.changed:
                     node.reports[said["id"]] = said
                     node.changed.notify_all()
+                body = json.dumps({"sockets": node.sockets()}).encode()
                 self.send_response(200 if node.hears else 503)
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
 
             def address_string(self):
                 return "unix"
@@ -257,6 +261,10 @@ class Node:
 
         self.server = Server(self.path, Request)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def sockets(self):
+        """What backends' sides counted, as if just now."""
+        return [[*one, 0] for said in self.reports.values() for one in said.get("sockets", [])] if self.tells else []
 
     def stop(self):
         self.server.shutdown()

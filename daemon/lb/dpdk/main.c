@@ -202,11 +202,11 @@ static void settle(void *arg)
 	feed_settle(&d->feed);
 }
 
-static void count_loads(void *arg, const struct lb_catalog *c)
+static void count_loads(void *arg, const struct lb_catalog *c, const struct lb_told *told, uint32_t told_count)
 {
 	struct lbd *d = arg;
 
-	feed_count_loads(&d->feed, c);
+	feed_count_loads(&d->feed, c, told, told_count);
 }
 
 static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)
