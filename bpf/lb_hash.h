@@ -8,7 +8,7 @@
 #ifndef HF_BPF_LB_HASH_H
 #define HF_BPF_LB_HASH_H
 
-#include "bpf/lb_parse.h"
+#include "bpf/lb_tuple.h"
 
 LB_INLINE __u64 lb_hash_word(__u64 hash, __u64 word)
 {
@@ -63,6 +63,12 @@ LB_INLINE __u64 lb_hash_address(const struct lb_config *cfg, const struct lb_add
 LB_INLINE __u32 lb_hash_slot(__u64 hash, __u32 count)
 {
 	return (__u32)((hash >> 32) * count >> 32);
+}
+
+/* The other slot of two choices, by the half of the hash that chose no slot yet. */
+LB_INLINE __u32 lb_hash_second(__u32 lower, __u32 count)
+{
+	return lb_hash_slot((__u64)lower << 32, count);
 }
 
 #endif

@@ -317,7 +317,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 		.slot = slot.s,
 		.owner = slot.s.current,
 		.hash = d->hash,
-		.second = t->base + lb_hash_slot((__u64)d->hash << 32, t->count),
+		.second = t->base + lb_hash_second(d->hash, t->count),
 		.udp = f->proto == LB_PROTO_UDP,
 		.syn = (f->flags & LB_FLOW_IS_SYN) != 0,
 		.ends = (f->flags & LB_FLOW_IS_END) != 0,
