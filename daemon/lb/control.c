@@ -193,12 +193,21 @@ static bool goes_by_latency(const struct lb_catalog *c)
 	return false;
 }
 
+static bool has_earlier(const struct lb_catalog *c)
+{
+	for (uint32_t i = 0; i < c->service_count; i++)
+		if (c->services[i].generation_count > 1)
+			return true;
+	return false;
+}
+
 /* Anew, at once. */
 static void plan_count(struct control *c)
 {
-	c->loads = loads_wanted(&c->catalog);
+	c->loads = c->side.count && loads_wanted(&c->catalog);
+	c->borne = c->side.bear && (loads_wanted(&c->catalog) || has_earlier(&c->catalog));
 	c->latencies = c->prober && goes_by_latency(&c->catalog);
-	c->count_ms = c->loads || c->latencies ? boottime_ms() : UINT64_MAX;
+	c->count_ms = c->loads || c->borne || c->latencies ? boottime_ms() : UINT64_MAX;
 	if (!c->latencies)
 		report_latencies(c->reporter, NULL, 0);
 }
@@ -243,21 +252,22 @@ static void count_loads(struct control *c)
 	free(told);
 }
 
-static void report_borne(struct control *c)
+static void bear(struct control *c)
 {
-	struct lb_figure *list;
-	uint32_t count = c->side.bear(c->side.arg, &list);
+	struct lb_borne b;
 
-	report_sockets(c->reporter, list, count);
-	free(list);
+	c->side.bear(c->side.arg, &b);
+	report_borne(c->reporter, &b);
+	free(b.sockets);
+	free(b.led);
 }
 
 static void count(struct control *c)
 {
-	if (c->loads && c->side.count)
+	if (c->loads)
 		count_loads(c);
-	if (c->loads && c->side.bear)
-		report_borne(c);
+	if (c->borne)
+		bear(c);
 	if (c->latencies)
 		report_measured(c);
 	c->count_ms = boottime_ms() + COUNT_MS;

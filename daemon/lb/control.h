@@ -24,8 +24,8 @@ typedef void control_settle(void *arg);
 /* Counts what the services of the catalog in force have to bear: once a second while any of them goes by that (lb/loads.h). told: what their
  * hosts have counted, as report_told_sockets() has it. */
 typedef void control_count(void *arg, const struct lb_catalog *c, const struct lb_told *told, uint32_t told_count);
-/* The same of what this host bears, on the backend's side, as hosted_loads() has it. */
-typedef uint32_t control_bear(void *arg, struct lb_figure **ret);
+/* The same of what this host bears, on the backend's side: while any of them goes by that, or has earlier generations. As hosted_count(). */
+typedef void control_bear(void *arg, struct lb_borne *ret);
 
 #define CONTROL_SITES 2
 
@@ -61,6 +61,7 @@ struct control {
 	bool failed; /* not all of it is in force */
 	struct earlier earlier;
 	bool loads, latencies; /* some service goes by those */
+	bool borne;            /* what this host bears is to be reported */
 	uint64_t count_ms; /* when loads are to be counted, and latencies reported, next; UINT64_MAX: no service goes by any */
 	uint64_t settled_version; /* of the catalog that was in force when that was done last */
 	uint64_t settle_ms; /* when what was replaced is to be swept away; UINT64_MAX: that is done */

@@ -144,7 +144,7 @@ static void want_mss(const struct decapsulator *d, struct plan *p, const struct 
 }
 
 /* Those that were removed are among its backends: more than a stack should hold. */
-static void want_service(struct decapsulator *d, struct plan *p, const struct catalog_service *s)
+static void want_service(struct decapsulator *d, struct plan *p, const struct lb_catalog *c, const struct catalog_service *s)
 {
 	struct way *w = mem_alloc(s->backend_count * sizeof *w);
 	bool *found = mem_alloc(s->backend_count * sizeof *found);
@@ -153,11 +153,11 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct ca
 		want_backends(d, p, s, w, found);
 		want_cookies(p, s);
 		for (uint32_t i = 0; i < s->backend_count; i++) {
-			if (!found[i] || !w[i].local)
-				continue;
-			want_mss(d, p, s, &s->backends[i].at);
-			hosted_add(&d->hosted, s, s->backends[i].id);
+			found[i] = found[i] && w[i].local;
+			if (found[i])
+				want_mss(d, p, s, &s->backends[i].at);
 		}
+		hosted_add(&d->hosted, c, s, found);
 	}
 	free(w);
 	free(found);
@@ -184,7 +184,7 @@ int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 	for (uint32_t i = 0; i < c->balancer_count; i++)
 		want_peer(&p, &c->balancers[i], LB_PEER_SENDER);
 	for (uint32_t i = 0; i < c->service_count; i++)
-		want_service(d, &p, &c->services[i]);
+		want_service(d, &p, c, &c->services[i]);
 	if (p.cookies.count)
 		syncookie_prepare(&d->kernel);
 	/* VIPs last: without one nothing is taken off. */

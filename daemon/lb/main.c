@@ -275,11 +275,11 @@ static void count_loads(void *arg, const struct lb_catalog *c, const struct lb_t
 	feed_count_loads(&d->feed, c, told, told_count);
 }
 
-static uint32_t bear(void *arg, struct lb_figure **ret)
+static void bear(void *arg, struct lb_borne *ret)
 {
 	struct lbd *d = arg;
 
-	return hosted_loads(&d->decap.hosted, ret);
+	hosted_count(&d->decap.hosted, ret);
 }
 
 static void last_older(void *arg, const struct catalog_service *s, uint32_t *ret)

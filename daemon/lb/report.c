@@ -20,7 +20,6 @@
 #include "log.h"
 
 #define PERIOD_MS 1000
-#define COUNTED_MS (2 * PERIOD_MS) /* what has not been counted anew for so long isn't said again */
 #define RETRY_MS 200 /* the leader may just be changing */
 #define SILENCE_S 2u /* a node answers after a second even if no leader heard it */
 #define TEXT_MAX 60000u /* a node takes 64 KiB: latencies that don't fit are left out, for whatever else is said matters more */
@@ -47,8 +46,8 @@ struct reporter {
 	pthread_cond_t told;
 	struct lb_report report;
 	uint64_t number; /* of the report: grows when it changes */
-	struct figures latencies, sockets;
-	uint64_t counted_ms; /* when sockets were */
+	struct figures latencies, sockets, led;
+	uint64_t counted_ms; /* when the last two were found out */
 	struct lb_told *hosts; /* what was answered last */
 	uint32_t host_count;
 	enum hearing hearing;
@@ -95,8 +94,10 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 			     (unsigned long long)r->report.idle[i].generation);
 	bytes_puts(&out, "]");
 	put_figures(&out, "latencies", &r->latencies);
-	if (boottime_ms() < r->counted_ms + COUNTED_MS)
+	if (boottime_ms() < r->counted_ms + REPORT_COUNTED_MS) {
 		put_figures(&out, "sockets", &r->sockets);
+		put_figures(&out, "led", &r->led);
+	}
 	*ret_number = r->number;
 	(void)pthread_mutex_unlock(&r->lock);
 	bytes_puts(&out, "}");
@@ -364,18 +365,21 @@ void report_latencies(struct reporter *r, const struct lb_figure *list, uint32_t
 	free(before.list);
 }
 
-void report_sockets(struct reporter *r, const struct lb_figure *list, uint32_t count)
+void report_borne(struct reporter *r, const struct lb_borne *b)
 {
-	struct figures next = figures_of(list, count), before;
+	struct figures sockets = figures_of(b->sockets, b->socket_count), led = figures_of(b->led, b->led_count), before[2];
 
 	(void)pthread_mutex_lock(&r->lock);
-	before = r->sockets;
-	r->sockets = next;
+	before[0] = r->sockets;
+	before[1] = r->led;
+	r->sockets = sockets;
+	r->led = led;
 	r->counted_ms = boottime_ms();
 	r->number++;
 	(void)pthread_cond_signal(&r->told);
 	(void)pthread_mutex_unlock(&r->lock);
-	free(before.list);
+	free(before[0].list);
+	free(before[1].list);
 }
 
 uint32_t report_told_sockets(struct reporter *r, struct lb_told **ret)

@@ -13,6 +13,7 @@
 #define REPORT_DOWN_MAX 4096u /* who sees more fail names the first ones */
 #define REPORT_IDLE_MAX 1024u /* the same, of what is idle: that retires soon, and makes room for the next ones */
 #define REPORT_FIGURES_MAX 1024u /* as REPORT_DOWN_MAX, of one kind */
+#define REPORT_COUNTED_MS 2000 /* what has not been counted anew for so long isn't said again */
 #define LEASE_MS 3000         /* at most; the cluster's (cluster/leases.h) */
 
 struct lb_report {
@@ -44,6 +45,14 @@ struct lb_figure {
 	uint32_t value;
 };
 
+/* What the host of a backend's side has found out about the sockets of its services (hosted.h); both by service and backend id, ascending. */
+struct lb_borne {
+	struct lb_figure *sockets; /* how many carry flows */
+	uint32_t socket_count;
+	struct lb_figure *led; /* the generation that leads the flow of every one there by itself */
+	uint32_t led_count;
+};
+
 /* Of a backend, as its own host has counted. */
 struct lb_told {
 	struct catalog_place backend;
@@ -60,8 +69,9 @@ void report_tell(struct reporter *r, const struct lb_report *report);
 /* In us, by the latest health checks; by service and backend id, ascending; copied. They go with the next report: what is measured anew each
  * second is no news. */
 void report_latencies(struct reporter *r, const struct lb_figure *list, uint32_t count);
-/* Of a backend's side, counted now: as those, but told at once, so that what balancers hear is as old as they are told. */
-void report_sockets(struct reporter *r, const struct lb_figure *list, uint32_t count);
+/* Of a backend's side, found out now: as those, but told at once, so that what balancers hear is as old as they are told. What isn't found out
+ * anew for a while isn't told any more. */
+void report_borne(struct reporter *r, const struct lb_borne *b);
 /*
  * To a balancer: what the answers to its reports tell of backends' sockets, ascending; of a backend that several sides count, the latest. How
  * many there are; *ret is to be freed. It is the caller's to judge what is too old.

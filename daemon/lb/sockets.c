@@ -15,7 +15,7 @@
 #include "base/bytes.h"
 
 #define STATE(name) (1u << TCP_##name)
-#define STATES_OPEN                                                                                                            \
+#define STATES_OPEN \
 	(STATE(SYN_RECV) | STATE(ESTABLISHED) | STATE(FIN_WAIT1) | STATE(FIN_WAIT2) | STATE(CLOSE_WAIT) | STATE(CLOSING) | STATE(LAST_ACK))
 #define ANSWER_MAX 32768 /* what the kernel fills at most at once */
 
@@ -56,29 +56,44 @@ struct vip_sockets *sockets_find(struct vip_sockets *list, uint32_t count, const
 	return count ? bsearch(vip, list, count, sizeof *list, by_vip) : NULL;
 }
 
-/* Where the socket is, as a VIP's address would be written. */
+/* An end of a socket, as a VIP would be written. */
+static struct lb_vip end_of(uint8_t family, const __be32 *address, __be16 port)
+{
+	bool mapped = family == AF_INET6 && !address[0] && !address[1] && address[2] == htonl(0xffff);
+	struct lb_vip at = {.port = port, .proto = IPPROTO_TCP, .family = family == AF_INET || mapped ? LB_IP4 : LB_IP6};
+
+	memcpy(&at.addr, mapped ? address + 3 : address, at.family == LB_IP4 ? 4 : 16);
+	return at;
+}
+
 static struct lb_vip local_end(const struct inet_diag_msg *m)
 {
-	struct lb_vip at = {.port = m->id.idiag_sport, .proto = IPPROTO_TCP};
-	const __be32 *src = m->id.idiag_src;
-	bool mapped = m->idiag_family == AF_INET6 && !src[0] && !src[1] && src[2] == htonl(0xffff);
+	return end_of(m->idiag_family, m->id.idiag_src, m->id.idiag_sport);
+}
 
-	at.family = m->idiag_family == AF_INET || mapped ? LB_IP4 : LB_IP6;
-	memcpy(&at.addr, mapped ? src + 3 : src, at.family == LB_IP4 ? 4 : 16);
-	return at;
+/* The way that the client's packets go. */
+static struct lb_flow flow_of(const struct inet_diag_msg *m)
+{
+	struct lb_vip vip = local_end(m), client = end_of(m->idiag_family, m->id.idiag_dst, m->id.idiag_dport);
+
+	return (struct lb_flow){
+		.src = client.addr, .sport = client.port, .dst = vip.addr, .dport = vip.port, .proto = IPPROTO_TCP, .family = vip.family};
 }
 
 static void take_open(const struct question *q, const struct inet_diag_msg *m, size_t size)
 {
 	struct lb_vip at = local_end(m);
 	struct vip_sockets *s = sockets_find(q->list, q->count, &at);
+	struct lb_flow f = flow_of(m);
 
 	(void)size;
 	at.port = 0;
 	if (!s)
 		s = sockets_find(q->list, q->count, &at);
-	if (s)
-		s->open++;
+	if (!s)
+		return;
+	s->open++;
+	s->astray += s->lead && !lead_is_here(s->lead, &f);
 }
 
 static bool is_any(const struct lb_vip *at)
@@ -133,8 +148,8 @@ static bool may_be_of(const struct question *q, const struct lb_vip *vip)
 }
 
 /*
- * A program for the kernel, with one step for each place: if the socket is there, on to the next operation, a jump to the end, which takes it;
- * else past that to the next step. Behind the last one it ends beyond the end, which leaves the socket out.
+ * A program for the kernel, with one step for each place: if the socket is there, on to the next operation, a jump to the end, which takes
+ * it; else past that to the next step. Behind the last one it ends beyond the end, which leaves the socket out.
  */
 static void put_step(struct bytes *program, const struct lb_vip *vip, bool last)
 {
@@ -276,7 +291,7 @@ int sockets_count(int netlink, struct vip_sockets *list, uint32_t count)
 	int r = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		list[i].open = 0;
+		list[i].open = list[i].astray = 0;
 		list[i].listens = false;
 	}
 	for (uint32_t i = 0; r == 0 && count && i < sizeof families; i++) {

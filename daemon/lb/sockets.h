@@ -5,21 +5,24 @@
  *
  * A socket carries a flow from its SYN on and as long as a packet of the client's may still matter to it: SYN_RECV, ESTABLISHED, FIN_WAIT,
  * CLOSE_WAIT, CLOSING, LAST_ACK. TIME_WAIT carries none: both sides have ended and this one has all that the other sent, so that
- * a client whose last FIN is answered by RST has lost nothing. A connection begun by a SYN cookie has no socket until the cookie comes back.
+ * a client whose last FIN is answered by RST has lost nothing. A connection begun by a SYN cookie has no socket until the cookie comes
+ * back.
  */
 #ifndef HF_LB_SOCKETS_H
 #define HF_LB_SOCKETS_H
 
 #include <stdbool.h>
 
-#include "lb/catalog.h"
+#include "lb/lead.h"
 
 /* A place that sockets are counted at. */
 struct vip_sockets {
-	struct lb_vip vip; /* port 0: all that have no place of their own */
-	uint32_t open;     /* that carry a flow */
-	bool listens;      /* somebody does, at the VIP or at any address, and at its port; where that is 0, nobody can tell */
-	bool seen;         /* since somebody has listened, there was an open one */
+	struct lb_vip vip;       /* port 0: all that have no place of their own */
+	uint32_t open;           /* that carry a flow */
+	bool listens;            /* somebody does, at the VIP or at any address, and at its port; where that is 0, nobody can tell */
+	bool seen;               /* since somebody has listened, there was an open one */
+	const struct lead *lead; /* NULL: nobody asks */
+	uint32_t astray;         /* of the open ones, those that it wouldn't lead here */
 };
 
 /* A descriptor to ask by, or negative errno. */

@@ -103,7 +103,8 @@ static void test_each_place_has_its_own(void **state)
 	struct pairs p = {0};
 	uint16_t port;
 	int s = listener("0.0.0.0", false, &port);
-	struct vip_sockets list[] = {{.vip = vip(other, port)}, {.vip = vip(here, 0)}, {.vip = vip(here, port)}, {.vip = vip("fd01::1", port)}};
+	struct vip_sockets list[] = {
+		{.vip = vip(other, port)}, {.vip = vip(here, 0)}, {.vip = vip(here, port)}, {.vip = vip("fd01::1", port)}};
 
 	(void)state;
 	connect_to(&p, s, here, port);
@@ -144,19 +145,16 @@ static void test_who_listens(void **state)
 		bool v6_only;
 		bool vip, beside, six;
 	} cases[] = {
-		{"0.0.0.0", false, true, true, false},
-		{here, false, true, false, false},
-		{"127.80.0.2", false, false, false, false},
-		{"::", false, true, true, true},
-		{"::", true, false, false, true},
+		{"0.0.0.0", false, true, true, false}, {here, false, true, false, false}, {"127.80.0.2", false, false, false, false},
+		{"::", false, true, true, true},       {"::", true, false, false, true},
 	};
 
 	(void)state;
 	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint16_t port;
 		int s = listener(cases[i].at, cases[i].v6_only, &port);
-		struct vip_sockets list[] = {{.vip = vip(here, port)}, {.vip = vip(other, port)}, {.vip = vip("fd01::1", port)},
-					     {.vip = vip(here, 0)}};
+		struct vip_sockets list[] = {
+			{.vip = vip(here, port)}, {.vip = vip(other, port)}, {.vip = vip("fd01::1", port)}, {.vip = vip(here, 0)}};
 		const struct lb_vip at[] = {list[0].vip, list[1].vip, list[2].vip, list[3].vip};
 
 		if (s < 0)
@@ -192,7 +190,7 @@ static void test_as_long_as_it_matters(void **state)
 	(void)close(p.client[1]);
 	p.client[1] = -1;
 	for (int tries = 0; tries < LOOKS_MAX && count_at(list, 1, here, port) != 1; tries++)
-		; /* the last packets may be under way */
+		;                          /* the last packets may be under way */
 	assert_int_equal(list[0].open, 1); /* TIME_WAIT */
 	hang_up(&p);
 	(void)close(s);
@@ -219,6 +217,61 @@ static void test_seen_is_since_somebody_listens(void **state)
 	(void)close(s);
 	assert_int_equal(count_at(list, 1, here, port), 0);
 	assert_false(list[0].listens || list[0].seen);
+}
+
+/* From the client's side of a connection. */
+static struct lb_flow flow_of(int client)
+{
+	struct sockaddr_in from, to;
+	socklen_t size = sizeof from;
+
+	assert_int_equal(getsockname(client, (struct sockaddr *)&from, &size), 0);
+	assert_int_equal(getpeername(client, (struct sockaddr *)&to, &size), 0);
+	return (struct lb_flow){.src.word[0] = from.sin_addr.s_addr,
+				.dst.word[0] = to.sin_addr.s_addr,
+				.sport = from.sin_port,
+				.dport = to.sin_port,
+				.proto = IPPROTO_TCP,
+				.family = LB_IP4};
+}
+
+/* [generations] Those that the active generation leads elsewhere, by the very tuple that packets have. */
+static void test_who_is_led_elsewhere(void **state)
+{
+	static const char *const listen_at[] = {"0.0.0.0", "::"};
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct pairs p = {0};
+		uint16_t slots[256], port;
+		int s = listener(listen_at[i], false, &port);
+		struct lead lead = {.generation = 1, .scheduler = LB_MAGLEV, .secret = {3, 5}, .size = 256, .slots = slots};
+		struct vip_sockets list[] = {{.vip = vip(here, port), .lead = &lead}};
+
+		if (s < 0)
+			continue;
+		for (uint32_t k = 0; k < PAIRS_MAX; k++)
+			connect_to(&p, s, here, port);
+		for (uint32_t k = 0; k < PAIRS_MAX; k++) {
+			struct lb_flow f = flow_of(p.client[k]);
+
+			/* Of all slots this flow's alone is here, and that of any other only by chance. */
+			memset(slots, 0, sizeof slots);
+			for (uint32_t n = 0; n < 256; n++) {
+				slots[n] = 1;
+				if (lead_is_here(&lead, &f))
+					break;
+				slots[n] = 0;
+			}
+			assert_int_equal(count_at(list, 1, here, port), PAIRS_MAX);
+			assert_in_range(list[0].astray, 1, PAIRS_MAX - 1);
+		}
+		memset(slots, 0xff, sizeof slots);
+		(void)count_at(list, 1, here, port);
+		assert_int_equal(list[0].astray, 0);
+		hang_up(&p);
+		(void)close(s);
+	}
 }
 
 static void test_many_answers(void **state)
@@ -248,9 +301,13 @@ static void test_many_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_place_has_its_own), cmocka_unit_test(test_a_listener_of_both_families),
-		cmocka_unit_test(test_who_listens),	       cmocka_unit_test(test_as_long_as_it_matters),
-		cmocka_unit_test(test_many_answers),	       cmocka_unit_test(test_seen_is_since_somebody_listens),
+		cmocka_unit_test(test_each_place_has_its_own),
+		cmocka_unit_test(test_a_listener_of_both_families),
+		cmocka_unit_test(test_who_listens),
+		cmocka_unit_test(test_as_long_as_it_matters),
+		cmocka_unit_test(test_many_answers),
+		cmocka_unit_test(test_seen_is_since_somebody_listens),
+		cmocka_unit_test(test_who_is_led_elsewhere),
 	};
 
 	(void)snprintf(here, sizeof here, "127.77.%u.%u", (unsigned)getpid() >> 8 & 255, 1 + (unsigned)getpid() % 250);
