@@ -104,7 +104,7 @@ static bool read_can(bool *ret, const json_t *body, const char *key)
 bool report_json_read(struct report *ret, uint8_t node, const json_t *body, struct bytes *error)
 {
 	const json_t *version = json_object_get(body, "version"), *failed = json_object_get(body, "failed"),
-		     *idle = json_object_get(body, "idle");
+		     *idle = json_object_get(body, "idle"), *quiet = json_object_get(body, "quiet");
 
 	*ret = (struct report){.by.node = node, .failed = json_is_true(failed)};
 	if (!read_who(&ret->by, body))
@@ -123,6 +123,10 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_printf(error, "latencies must be service id, backend id and microseconds, ascending, at most %u", REPORT_FIGURES_MAX);
 	else if (!read_figures(&ret->sockets, json_object_get(body, "sockets"), 0))
 		bytes_printf(error, "sockets must be service id, backend id and how many, ascending, at most %u", REPORT_FIGURES_MAX);
+	else if (!read_figures(&ret->led, json_object_get(body, "led"), 1))
+		bytes_printf(error, "led must be service id, backend id and generation, ascending, at most %u", REPORT_FIGURES_MAX);
+	else if (quiet && !read_places(quiet, REPORT_IDLE_MAX, &ret->quiet, &ret->quiet_count))
+		bytes_printf(error, "quiet must be pairs of service id and generation, ascending, at most %u", REPORT_IDLE_MAX);
 	else {
 		ret->version = (uint64_t)json_integer_value(version);
 		return true;
@@ -176,6 +180,8 @@ void leases_json(const struct leases *l, const struct services *s, struct bytes 
 			put_places(out, "idle", r->idle, r->idle_count);
 			put_figures(out, "latencies", &r->latencies);
 			put_figures(out, "sockets", &r->sockets);
+			put_figures(out, "led", &r->led);
+			put_places(out, "quiet", r->quiet, r->quiet_count);
 			bytes_puts(out, lease_is_accepted(l, s, one) ? ",\"accepted\":true" : ",\"accepted\":false");
 		}
 		bytes_put_u8(out, '}');

@@ -3,7 +3,8 @@
  * What a holdfast-lbd says of itself, and what is known of all of them, as JSON:
  *
  *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"snat4":true,"snat6":false,
- *                         "tunnels":["10.2.0.9","fd02::9"],"down":[[1,2],[1,5]],"idle":[[1,3]],"latencies":[[1,2,900]],"sockets":[]}
+ *                         "tunnels":["10.2.0.9","fd02::9"],"down":[[1,2],[1,5]],"idle":[[1,3]],"latencies":[[1,2,900]],"sockets":[],
+ *                         "led":[],"quiet":[[1,3]]}
  *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same, "accepted":true}]}
  *
  * A report is answered with {"lease_ms":3000,"lease_id":57,"accepted":true}: see reports.h. announces, snat4 and snat6 are false, and all
@@ -16,8 +17,8 @@
  *
  * side is balancer or backend; down are pairs of service and backend id that fail its own checks, idle pairs of service id and
  * earlier generation that has had no flow there for the service's flow_idle; both ascending, at most REPORT_DOWN_MAX and
- * REPORT_IDLE_MAX. latencies and sockets are figures of backends, with their service and id in front (report.h). Of a lease that no report was heard of since this node leads there is "heard":false and no more than
- * node, id and side.
+ * REPORT_IDLE_MAX; quiet are as idle, for a shorter time. latencies, sockets and led are figures of backends, with their service and id in
+ * front (report.h). Of a lease that no report was heard of since this node leads there is "heard":false and no more than node, id and side.
  */
 #ifndef HF_ADMIN_REPORT_JSON_H
 #define HF_ADMIN_REPORT_JSON_H

@@ -315,16 +315,49 @@ static void who_is_back(struct conclusion *c)
 
 /* ---- what is over ---- */
 
+typedef bool report_says(const struct report *r, uint32_t service, uint32_t generation);
+
 /* Only with chains a backend knows more of a flow than its balancer. */
-static bool all_say_idle(const struct leases *l, const struct service *s, uint32_t generation)
+static bool all_say(const struct leases *l, const struct service *s, uint32_t generation, report_says *says)
 {
 	for (uint32_t i = 0; i < l->count; i++) {
 		const struct report *r = &l->list[i].report;
 
-		if ((r->by.side == SIDE_BALANCER || service_hands_on(&s->settings, s->key.proto)) && !report_says_idle(r, s->id, generation))
+		if ((r->by.side == SIDE_BALANCER || service_hands_on(&s->settings, s->key.proto)) && !says(r, s->id, generation))
 			return false;
 	}
 	return true;
+}
+
+/* By whichever lease of its host's. */
+static bool is_led(const struct leases *l, const struct service *s, uint32_t backend)
+{
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct report *r = &l->list[i].report;
+		const struct report_figure *led = r->by.side == SIDE_BACKEND ? report_figure(&r->led, s->id, backend) : NULL;
+
+		if (led && led->value == s->generations[s->generation_count - 1].number)
+			return true;
+	}
+	return false;
+}
+
+static bool all_are_led(const struct leases *l, const struct service *s)
+{
+	for (uint32_t k = 0; k < s->generation_count; k++)
+		for (uint32_t i = 0; i < s->generations[k].count; i++)
+			if (s->generations[k].shares[i].weight && !is_led(l, s, s->generations[k].shares[i].backend))
+				return false;
+	return true;
+}
+
+/* No flow anywhere is of an earlier generation, and none is about to be. */
+static bool is_settled(const struct leases *l, const struct service *s)
+{
+	for (uint32_t k = 0; k + 1 < s->generation_count; k++)
+		if (!all_say(l, s, s->generations[k].number, report_says_quiet))
+			return false;
+	return s->generation_count > 1 && all_are_led(l, s);
 }
 
 static bool is_time_to_retire(struct conclusion *c, const struct service *s)
@@ -343,9 +376,10 @@ static void what_is_over(struct conclusion *c)
 	c->l->again_ns = 0;
 	for (uint32_t i = 0; c->balancers && i < c->s->count; i++) {
 		const struct service *s = c->s->list[i];
+		bool settled = is_settled(c->l, s);
 
 		for (uint32_t k = 0; k + 1 < s->generation_count; k++)
-			if (all_say_idle(c->l, s, s->generations[k].number) && is_time_to_retire(c, s))
+			if ((settled || all_say(c->l, s, s->generations[k].number, report_says_idle)) && is_time_to_retire(c, s))
 				conclude(c, (struct fact){.kind = FACT_RETIRED, .service = s->id, .number = s->generations[k].number});
 	}
 }

@@ -15,6 +15,8 @@
  *            ([generations]): balancers, and with chains the backends' sides, for who else knows. Nothing retires while no
  *            balancer is there, nor for flow_idle_s after this node saw one of these go: its flows may go on elsewhere, and
  *            idle ones haven't been seen there
+ *            Or all earlier ones of a service, sooner: every backend of a kept generation has its host say that the active one by itself
+ *            leads each flow there, and the same who else must know have had no flow of any for as long as what has no socket may last
  *   owner    a VIP whose owner has no lease, or doesn't announce: of those that do, the one with the fewest services; the
  *            others keep theirs, so one that comes back takes nothing away. Who lacks addresses for a VIP's snat
  *            gets it only if nobody has them, and some other service of the VIP needs none

@@ -52,7 +52,7 @@ static struct services *catalog(const char *reporters, bool prepared, const char
 	s->list[s->count++] = one;
 	for (const char *c = reporters; *c; c++) {
 		s->lease_ids[s->reporter_count] = ++s->lease_last;
-		s->reporters[s->reporter_count++] = named((char[]){*c, 0}, *c == 'k' ? SIDE_BACKEND : SIDE_BALANCER);
+		s->reporters[s->reporter_count++] = named((char[]){*c, 0}, *c >= 'k' ? SIDE_BACKEND : SIDE_BALANCER);
 	}
 	return s;
 }
@@ -431,6 +431,77 @@ static void test_retirement(void **state)
 	}
 }
 
+/* Pairs of a generation, or a backend and a generation, of service 1. */
+static void say_settled(struct leases *l, const char *id, const char *quiet, const char *led)
+{
+	struct report r = {.by = named(id, *id >= 'k' ? SIDE_BACKEND : SIDE_BALANCER), .version = VERSION, .quiet = mem_zalloc(8 * sizeof *r.quiet)};
+
+	r.led.list = mem_zalloc(8 * sizeof *r.led.list);
+	for (const char *c = quiet; *c; c++)
+		r.quiet[r.quiet_count++] = (struct report_place){1, (uint32_t)(*c - '0')};
+	for (const char *c = led; *c; c += 2)
+		r.led.list[r.led.count++] = (struct report_figure){{1, (uint32_t)(c[0] - '0')}, (uint32_t)(c[1] - '0')};
+	assert_true(leases_take(l, &r, 0) >= 0);
+	report_fini(&r);
+}
+
+/* Backends 1 and 2, then 2 and 3, the last one active; 4 is there without a weight. */
+static void give_shares(struct service *s)
+{
+	for (uint32_t i = 0; i < s->generation_count; i++) {
+		struct generation *g = &s->generations[i];
+
+		g->shares = mem_zalloc(4 * sizeof *g->shares);
+		g->count = 4;
+		for (uint32_t k = 0; k < 4; k++)
+			g->shares[k] = (struct share){k + 1, k == 1 || k == (i + 1 < s->generation_count ? 0 : 2)};
+	}
+}
+
+struct settled {
+	const char *what;
+	uint32_t generations;
+	bool chained;
+	const char *quiet[4], *led[2]; /* of a, b, k, m; of k, m. NULL: no lease */
+	const char *want;
+};
+
+static const struct settled settleds[] = {
+	{"[generations] the hosts of all owners have no flow of it", 2, false, {"1", "1", "", ""}, {"12", "2232"}, "retired 1.1"},
+	{"[generations] all go at once", 3, false, {"12", "12", "", ""}, {"13", "2333"}, "retired 1.1, retired 1.2"},
+	{"[generations] an owner of old has one", 2, false, {"1", "1", "", ""}, {"", "2232"}, ""},
+	{"[generations] an owner now has one that isn't led there", 2, false, {"1", "1", "", ""}, {"12", "22"}, ""},
+	{"[generations] it was counted before the last change", 2, false, {"1", "1", "", ""}, {"11", "2232"}, ""},
+	{"[generations] the other one isn't heard of", 2, false, {"1", "1", "", NULL}, {"12", NULL}, ""},
+	{"[generations] a packet came by a while ago", 2, false, {"1", "", "", ""}, {"12", "2232"}, ""},
+	{"[generations] one came by of another generation", 3, false, {"1", "12", "", ""}, {"13", "2333"}, ""},
+	{"[generations] one host is both", 2, false, {"1", "1", "", NULL}, {"122232", NULL}, "retired 1.1"},
+	{"[chain] a packet may have been handed on a while ago", 2, true, {"1", "1", "", "1"}, {"12", "2232"}, ""},
+	{"[chain] none was", 2, true, {"1", "1", "1", "1"}, {"12", "2232"}, "retired 1.1"},
+};
+
+static void test_settled(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof settleds / sizeof settleds[0]; i++) {
+		static const char *const ids[] = {"a", "b", "k", "m"};
+		const struct settled *o = &settleds[i];
+		struct services *s = with_generations(o->quiet[3] ? "abkm" : "abk", o->generations, false, o->chained);
+		struct leases *l = mem_zalloc(sizeof *l);
+		char said[256];
+
+		give_shares(s->list[0]);
+		for (unsigned k = 0; k < 4; k++)
+			if (o->quiet[k])
+				say_settled(l, ids[k], o->quiet[k], k < 2 ? "" : o->led[k - 2]);
+		if (strcmp(concluded(l, s, said), o->want))
+			fail_msg("%s: \"%s\", wanted \"%s\"", o->what, said, o->want);
+		leases_fini(l);
+		free(l);
+		services_free(s);
+	}
+}
+
 /* The flows of a balancer that has gone may go on through another one, which hasn't seen the idle ones. */
 static void test_gone_before_retirement(void **state)
 {
@@ -705,7 +776,8 @@ static void test_owners_by_snat(void **state)
 static void test_form(void **state)
 {
 	struct report_place down[] = {{1, 2}, {1, 5}, {3, 1}}, idle[] = {{1, 7}, {2, 1}};
-	struct report_figure latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}}, sockets[] = {{{1, 4}, 0}};
+	struct report_figure latencies[] = {{{1, 2}, 900}, {{2, 1}, 7}}, sockets[] = {{{1, 4}, 0}}, led[] = {{{1, 4}, 6}};
+	struct report_place quiet[] = {{1, 8}};
 	struct report r = {.by = named("h/eth0", SIDE_BALANCER),
 			   .version = 77,
 			   .failed = true,
@@ -718,7 +790,10 @@ static void test_form(void **state)
 			   .idle_count = 2,
 			   .idle = idle,
 			   .latencies = {2, latencies},
-			   .sockets = {1, sockets}},
+			   .sockets = {1, sockets},
+			   .led = {1, led},
+			   .quiet_count = 1,
+			   .quiet = quiet},
 		      back;
 	size_t latencies_at, sockets_at;
 	struct bytes form = {0};
@@ -735,8 +810,17 @@ static void test_form(void **state)
 	assert_int_equal(report_figure(&back.latencies, 1, 2)->value, 900);
 	assert_null(report_figure(&back.latencies, 1, 3));
 	assert_int_equal(report_figure(&back.sockets, 1, 4)->value, 0); /* which is worth knowing */
+	assert_int_equal(report_figure(&back.led, 1, 4)->value, 6);
+	assert_true(report_says_quiet(&back, 1, 8) && report_says_quiet(&back, 1, 7) && !report_says_quiet(&back, 1, 9));
+	back.sockets.list[0].value = 9;
 	back.latencies.list[0].value = 8; /* no news */
 	assert_true(report_equal(&r, &back));
+	back.led.list[0].value = 7;
+	assert_false(report_equal(&r, &back));
+	back.led.list[0].value = 6;
+	back.quiet[0].number = 9;
+	assert_false(report_equal(&r, &back));
+	back.quiet[0].number = 8;
 	back.tunnels[1] = ip("fd02::8");
 	assert_false(report_equal(&r, &back));
 	back.tunnels[1] = ip(FROM6);
@@ -749,7 +833,7 @@ static void test_form(void **state)
 		assert_true(in.bad);
 		report_fini(&back);
 	}
-	sockets_at = form.size - 4 - 12;
+	sockets_at = form.size - (4 + 8) - (4 + 12) - (4 + 12);
 	latencies_at = sockets_at - 4 - 2 * 12;
 	form.data[sockets_at - 12] = 1; /* 1.1 behind 1.2: not in order */
 	in = cursor_of(form.data, form.size);
@@ -782,6 +866,7 @@ int main(void)
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_no_room_for_tunnels),
 		cmocka_unit_test(test_retirement),
+		cmocka_unit_test(test_settled),
 		cmocka_unit_test(test_gone_before_retirement),
 		cmocka_unit_test(test_retirement_is_due),
 		cmocka_unit_test(test_owners),

@@ -11,6 +11,8 @@ void report_fini(struct report *r)
 	free(r->idle);
 	free(r->latencies.list);
 	free(r->sockets.list);
+	free(r->led.list);
+	free(r->quiet);
 	*r = (struct report){0};
 }
 
@@ -29,6 +31,11 @@ static bool places_equal(const struct report_place *a, uint32_t a_count, const s
 	return a_count == b_count && (!a_count || !memcmp(a, b, a_count * sizeof *a));
 }
 
+static bool figures_equal(const struct report_figures *a, const struct report_figures *b)
+{
+	return a->count == b->count && (!a->count || !memcmp(a->list, b->list, a->count * sizeof *a->list));
+}
+
 static bool tunnels_equal(const struct report *a, const struct report *b)
 {
 	return a->tunnel_count == b->tunnel_count && !memcmp(a->tunnels, b->tunnels, a->tunnel_count * sizeof a->tunnels[0]);
@@ -38,7 +45,8 @@ bool report_equal(const struct report *a, const struct report *b)
 {
 	return !reporter_compare(&a->by, &b->by) && a->by.side == b->by.side && a->version == b->version && a->failed == b->failed &&
 	       a->announces == b->announces && a->snat4 == b->snat4 && a->snat6 == b->snat6 && tunnels_equal(a, b) &&
-	       places_equal(a->down, a->down_count, b->down, b->down_count) && places_equal(a->idle, a->idle_count, b->idle, b->idle_count);
+	       places_equal(a->down, a->down_count, b->down, b->down_count) && places_equal(a->idle, a->idle_count, b->idle, b->idle_count) &&
+	       figures_equal(&a->led, &b->led) && places_equal(a->quiet, a->quiet_count, b->quiet, b->quiet_count);
 }
 
 static bool has_place(const struct report_place *list, uint32_t count, struct report_place place)
@@ -54,6 +62,11 @@ bool report_says_down(const struct report *r, uint32_t service, uint32_t backend
 bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation)
 {
 	return has_place(r->idle, r->idle_count, (struct report_place){service, generation});
+}
+
+bool report_says_quiet(const struct report *r, uint32_t service, uint32_t generation)
+{
+	return has_place(r->quiet, r->quiet_count, (struct report_place){service, generation}) || report_says_idle(r, service, generation);
 }
 
 const struct report_figure *report_figure(const struct report_figures *f, uint32_t service, uint32_t backend)
@@ -158,6 +171,8 @@ void report_put(struct bytes *out, const struct report *r)
 	put_places(out, r->idle, r->idle_count);
 	put_figures(out, &r->latencies);
 	put_figures(out, &r->sockets);
+	put_figures(out, &r->led);
+	put_places(out, r->quiet, r->quiet_count);
 }
 
 void report_get(struct cursor *in, struct report *ret)
@@ -178,4 +193,6 @@ void report_get(struct cursor *in, struct report *ret)
 	ret->idle = get_places(in, REPORT_IDLE_MAX, &ret->idle_count);
 	get_figures(in, 1, &ret->latencies);
 	get_figures(in, 0, &ret->sockets);
+	get_figures(in, 1, &ret->led);
+	ret->quiet = get_places(in, REPORT_IDLE_MAX, &ret->quiet_count);
 }

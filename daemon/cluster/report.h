@@ -6,7 +6,8 @@
  * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many addresses it tunnels from (1), then
  * each (ip.h); how many are down (4), then for each: service (4), backend (4); how many are idle (4), then for each: service (4),
  * generation (4); how many were measured (4), then for each: service (4), backend (4), latency in us (4); of how many sockets were counted
- * (4), then for each: service (4), backend (4), sockets (4).
+ * (4), then for each: service (4), backend (4), sockets (4); how many are led (4), then for each: service (4), backend (4), generation (4);
+ * how many are quiet (4), then as idle.
  */
 #ifndef HF_CLUSTER_REPORT_H
 #define HF_CLUSTER_REPORT_H
@@ -50,13 +51,18 @@ struct report {
 	struct report_place *idle; /* earlier generations that have had no flow here for the service's flow_idle_s; ascending, each once */
 	struct report_figures latencies; /* of services that go by them, in us: the median of a backend's last good checks; 1 at least */
 	struct report_figures sockets; /* of a backend's side: the TCP sockets that carry flows of services that go by loads, by its own backends */
+	struct report_figures led;     /* the same: the active generation, if that by itself leads every flow there; of services with earlier ones */
+	uint32_t quiet_count;
+	struct report_place *quiet; /* as idle, but for as long as what has no socket may last (daemon/lb/earlier.h) */
 };
 
 void report_fini(struct report *r);
-/* But for figures, which are never twice the same. */
+/* But for latencies and sockets, which are never twice the same. */
 bool report_equal(const struct report *a, const struct report *b);
 bool report_says_down(const struct report *r, uint32_t service, uint32_t backend);
 bool report_says_idle(const struct report *r, uint32_t service, uint32_t generation);
+/* Or idle. */
+bool report_says_quiet(const struct report *r, uint32_t service, uint32_t generation);
 /* NULL: nothing is said of it. */
 const struct report_figure *report_figure(const struct report_figures *f, uint32_t service, uint32_t backend);
 void report_put(struct bytes *out, const struct report *r);

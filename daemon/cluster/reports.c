@@ -184,7 +184,7 @@ static void log_fact(const struct fact *f)
 		log_notice("leases: most balancers say that a backend is %s service=%u backend=%u", f->kind == FACT_DOWN ? "down" : "up", f->service, f->number);
 		break;
 	case FACT_RETIRED:
-		log_info("leases: no balancer has flows of an earlier generation any more service=%u generation=%u", f->service, f->number);
+		log_info("leases: there are no flows of an earlier generation any more service=%u generation=%u", f->service, f->number);
 		break;
 	case FACT_OWNER:
 		log_notice("leases: a VIP has another owner service=%u lease=%u", f->service, f->number);

@@ -116,23 +116,31 @@ static bool is_news(const struct lb_report *before, const struct lb_report *now)
 	return before->version != now->version || before->failed != now->failed || is_elsewhere(&before->tunnels.ip4, &now->tunnels.ip4) ||
 	       is_elsewhere(&before->tunnels.ip6, &now->tunnels.ip6) ||
 	       differ(before->down, before->down_count, now->down, now->down_count, sizeof *now->down) ||
-	       differ(before->idle, before->idle_count, now->idle, now->idle_count, sizeof *now->idle);
+	       differ(before->idle, before->idle_count, now->idle, now->idle_count, sizeof *now->idle) ||
+	       differ(before->quiet, before->quiet_count, now->quiet, now->quiet_count, sizeof *now->quiet);
 }
 
 static void free_lists(const struct lb_report *r)
 {
 	free((void *)(uintptr_t)r->down);
 	free((void *)(uintptr_t)r->idle);
+	free((void *)(uintptr_t)r->quiet);
 }
+
+static_assert(EARLIER_QUIET_S * 1000 >= EARLIER_COOKIE_S * 1000 + LEASE_MS + REPORT_COUNTED_MS,
+	      "who counted before the last that is heard of it, and who sent it a cookie then, have had their time");
 
 /* Which earlier generations have no flows, and when to look again. */
 static void look_for_idle(struct control *c, struct lb_report *ret)
 {
-	struct catalog_past *idle;
-	uint32_t ticks;
+	uint32_t now = monotonic_ticks(), ticks, quiet_ticks;
+	struct catalog_past *idle, *quiet;
 
-	ret->idle_count = earlier_idle(&c->earlier, &c->catalog, monotonic_ticks(), REPORT_IDLE_MAX, &idle, &ticks);
+	ret->idle_count = earlier_idle(&c->earlier, &c->catalog, now, UINT32_MAX, REPORT_IDLE_MAX, &idle, &ticks);
 	ret->idle = idle;
+	ret->quiet_count = earlier_idle(&c->earlier, &c->catalog, now, EARLIER_QUIET_S, REPORT_IDLE_MAX, &quiet, &quiet_ticks);
+	ret->quiet = quiet;
+	ticks = (uint32_t)min_u64(ticks, quiet_ticks);
 	c->look_ms = ticks ? boottime_ms() + (((uint64_t)ticks << LB_TICK_SHIFT) / 1000000) + 1 : UINT64_MAX;
 }
 

@@ -148,6 +148,7 @@ static uint32_t last_of(const struct owners *o, const struct catalog_service *s,
 struct found {
 	struct catalog_past *list;
 	uint32_t count, max;
+	uint32_t most; /* ticks without a packet, that suffice */
 	uint32_t ticks; /* until there may be more; 0: never */
 };
 
@@ -167,7 +168,7 @@ static void find_idle(struct found *f, const struct earlier_plane *plane, const 
 		      const struct catalog_service *s, uint32_t now)
 {
 	bool unused = has_no_flows(plane, known, s);
-	uint32_t idle = earlier_idle_ticks(s), ramp = s->slow_start_s ? ticks(s->slow_start_s) : 0;
+	uint32_t idle = (uint32_t)min_u64(earlier_idle_ticks(s), f->most), ramp = s->slow_start_s ? ticks(s->slow_start_s) : 0;
 	struct owners o;
 
 	owners_init(&o, plane, s);
@@ -184,10 +185,10 @@ static void find_idle(struct found *f, const struct earlier_plane *plane, const 
 	free(o.list);
 }
 
-uint32_t earlier_idle(const struct earlier *e, const struct lb_catalog *c, uint32_t now, uint32_t max, struct catalog_past **ret,
-		      uint32_t *ret_ticks)
+uint32_t earlier_idle(const struct earlier *e, const struct lb_catalog *c, uint32_t now, uint32_t most_s, uint32_t max,
+		      struct catalog_past **ret, uint32_t *ret_ticks)
 {
-	struct found f = {.list = mem_zalloc(max * sizeof *f.list), .max = max};
+	struct found f = {.list = mem_zalloc(max * sizeof *f.list), .max = max, .most = ticks(most_s)};
 
 	for (uint32_t i = 0; i < c->service_count && i < e->count; i++)
 		if (c->services[i].generation_count > 1 && f.count < max)

@@ -69,7 +69,7 @@ static void world_init(struct world *w)
 static void idle_is(const struct world *w, uint32_t now, const char *want, uint32_t want_ticks)
 {
 	struct catalog_past *list;
-	uint32_t ticks, count = earlier_idle(&w->e, &w->catalog, now, 8, &list, &ticks);
+	uint32_t ticks, count = earlier_idle(&w->e, &w->catalog, now, UINT32_MAX, 8, &list, &ticks);
 	char said[64] = "";
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -87,6 +87,37 @@ static void found(struct world *w, const char *const *weights)
 	world_init(w);
 	generations(w, 1, weights);
 	earlier_follow(&w->e, &w->catalog, START);
+}
+
+/* The same within so many seconds, if flow_idle is more. */
+static void test_quiet(void **state)
+{
+	static const char *const weights[] = {"100", "110", NULL};
+	struct catalog_past *list;
+	uint32_t ticks;
+	struct world w;
+
+	(void)state;
+	found(&w, weights);
+	w.service.flow_idle_s = 1000;
+	w.last[0] = START + 10;
+	assert_int_equal(earlier_idle(&w.e, &w.catalog, START + 20, 20, 8, &list, &ticks), 0);
+	assert_int_equal(ticks, 10); /* 20 s are a bit more than 18 ticks */
+	free(list);
+	assert_int_equal(earlier_idle(&w.e, &w.catalog, START + 30, 20, 8, &list, &ticks), 1);
+	assert_true(list[0].service == 7 && list[0].generation == 1 && ticks == 1);
+	free(list);
+	assert_int_equal(earlier_idle(&w.e, &w.catalog, START + 30, 2000, 8, &list, &ticks), 0);
+	free(list);
+	w.last[0] = START + 31;
+	assert_int_equal(earlier_idle(&w.e, &w.catalog, START + 31, 20, 8, &list, &ticks), 0);
+	free(list);
+	w.service.slow_start_s = 100; /* who comes gets its flows bit by bit: others' slots send them elsewhere */
+	assert_int_equal(earlier_idle(&w.e, &w.catalog, START + 60, 20, 8, &list, &ticks), 0);
+	free(list);
+	assert_int_equal(earlier_idle(&w.e, &w.catalog, START + 100, 20, 8, &list, &ticks), 1);
+	free(list);
+	free(w.e.services);
 }
 
 static void test_started(void **state)
@@ -243,7 +274,8 @@ static void test_new_cluster(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_started),  cmocka_unit_test(test_packets),   cmocka_unit_test(test_change),
+		cmocka_unit_test(test_started),
+		cmocka_unit_test(test_quiet),  cmocka_unit_test(test_packets),   cmocka_unit_test(test_change),
 		cmocka_unit_test(test_recorded), cmocka_unit_test(test_datagrams), cmocka_unit_test(test_new_service),
 		cmocka_unit_test(test_new_cluster), cmocka_unit_test(test_slow_start),
 	};

@@ -63,6 +63,14 @@ static void put_figures(struct bytes *out, const char *key, const struct figures
 	bytes_puts(out, "]");
 }
 
+static void put_past(struct bytes *out, const char *key, const struct catalog_past *list, uint32_t count)
+{
+	bytes_printf(out, ",\"%s\":[", key);
+	for (uint32_t i = 0; i < count && out->size < TEXT_MAX; i++)
+		bytes_printf(out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)list[i].service, (unsigned long long)list[i].generation);
+	bytes_puts(out, "]");
+}
+
 static void put_tunnel_end(struct bytes *out, const struct host_address *from)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -88,11 +96,9 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	for (uint32_t i = 0; i < r->report.down_count; i++)
 		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.down[i].service,
 			     (unsigned long long)r->report.down[i].backend);
-	bytes_puts(&out, "],\"idle\":[");
-	for (uint32_t i = 0; i < r->report.idle_count; i++)
-		bytes_printf(&out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)r->report.idle[i].service,
-			     (unsigned long long)r->report.idle[i].generation);
 	bytes_puts(&out, "]");
+	put_past(&out, "idle", r->report.idle, r->report.idle_count);
+	put_past(&out, "quiet", r->report.quiet, r->report.quiet_count);
 	put_figures(&out, "latencies", &r->latencies);
 	if (boottime_ms() < r->counted_ms + REPORT_COUNTED_MS) {
 		put_figures(&out, "sockets", &r->sockets);
@@ -290,6 +296,7 @@ static void free_lists(struct lb_report *r)
 {
 	free((void *)(uintptr_t)r->down);
 	free((void *)(uintptr_t)r->idle);
+	free((void *)(uintptr_t)r->quiet);
 }
 
 int report_start(struct reporter **ret, const char *address, const char *interface, bool backend, const struct lb_report *first)
@@ -335,8 +342,11 @@ void report_tell(struct reporter *r, const struct lb_report *report)
 		next.down_count = REPORT_DOWN_MAX;
 	if (next.idle_count > REPORT_IDLE_MAX)
 		next.idle_count = REPORT_IDLE_MAX;
+	if (next.quiet_count > REPORT_IDLE_MAX)
+		next.quiet_count = REPORT_IDLE_MAX;
 	next.down = copy(report->down, next.down_count, sizeof *next.down);
 	next.idle = copy(report->idle, next.idle_count, sizeof *next.idle);
+	next.quiet = copy(report->quiet, next.quiet_count, sizeof *next.quiet);
 	(void)pthread_mutex_lock(&r->lock);
 	before = r->report;
 	r->report = next;

@@ -30,6 +30,8 @@ struct lb_report {
 	uint32_t down_count;
 	const struct catalog_past *idle; /* earlier generations without flows here (earlier.h), ascending */
 	uint32_t idle_count;
+	const struct catalog_past *quiet; /* as idle, for EARLIER_QUIET_S; the same ones may be in both */
+	uint32_t quiet_count;
 };
 
 /* What the catalog's leader granted last. */

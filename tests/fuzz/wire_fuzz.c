@@ -164,7 +164,7 @@ void fuzz_seeds(void)
 	struct raft_message m = {.type = RAFT_APPEND, .from = 1, .to = 2, .group = 1, .term = 2, .index = 1, .log_term = 1, .last = 3};
 	struct service_change change = {.kind = SERVICE_ADD, .name = "web", .key = {.vip = {4, {10, 1, 1, 1}}, .port = 80}};
 	struct report_place down[] = {{1, 2}, {3, 4}};
-	struct report_figure latencies[] = {{{1, 2}, 900}, {{3, 4}, 70000}}, sockets[] = {{{3, 4}, 0}};
+	struct report_figure latencies[] = {{{1, 2}, 900}, {{3, 4}, 70000}}, sockets[] = {{{3, 4}, 0}}, led[] = {{{3, 4}, 5}};
 	struct report report = {.by = {.node = 1, .id = "h/eth0"},
 				.version = 9,
 				.tunnel_count = 1,
@@ -172,7 +172,10 @@ void fuzz_seeds(void)
 				.down_count = 2,
 				.down = down,
 				.latencies = {2, latencies},
-				.sockets = {1, sockets}};
+				.sockets = {1, sockets},
+				.led = {1, led},
+				.quiet_count = 2,
+				.quiet = down};
 	struct bytes out = {0};
 	struct raft_log log;
 	size_t mark;
