@@ -524,8 +524,9 @@ static void stray(struct world *w)
 	struct sim_node *n = &w->nodes[w->rot_node], *third = &w->nodes[w->rot_node % 3 + 1];
 
 	for (uint8_t id = 1; id <= w->node_count; id++)
-		if (w->node_count != 3 || !w->nodes[id].up || !w->nodes[id].node->groups_started || sim_now(w->sim) < 2 * NS_PER_S)
-			return;
+		for (uint32_t group = 1; group <= w->groups; group++)
+			if (w->node_count != 3 || !group_of(&w->nodes[id], group) || sim_now(w->sim) < 2 * NS_PER_S)
+				return;
 	w->stray.group = 1 + (uint32_t)draw(w, w->groups);
 	(void)keyspace_set_string(store_keyspace(group_of(n, w->stray.group)->store), "stray", 5, "1", 1, false);
 	w->flipped = true;
