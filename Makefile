@@ -42,7 +42,7 @@ LBD_SRC := $(filter-out %_test.c %/explain.c %/totals.c,$(wildcard daemon/lb/*.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c explain.c maps.c plane.c reasons.c totals.c) daemon/cli/fail.c daemon/cli/http.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,control.c explain.c feed.c follow.c metrics.c plan.c privilege.c probe.c prober.c report.c scrape.c totals.c wanted.c) \
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,announce.c bird.c control.c explain.c feed.c follow.c lan.c local.c metrics.c plan.c privilege.c probe.c prober.c report.c scrape.c totals.c wanted.c) \
 	daemon/cli/http.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/mem.c daemon/base/quic_id.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)

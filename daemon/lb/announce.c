@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,6 +28,7 @@
 /* Who comes to its turn later than this may have missed what was said on the LAN; who owns a VIP has turns more often. */
 #define AWAKE_MS 1000
 #define TURN_MS 400
+#define DRAIN_MAX_S 86400ul
 
 struct vip {
 	struct host_address at;
@@ -307,14 +309,42 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int announce_open(struct announcer **ret, const char *interface, const char *bird, const char *bird_socket)
+static int take_drain(struct announce_options *o, const char *text)
+{
+	unsigned long seconds;
+	char *end;
+
+	errno = 0;
+	seconds = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || seconds > DRAIN_MAX_S) {
+		(void)fprintf(stderr, "--drain-seconds is a number from 0 to %lu, not \"%s\"\n", DRAIN_MAX_S, text);
+		return -EINVAL;
+	}
+	o->drain_s = seconds;
+	return 0;
+}
+
+int announce_take_option(struct announce_options *o, int letter, const char *text)
+{
+	if (letter == 'd')
+		return take_drain(o, text);
+	if (letter == 'r')
+		o->bird = text;
+	else if (letter == 'c')
+		o->bird_socket = text;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o)
 {
 	struct announcer *a = mem_zalloc(sizeof *a);
 	int r = 0;
 
 	a->interface = interface;
-	a->by_bird = bird != NULL;
-	a->bird = (struct bird){.file = bird, .control = bird_socket};
+	a->by_bird = o->bird != NULL;
+	a->bird = (struct bird){.file = o->bird, .control = o->bird_socket ? o->bird_socket : BIRD_SOCKET_DEFAULT};
 	a->lan = (struct lan){.sockets = {-1, -1}, .groups = -1};
 	(void)pthread_mutex_init(&a->lock, NULL);
 	if (!a->by_bird)

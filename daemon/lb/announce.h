@@ -16,17 +16,38 @@
 #ifndef HF_LB_ANNOUNCE_H
 #define HF_LB_ANNOUNCE_H
 
+#include <getopt.h>
+
 #include "lb/catalog.h"
 #include "lb/sources.h"
 
 struct announcer;
 struct reporter;
 
+#define BIRD_SOCKET_DEFAULT "/run/bird/bird.ctl"
+
+/* What the operator of a balancer chooses. */
+struct announce_options {
+	const char *bird;        /* the file that BIRD includes; NULL: VIPs are announced on the LAN */
+	const char *bird_socket; /* BIRD's control socket; NULL: the default */
+	unsigned long drain_s;   /* from the last announcement to the daemon's end (control_drain()) */
+};
+
+/* For getopt_long(), and in a usage text. */
+#define ANNOUNCE_OPTIONS \
+	{"bird", required_argument, NULL, 'r'}, {"bird-socket", required_argument, NULL, 'c'}, {"drain-seconds", required_argument, NULL, 'd'}
+#define ANNOUNCE_USAGE \
+	"  --bird FILE     announce VIPs by BIRD, whose configuration includes FILE, instead of by ARP\n" \
+	"  --bird-socket PATH   BIRD's control socket; " BIRD_SOCKET_DEFAULT " unless told\n" \
+	"  --drain-seconds N    when told to end, go on so long after VIPs are no longer announced; 0 unless told\n"
+
+/* Takes one of them by its letter; text must outlive the announcer. 0, or -EINVAL: it is none of them, or standard error has the reason. */
+int announce_take_option(struct announce_options *o, int letter, const char *text);
 /*
- * Opens what takes privileges: to be called before they are given up. With bird, a file that BIRD includes, and its control socket
- * there is no word to the LAN. Without CAP_NET_RAW neither: that is said once, and everything else works. 0 or negative errno.
+ * Opens what takes privileges: to be called before they are given up. By BIRD there is no word to the LAN. Without CAP_NET_RAW neither:
+ * that is said once, and everything else works. 0 or negative errno.
  */
-int announce_open(struct announcer **ret, const char *interface, const char *bird, const char *bird_socket);
+int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o);
 /* Whether it can own VIPs: to be reported. */
 bool announce_on_lan(const struct announcer *a);
 /* Begins; the reporter outlives it. 0 or negative errno. */

@@ -87,7 +87,11 @@ int control_start(struct control *c, const struct control_side *side)
 	int r;
 
 	c->side = *side;
-	c->report = (struct lb_report){.announces = side->announces, .snat4 = side->snat4, .snat6 = side->snat6};
+	c->report = (struct lb_report){
+		.announces = side->announcer && announce_on_lan(side->announcer),
+		.snat4 = sources_have(side->sources, LB_IP4),
+		.snat6 = sources_have(side->sources, LB_IP6),
+	};
 	c->look_ms = c->count_ms = c->settle_ms = c->settled_version = UINT64_MAX;
 	earlier_init(&c->earlier, &side->earlier);
 	(void)snprintf(address, sizeof address, "unix:%s", side->socket);
@@ -98,6 +102,8 @@ int control_start(struct control *c, const struct control_side *side)
 		r = start_sites(c);
 	if (r == 0)
 		r = report_start(&c->reporter, address, side->interface, side->backend, &c->report);
+	if (r == 0 && side->announcer)
+		r = announce_start(side->announcer, c->reporter);
 	return r < 0 ? r : follow_start(&c->follower, address);
 }
 
@@ -171,6 +177,8 @@ static void apply(struct control *c, bool routes_changed)
 {
 	int r = c->side.apply(c->side.arg, &c->catalog, c->heard ? NULL : &c->checked, routes_changed);
 
+	if (c->side.announcer)
+		announce_tell(c->side.announcer, &c->catalog, c->side.sources);
 	earlier_follow(&c->earlier, &c->catalog, monotonic_ticks());
 	c->failed = r < 0;
 	report(c);
@@ -300,15 +308,6 @@ static void take_catalog(struct control *c)
 	plan_count(c);
 }
 
-void control_leave(struct control *c)
-{
-	struct signalfd_siginfo first;
-
-	(void)!read(c->signals, &first, sizeof first);
-	c->report.announces = false;
-	report_tell(c->reporter, &c->report);
-}
-
 /* The earlier of two times to wait, of which -1 is never. */
 static int earlier_ms(int a_ms, int b_ms)
 {
@@ -377,4 +376,23 @@ void control_run(struct control *c, uint64_t end_ms)
 	}
 	if (c->settle_ms != UINT64_MAX)
 		settle(c);
+}
+
+/* It owns no VIPs any more: takes the signal that said so, and reports it. */
+static void leave(struct control *c)
+{
+	struct signalfd_siginfo first;
+
+	(void)!read(c->signals, &first, sizeof first);
+	c->report.announces = false;
+	report_tell(c->reporter, &c->report);
+}
+
+void control_drain(struct control *c, unsigned long seconds)
+{
+	if (!c->side.announcer)
+		return;
+	announce_stop(c->side.announcer);
+	leave(c);
+	control_run(c, boottime_ms() + seconds * 1000);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a balancing daemon does while its data plane forwards, whichever that is: it checks the backends' health, waits for the results, the
- * catalog, the routes and signals, has the data plane brought to what they say, reports to its node what is in force, and answers who asks it.
+ * catalog, the routes and signals, has the data plane brought to what they say, has its VIPs announced, reports to its node what is in force,
+ * and answers who asks it.
  */
 #ifndef HF_LB_CONTROL_H
 #define HF_LB_CONTROL_H
 
+#include "lb/announce.h"
 #include "lb/catalog.h"
 #include "lb/earlier.h"
 #include "lb/follow.h"
@@ -34,8 +36,8 @@ struct control_side {
 	const char *socket;    /* the Unix socket of the node to follow and to report to */
 	const char *interface; /* tells the balancers of a host apart */
 	bool backend;          /* the backend's side instead of the balancer's */
-	bool announces;        /* it can own VIPs */
-	bool snat4, snat6;     /* it has addresses for snat */
+	struct announcer *announcer;   /* opened; NULL: it announces nothing */
+	const struct sources *sources; /* its addresses for snat */
 	const struct tunnel_ends *tunnels; /* the data plane's, as of the last apply; NULL on the backend's side */
 	struct routes *routes;
 	control_apply *apply;
@@ -74,11 +76,12 @@ struct control {
 const char *control_socket_default(void);
 /* Takes over the signals that end a daemon: before any thread is started, which would get them. 0 or negative errno. */
 int control_init(struct control *c);
-/* Follows the node and reports to it. 0 or negative errno. */
+/* Follows the node and reports to it; begins to announce. 0 or negative errno. */
 int control_start(struct control *c, const struct control_side *side);
 /* Returns when a signal asks the daemon to end, or at that time by boottime_ms(); UINT64_MAX is never. */
 void control_run(struct control *c, uint64_t end_ms);
-/* It is about to end and owns no VIPs any more: takes the signal that said so, and reports it. */
-void control_leave(struct control *c);
+/* After a signal: nobody is to send here any more; what still comes is forwarded, and the catalog is followed, until these seconds, which are
+ * the operator's, are over or another signal comes. */
+void control_drain(struct control *c, unsigned long seconds);
 
 #endif

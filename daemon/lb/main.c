@@ -18,7 +18,6 @@
 #include "bpf/lb_xdp.skel.h"
 #include "base/mem.h"
 #include "lb/announce.h"
-#include "lb/clock.h"
 #include "lb/control.h"
 #include "lb/counts.h"
 #include "lb/decap.h"
@@ -30,15 +29,12 @@
 #include "lb/xdp.h"
 #include "log.h"
 
-#define BIRD_SOCKET_DEFAULT "/run/bird/bird.ctl"
-#define DRAIN_MAX_S 86400ul
 #define EXIT_USAGE 2
 
 struct lbd {
 	const char *socket, *interface, *metrics;
-	const char *bird, *bird_socket; /* the file that BIRD includes, or NULL: VIPs are announced on the LAN */
+	struct announce_options announce;
 	struct sources sources;
-	unsigned long drain_s;
 	bool insecure; /* metrics may be off loopback */
 	bool backend;  /* the backend's side instead of the balancer's */
 	bool any_mss;  /* it leaves the MSS alone that clients are told */
@@ -48,7 +44,6 @@ struct lbd {
 	bool inherits;    /* from another ABI's */
 	struct feed feed;
 	struct decapsulator decap;
-	struct announcer *announcer; /* a balancer's; else NULL */
 	struct control control;
 };
 
@@ -63,9 +58,7 @@ static const char usage[] =
 	"  --snat-address ADDR  an address of this host that services with snat speak to their backends from; four of a family\n"
 	"  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
 	"  --insecure      or elsewhere, without TLS\n"
-	"  --bird FILE     announce VIPs by BIRD, whose configuration includes FILE, instead of by ARP\n"
-	"  --bird-socket PATH   BIRD's control socket; " BIRD_SOCKET_DEFAULT " unless told\n"
-	"  --drain-seconds N    when told to end, go on so long after VIPs are no longer announced; 0 unless told\n"
+	ANNOUNCE_USAGE
 	"What it put on IF forwards on when it ends; `rm -r /sys/fs/bpf/holdfast/IF` takes it off.\n";
 
 __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -80,21 +73,6 @@ __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_le
 	return 0;
 }
 
-static bool take_seconds(const char *text, unsigned long *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoul(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= DRAIN_MAX_S;
-}
-
-static int refuse_seconds(const char *text)
-{
-	fprintf(stderr, "holdfast-lbd: --drain-seconds is a number from 0 to %lu, not \"%s\"\n", DRAIN_MAX_S, text);
-	return EXIT_USAGE;
-}
-
 /* 0, or the exit status. */
 static int take_options(struct lbd *d, int argc, char **argv)
 {
@@ -104,9 +82,7 @@ static int take_options(struct lbd *d, int argc, char **argv)
 		{"backend", no_argument, NULL, 'b'},
 		{"metrics", required_argument, NULL, 'm'},
 		{"insecure", no_argument, NULL, 'x'},
-		{"bird", required_argument, NULL, 'r'},
-		{"bird-socket", required_argument, NULL, 'c'},
-		{"drain-seconds", required_argument, NULL, 'd'},
+		ANNOUNCE_OPTIONS,
 		{"snat-address", required_argument, NULL, 'a'},
 		{"no-mss", no_argument, NULL, 'n'},
 		{0},
@@ -114,7 +90,6 @@ static int take_options(struct lbd *d, int argc, char **argv)
 	int c;
 
 	d->socket = control_socket_default();
-	d->bird_socket = BIRD_SOCKET_DEFAULT;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 's')
 			d->socket = optarg;
@@ -128,18 +103,12 @@ static int take_options(struct lbd *d, int argc, char **argv)
 			d->metrics = optarg;
 		else if (c == 'x')
 			d->insecure = true;
-		else if (c == 'r')
-			d->bird = optarg;
-		else if (c == 'c')
-			d->bird_socket = optarg;
 		else if (c == 'a' && sources_take_option(&d->sources, optarg) == 0)
 			continue;
-		else if (c != 'd')
+		else if (announce_take_option(&d->announce, c, optarg) < 0)
 			return EXIT_USAGE;
-		else if (!take_seconds(optarg, &d->drain_s))
-			return refuse_seconds(optarg);
 	}
-	if (d->interface && optind == argc && !(d->backend ? d->bird != NULL : d->any_mss))
+	if (d->interface && optind == argc && !(d->backend ? d->announce.bird != NULL : d->any_mss))
 		return 0;
 	fputs(usage, stderr);
 	return EXIT_USAGE;
@@ -256,8 +225,6 @@ static int apply(void *arg, const struct lb_catalog *c, const struct check_list 
 	/* Filled maps take the place of another ABI's. */
 	if (r == 0 && d->plane.stale)
 		(void)attach(d);
-	if (d->announcer)
-		announce_tell(d->announcer, c, &d->sources);
 	return r;
 }
 
@@ -330,24 +297,13 @@ static unsigned write_metrics(void *arg, const struct scrape_question *q, struct
 
 static const struct scrape_page pages[] = {{"/metrics", SCRAPE_OPENMETRICS, write_metrics}};
 
-/* Nobody is to send here any more; what still comes is forwarded, and the catalog is followed, until the operator's time is over. */
-static void drain(struct lbd *d)
-{
-	if (!d->announcer)
-		return;
-	announce_stop(d->announcer);
-	control_leave(&d->control);
-	control_run(&d->control, boottime_ms() + d->drain_s * 1000);
-}
-
 static int start(struct lbd *d)
 {
 	struct control_side side = {
 		.socket = d->socket,
 		.interface = d->interface,
 		.backend = d->backend,
-		.snat4 = sources_have(&d->sources, LB_IP4),
-		.snat6 = sources_have(&d->sources, LB_IP6),
+		.sources = &d->sources,
 		.tunnels = d->backend ? NULL : &d->feed.tunnels,
 		.routes = &d->routes,
 		.apply = apply,
@@ -359,11 +315,10 @@ static int start(struct lbd *d)
 		.sites = {{.address = d->metrics, .insecure = d->insecure, .pages = pages, .page_count = 1, .arg = d}},
 	};
 	char error[256];
-	int r = d->backend ? 0 : announce_open(&d->announcer, d->interface, d->bird, d->bird_socket);
+	int r = d->backend ? 0 : announce_open(&side.announcer, d->interface, &d->announce);
 
 	if (r < 0)
 		return r;
-	side.announces = d->announcer && announce_on_lan(d->announcer);
 	r = privilege_reduce(PRIVILEGES_XDP, error, sizeof error);
 	if (r < 0) {
 		log_error("lbd: %s", error);
@@ -378,9 +333,7 @@ static int start(struct lbd *d)
 		r = check_sources(d);
 	if (r == 0 && !d->plane.stale)
 		r = attach(d);
-	if (r == 0)
-		r = control_start(&d->control, &side);
-	return r == 0 && d->announcer ? announce_start(d->announcer, d->control.reporter) : r;
+	return r < 0 ? r : control_start(&d->control, &side);
 }
 
 int main(int argc, char **argv)
@@ -401,7 +354,7 @@ int main(int argc, char **argv)
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
 	control_run(&d.control, UINT64_MAX);
 	(void)sd_notify(0, "STOPPING=1");
-	drain(&d);
+	control_drain(&d.control, d.announce.drain_s);
 	log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
 	/* The kernel closes what is open; memory needs no tidying in a process that ends. */
 	_exit(0);

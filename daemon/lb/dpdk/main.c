@@ -229,8 +229,7 @@ static int start_control(struct lbd *d)
 	struct control_side side = {
 		.socket = d->socket,
 		.interface = d->interface,
-		.snat4 = sources_have(&d->sources, LB_IP4),
-		.snat6 = sources_have(&d->sources, LB_IP6),
+		.sources = &d->sources,
 		.tunnels = &d->feed.tunnels,
 		.routes = &d->routes,
 		.apply = apply,
