@@ -49,6 +49,7 @@ struct vips {
 struct announcer {
 	const char *interface;
 	bool on_lan, by_bird;
+	bool lasting; /* the data plane outlives the daemon */
 	struct lan lan;
 	struct bird bird;
 	struct reporter *reporter;
@@ -213,8 +214,8 @@ static void take_lan(struct announcer *a, int which)
 
 /* ---- by BIRD ---- */
 
-/* What stood in the file before is left alone until there is a catalog, a lease, and no backend that drops what we tunnel: a restart takes
- * no route away. */
+/* Routes come when there is a catalog, a lease, and no backend that drops what we tunnel. Until then what stood in the file before is left
+ * alone, so that a restart takes no route away, but where the data plane ended with the daemon. */
 static uint64_t serve_bird(struct announcer *a, uint64_t now_ms)
 {
 	struct lb_lease lease = report_lease(a->reporter);
@@ -223,10 +224,10 @@ static uint64_t serve_bird(struct announcer *a, uint64_t now_ms)
 	int r;
 
 	a->routed |= a->now.known && now_ms < lease.until_ms && lease.accepted;
-	if (!a->routed)
+	if (!a->routed && a->lasting)
 		return UINT64_MAX;
 	all = addresses(&a->now, false, &count);
-	r = bird_tell(&a->bird, all, count);
+	r = bird_tell(&a->bird, all, a->routed ? count : 0);
 	free(all);
 	return r < 0 ? now_ms + RETRY_MS : UINT64_MAX;
 }
@@ -337,13 +338,14 @@ int announce_take_option(struct announce_options *o, int letter, const char *tex
 	return 0;
 }
 
-int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o)
+int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o, bool lasting)
 {
 	struct announcer *a = mem_zalloc(sizeof *a);
 	int r = 0;
 
 	a->interface = interface;
 	a->by_bird = o->bird != NULL;
+	a->lasting = lasting;
 	a->bird = (struct bird){.file = o->bird, .control = o->bird_socket ? o->bird_socket : BIRD_SOCKET_DEFAULT};
 	a->lan = (struct lan){.sockets = {-1, -1}, .groups = -1};
 	(void)pthread_mutex_init(&a->lock, NULL);

@@ -45,9 +45,10 @@ struct announce_options {
 int announce_take_option(struct announce_options *o, int letter, const char *text);
 /*
  * Opens what takes privileges: to be called before they are given up. By BIRD there is no word to the LAN. Without CAP_NET_RAW neither:
- * that is said once, and everything else works. 0 or negative errno.
+ * that is said once, and everything else works. lasting: what was forwarded before this daemon started still is, so routes that an earlier
+ * one left stand; else they are taken back at the start. 0 or negative errno.
  */
-int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o);
+int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o, bool lasting);
 /* Whether it can own VIPs: to be reported. */
 bool announce_on_lan(const struct announcer *a);
 /* Begins; the reporter outlives it. 0 or negative errno. */

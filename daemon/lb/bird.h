@@ -6,7 +6,7 @@
  *   protocol static holdfast4 { ipv4; route 10.1.1.1/32 blackhole; }
  *   protocol static holdfast6 { ipv6; route 2001:db8::1/128 blackhole; }
  *
- * Where they lead doesn't matter: XDP takes the packets before the kernel would look for a route.
+ * Where they lead doesn't matter: the data plane takes the packets before the kernel would look for a route.
  */
 #ifndef HF_LB_BIRD_H
 #define HF_LB_BIRD_H

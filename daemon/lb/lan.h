@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The LAN of an interface, to be told where addresses are that the kernel doesn't know as its own there: packet(7) sockets
- * that see ARP, neighbour solicitations and advertisements, which XDP passes on, and nothing else. Opening takes CAP_NET_RAW, using
+ * that see ARP, neighbour solicitations and advertisements, which the data plane passes on, and nothing else. Opening takes CAP_NET_RAW, using
  * doesn't ([caps]).
  */
 #ifndef HF_LB_LAN_H

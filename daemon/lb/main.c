@@ -315,7 +315,7 @@ static int start(struct lbd *d)
 		.sites = {{.address = d->metrics, .insecure = d->insecure, .pages = pages, .page_count = 1, .arg = d}},
 	};
 	char error[256];
-	int r = d->backend ? 0 : announce_open(&side.announcer, d->interface, &d->announce);
+	int r = d->backend ? 0 : announce_open(&side.announcer, d->interface, &d->announce, true);
 
 	if (r < 0)
 		return r;

@@ -2,7 +2,7 @@
 /*
  * What a balancing daemon may do (law 8). holdfast-lbd: CAP_BPF to load programs, CAP_PERFMON to have their pointers verified,
  * CAP_NET_ADMIN to attach them and to have neighbours kept. CAP_NET_RAW is given up once the LAN is open ([caps]). holdfast-lbd-dpdk, once
- * devices, memory and the TAP are open: CAP_NET_ADMIN, for neighbours, and to take the TAP down at the end.
+ * devices, memory, the TAP and the LAN are open: CAP_NET_ADMIN, for neighbours, and to take the TAP down at the end.
  */
 #ifndef HF_LB_PRIVILEGE_H
 #define HF_LB_PRIVILEGE_H

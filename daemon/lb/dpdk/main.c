@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * holdfast-lbd-dpdk: holdfast-lbd with DPDK for a data plane. The start-up ladder: options, signals, DPDK's environment, the port and its
- * kernel's side, privileges, tables, workers, routes, the catalog's follower, the health checks and the reporter. The main core does what
- * holdfast-lbd does, the others forward. What it forwards ends with it: for flows a restart is the death of a balancer ([dpdk]).
+ * kernel's side, the LAN behind it, privileges, tables, workers, routes, the catalog's follower, the health checks, the reporter and the
+ * announcer. The main core does what holdfast-lbd does, the others forward. What it forwards ends with it: for flows a restart is the death
+ * of a balancer ([dpdk]).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +21,7 @@
 #include <rte_lcore.h>
 
 #include "base/mem.h"
+#include "lb/announce.h"
 #include "lb/control.h"
 #include "lb/dpdk/eal.h"
 #include "lb/dpdk/memory.h"
@@ -39,6 +41,8 @@ struct lbd {
 	bool insecure;                                         /* metrics may be off loopback */
 	char path[sizeof TWIN_ROOT TWIN_SUFFIX + IF_NAMESIZE]; /* where `holdfast lb` asks */
 	struct control control;
+	struct announce_options announce;
+	struct announcer *announcer;
 	struct sources sources;
 	struct port port;
 	struct memory memory;
@@ -51,7 +55,7 @@ struct lbd {
 };
 
 static const char usage[] =
-	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [--snat-address ADDR]...\n"
+	"usage: holdfast-lbd-dpdk --interface IF [--socket PATH] [--snat-address ADDR]... [--bird FILE] [--drain-seconds N]\n"
 	"           [--metrics HOST:PORT [--insecure]] [-- EAL ARGUMENTS]\n"
 	"Balances the packets of a DPDK port over the backends of the cluster's services, a worker on each core but the first.\n"
 	"  --interface IF  the kernel's side of the port: a TAP that it makes, for the host's own addresses, ARP and routes\n"
@@ -59,6 +63,7 @@ static const char usage[] =
 	"  --snat-address ADDR   an address that IF has or gets, which services with snat speak to their backends from; four of a family\n"
 	"  --metrics HOST:PORT   serve /metrics there (OpenMetrics), on loopback\n"
 	"  --insecure      or elsewhere, without TLS\n"
+	ANNOUNCE_USAGE
 	"  EAL ARGUMENTS   DPDK's own: the one port (-a PCI-ADDRESS, or --vdev net_af_packet0,iface=IF), the cores (-l 0,2,3)\n"
 	"It forwards as long as it runs.\n";
 
@@ -66,9 +71,13 @@ static const char usage[] =
 static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},       {"interface", required_argument, NULL, 'i'},
-		{"snat-address", required_argument, NULL, 'a'}, {"metrics", required_argument, NULL, 'm'},
-		{"insecure", no_argument, NULL, 'x'},           {0},
+		{"socket", required_argument, NULL, 's'},
+		{"interface", required_argument, NULL, 'i'},
+		{"snat-address", required_argument, NULL, 'a'},
+		{"metrics", required_argument, NULL, 'm'},
+		{"insecure", no_argument, NULL, 'x'},
+		ANNOUNCE_OPTIONS,
+		{0},
 	};
 	int c;
 
@@ -84,7 +93,7 @@ static int take_options(struct lbd *d, int argc, char **argv, int *ret_rest)
 			d->insecure = true;
 		else if (c == 'a' && sources_take_option(&d->sources, optarg) == 0)
 			continue;
-		else
+		else if (announce_take_option(&d->announce, c, optarg) < 0)
 			return EXIT_USAGE;
 	}
 	*ret_rest = optind;
@@ -229,6 +238,7 @@ static int start_control(struct lbd *d)
 	struct control_side side = {
 		.socket = d->socket,
 		.interface = d->interface,
+		.announcer = d->announcer,
 		.sources = &d->sources,
 		.tunnels = &d->feed.tunnels,
 		.routes = &d->routes,
@@ -263,6 +273,8 @@ static int start(struct lbd *d, const char *program, int argc, char **argv)
 		return r;
 	}
 	r = open_port(d);
+	if (r == 0)
+		r = announce_open(&d->announcer, d->interface, &d->announce, false);
 	if (r == 0)
 		r = reduce_privileges();
 	if (r == 0)
@@ -314,6 +326,7 @@ int main(int argc, char **argv)
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
 	control_run(&d.control, UINT64_MAX);
 	(void)sd_notify(0, "STOPPING=1");
+	control_drain(&d.control, d.announce.drain_s);
 	stop(&d);
 	log_info("lbd: stopped interface=%s", d.interface);
 	return 0;
