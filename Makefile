@@ -162,7 +162,7 @@ $(OUT)/holdfast-lbd: $(call obj,$(LBD_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson -lsystemd -lssl -lcrypto -lmicrohttpd -lpthread
 
-$(OUT)/daemon/cli/lb/capture.o: build/bpf/bpf/capture.skel.h
+$(OUT)/daemon/cli/lb/capture_hooks.o: build/bpf/bpf/capture.skel.h
 $(OUT)/holdfast-lb: $(call obj,$(LB_CLI_SRC))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lbpf -ljansson

@@ -42,6 +42,7 @@ enum lb_verdict {
 	LB_LOCAL, /* ours, and this host is the backend ([local]): to the host, unchanged */
 	LB_SEND,  /* rewritten: out of the interface it came in by */
 	LB_DROP,  /* for the reason named */
+	LB_VERDICT_COUNT
 };
 
 /* Every drop has a name; `holdfast lb top` and the metrics print it. */
