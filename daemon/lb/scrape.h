@@ -23,6 +23,7 @@ struct scrape_page {
 
 #define SCRAPE_OK 200u
 #define SCRAPE_BAD_REQUEST 400u
+#define SCRAPE_CONFLICT 409u
 #define SCRAPE_UNAVAILABLE 503u
 #define SCRAPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define SCRAPE_JSON "application/json"

@@ -105,18 +105,17 @@ static int run(struct recording *r, const struct capture_source *from)
 int lb_capture(const struct lb_side *side, const struct lb_options *o)
 {
 	struct recording r = {.side = side, .clock_ns = ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)};
+	const struct capture_source *from = *side->twin ? &capture_twin : &capture_hooks;
 	int status = take_wishes(&r, o);
 
 	if (status)
 		return status;
-	if (*side->twin)
-		return cli_fail(1, "%s belongs to holdfast-lbd-dpdk, and only the XDP data plane has captures", side->interface);
-	if (r.service && !capture_hooks.has_service(side, r.service))
+	if (r.service && !from->has_service(side, r.service))
 		return cli_fail(1, "the balancer has no service \"%s\": `holdfast lb top` lists them", r.service);
 	r.out = strcmp(o->out, "-") != 0 ? fopen(o->out, "we") : stdout;
 	if (!r.out)
 		return cli_fail(1, "can't write %s: %s", o->out, strerror(errno));
-	status = run(&r, &capture_hooks);
+	status = run(&r, from);
 	if (fclose(r.out) != 0 && status == 0)
 		status = cli_fail(1, "can't write %s: %s", o->out, strerror(errno));
 	return status;

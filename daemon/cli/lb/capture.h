@@ -45,5 +45,6 @@ struct capture_source {
 };
 
 extern const struct capture_source capture_hooks; /* on the XDP program of an interface */
+extern const struct capture_source capture_twin;  /* from holdfast-lbd-dpdk */
 
 #endif

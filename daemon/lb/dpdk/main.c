@@ -255,7 +255,14 @@ static int start_control(struct lbd *d)
 		return r;
 	}
 	feed_init(&d->feed, &d->memory.tables, &d->routes, &d->sources);
-	d->pages = (struct pages_source){.memory = &d->memory, .port = &d->port, .control = &d->control, .feed = &d->feed};
+	d->pages = (struct pages_source){
+		.memory = &d->memory,
+		.port = &d->port,
+		.control = &d->control,
+		.feed = &d->feed,
+		.workers = d->workers,
+		.worker_count = d->worker_count,
+	};
 	(void)snprintf(d->path, sizeof d->path, TWIN_ROOT "/%s" TWIN_SUFFIX, d->interface);
 	pages_sites(side.sites, &d->pages, d->metrics, d->insecure, d->path);
 	return control_start(&d->control, &side);

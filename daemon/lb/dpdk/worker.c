@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/dpdk/worker.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,6 +15,7 @@
 #include "lb/tables_at.h"
 
 #define FETCH_AHEAD 4
+static_assert(WORKER_BURST <= CAPTURE_BURST, "a burst can be captured");
 
 /* A packet on its way through a burst. */
 struct staged {
@@ -275,7 +277,8 @@ static inline void finish(const struct lb_config *cfg, struct staged *s, struct 
 {
 	struct rte_mbuf *m = s->mbuf;
 
-	switch (lb_forward_recognised(cfg, &s->packet, &s->flow, &s->decision, s->verdict)) {
+	s->verdict = lb_forward_recognised(cfg, &s->packet, &s->flow, &s->decision, s->verdict);
+	switch (s->verdict) {
 	case LB_SEND:
 		m->data_off = (uint16_t)(s->packet.data - (__u8 *)m->buf_addr);
 		m->data_len = (uint16_t)lb_size(&s->packet);
@@ -291,10 +294,24 @@ static inline void finish(const struct lb_config *cfg, struct staged *s, struct 
 	}
 }
 
+/* Before the decision changes or frees them. */
+static void copy_burst(struct capture *c, const struct staged *burst, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		capture_copy(c, i, burst[i].packet.data, burst[i].mbuf->data_len, burst[i].mbuf->pkt_len);
+}
+
+static void judge_burst(struct capture *c, const struct staged *burst, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		capture_judge(c, i, burst[i].verdict, burst[i].decision.reason);
+}
+
 void worker_decide(struct worker *w, struct rte_mbuf **burst, uint16_t n, uint64_t now_ns, struct verdicts *ret)
 {
 	struct staged staged[WORKER_BURST];
 	const struct lb_config *cfg = __atomic_load_n(&w->memory->config, __ATOMIC_ACQUIRE);
+	bool captured = capture_is_on(&w->capture, now_ns);
 
 	self = w;
 	w->config = cfg;
@@ -311,8 +328,12 @@ void worker_decide(struct worker *w, struct rte_mbuf **burst, uint16_t n, uint64
 		assign(cfg, &staged[i]);
 	for (uint16_t i = 0; i < n; i++)
 		fetch_owner(cfg, &staged[i]);
+	if (unlikely(captured))
+		copy_burst(&w->capture, staged, n);
 	for (uint16_t i = 0; i < n; i++)
 		finish(cfg, &staged[i], ret);
+	if (unlikely(captured))
+		judge_burst(&w->capture, staged, n);
 }
 
 /* ---- the loop ---- */
@@ -393,5 +414,6 @@ void worker_fini(struct worker *w)
 	w->memory->counts[w->number] = NULL;
 	free(w->counts.services);
 	free(w->counts.backends);
+	capture_fini(&w->capture);
 	*w = (struct worker){0};
 }

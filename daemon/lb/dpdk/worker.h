@@ -16,6 +16,7 @@
 
 #include <rte_mbuf.h>
 
+#include "lb/dpdk/capture.h"
 #include "lb/dpdk/memory.h"
 
 #define WORKER_BURST 32
@@ -26,6 +27,7 @@ struct worker {
 	uint16_t port, kernel;
 	const bool *stop;
 	struct memory_counts counts;
+	struct capture capture;
 	/* of the burst at hand */
 	const struct lb_config *config;
 	uint64_t now_ns;
