@@ -151,6 +151,20 @@ LB_INLINE __u16 lb_slot_current(__u32 index)
 	return word ? ((const volatile struct lb_slot *)word)->current : 0;
 }
 
+/* The slot of this number; other, if there is none. */
+LB_INLINE struct lb_slot lb_slot_or(__u32 index, struct lb_slot other)
+{
+	const __u64 *word = lb_slot_at(index);
+	union {
+		__u64 word;
+		struct lb_slot s;
+	} slot = {.s = other};
+
+	if (word)
+		slot.word = *(const volatile __u64 *)word;
+	return slot.s;
+}
+
 /* Both are in lb_loads wherever there are backends. */
 LB_INLINE _Bool lb_is_less_loaded(const struct lb_service *s, __u16 backend, __u16 than)
 {
@@ -193,7 +207,23 @@ LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m, __u32
 	m->begins = 1;
 }
 
-/* Chain mode: the backends themselves find whose connection it is, the latest owner first. */
+/*
+ * Who may have a connection that the backend doesn't know: the latest owners first. By two choices it may be one of either slot, and as their
+ * slots seldom move both in one change, the hops suffice for that.
+ */
+LB_INLINE void lb_add_hops(const struct lb_service *s, struct lb_moved *m)
+{
+	struct lb_slot second = s->scheduler == LB_TWO_CHOICES ? lb_slot_or(m->second, m->slot) : m->slot;
+
+	if (s->scheduler == LB_TWO_CHOICES)
+		lb_add_hop(s, m, second.current);
+	lb_add_hop(s, m, m->slot.between);
+	lb_add_hop(s, m, second.between);
+	lb_add_hop(s, m, m->slot.previous);
+	lb_add_hop(s, m, second.previous);
+}
+
+/* Chain mode: the backends themselves find whose connection it is. */
 LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m, __u32 now)
 {
 	if (m->syn)
@@ -201,12 +231,8 @@ LB_INLINE _Bool lb_moved_chained(const struct lb_service *s, struct lb_moved *m,
 	if (!lb_moved_first(s, m, 0))
 		return 0;
 	m->hop_count = 0;
-	if (!m->syn) {
-		if (s->scheduler == LB_TWO_CHOICES)
-			lb_add_hop(s, m, lb_slot_current(m->second));
-		lb_add_hop(s, m, m->slot.between);
-		lb_add_hop(s, m, m->slot.previous);
-	}
+	if (!m->syn)
+		lb_add_hops(s, m);
 	return 1;
 }
 

@@ -478,6 +478,8 @@ static int choose_by_id(const struct frame *f, const struct packet *p, const str
 static int choose_of_moved(const struct world_service *s, const struct packet *p, const struct world_slot *slot, unsigned *hops,
 			   unsigned *hop_count)
 {
+	bool two = s->scheduler == WORLD_TWO_CHOICES;
+	const struct world_slot *second = two ? &s->slot[(hash_flow(p) & 0xffffffff) * s->slot_count >> 32] : slot;
 	int backend;
 
 	if (p->proto == 17 && s->no_affinity)
@@ -489,10 +491,12 @@ static int choose_of_moved(const struct world_service *s, const struct packet *p
 		begin(s, backend);
 	if (backend < 0 || p->syn)
 		return backend;
-	if (s->scheduler == WORLD_TWO_CHOICES)
-		add_hop(s, s->slot[(hash_flow(p) & 0xffffffff) * s->slot_count >> 32].current, backend, hops, hop_count);
+	if (two)
+		add_hop(s, second->current, backend, hops, hop_count);
 	add_hop(s, slot->between, backend, hops, hop_count);
+	add_hop(s, second->between, backend, hops, hop_count);
 	add_hop(s, slot->previous, backend, hops, hop_count);
+	add_hop(s, second->previous, backend, hops, hop_count);
 	return backend;
 }
 

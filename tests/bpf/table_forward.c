@@ -154,6 +154,13 @@ static void two_choices_chained(struct world *w)
 	w->service[0].chain = true;
 }
 
+/* And the clients' second slots have moved from 2 to 0. */
+static void two_choices_moved(struct world *w)
+{
+	two_choices_chained(w);
+	w->service[0].slot[0] = (struct world_slot){.current = 0, .previous = 2, .between = 2, .moved = true};
+}
+
 /* Backend 1 has just come, to slots that were 0's. It had been there before that, and 0 was its stand-in. */
 static void slow_start(struct world *w)
 {
@@ -350,6 +357,9 @@ const struct table_case table_forward[] = {
 	 two_choices_chained,
 	 {SEND("eth 1 2 / " OTHER("17") SYN, TO_B2 "udp 64415 6080 nosum / gue 4 / " OTHER("17") SYN),
 	  SEND("eth 1 2 / " OTHER("17") ACK, TO_B1 "udp 64415 6080 nosum / gue 4 0 10.2.0.3 / " OTHER("17") ACK)}},
+	{"[schedulers] two choices, chained: an earlier owner of the second slot is a hop, too",
+	 two_choices_moved,
+	 {SEND("eth 1 2 / " OTHER("17") ACK, TO_B1 "udp 64415 6080 nosum / gue 4 0 10.2.0.1 10.2.0.3 / " OTHER("17") ACK)}},
 	{"[schedulers] slow start: a new flow goes to an earlier owner and stays there, later ones come more and more",
 	 slow_start,
 	 {SEND(CLIENT SYN, TO_B0 INNER SYN, .older = "1..."), SEND(CLIENT ACK, TO_B0 INNER ACK, .wait = 50),
