@@ -91,20 +91,21 @@ static void store_repair(struct group *g, raft_index index)
 	log_notice("journal: repaired group=%u index=%llu from a peer", g->id, (unsigned long long)index);
 }
 
+static bool asks_for_vote(const struct raft_message *m)
+{
+	return m->type == RAFT_VOTE || m->type == RAFT_PREVOTE;
+}
+
 static void send_message(struct group *g, const struct raft_message *m)
 {
 	struct peer *p = g->lane->peers[m->to];
 	struct bytes *out = p ? peer_out(p) : NULL;
-	struct raft_message copy;
+	struct raft_message copy = *m;
 
 	if (!out)
 		return; /* Raft hears of it by RAFT_PEER_LOST */
-	if (m->type == RAFT_VOTE || m->type == RAFT_PREVOTE) {
-		copy = *m;
-		copy.seen_sequence = journal_peer_sequence(g->lane->journal, m->to);
-		m = &copy;
-	}
-	wire_put_raft(out, m, &g->raft.log);
+	copy.sequence = asks_for_vote(m) ? journal_peer_sequence(g->lane->journal, m->to) : lane_tells(g->lane, m->to);
+	wire_put_raft(out, &copy, &g->raft.log);
 }
 
 static void send_or_hold(struct group *g, const struct raft_message *m)
@@ -219,8 +220,10 @@ bool group_receive(struct group *g, struct raft_message *m)
 {
 	if (!raft_message_sound(&g->raft, m))
 		return false;
-	if (m->type == RAFT_VOTE || m->type == RAFT_PREVOTE)
-		lane_remembered(g->lane, m->from, m->seen_sequence);
+	if (asks_for_vote(m))
+		lane_remembered(g->lane, m->from, m->sequence);
+	else
+		journal_note_peer(g->lane->journal, m->from, m->sequence);
 	group_step(g, &(struct raft_event){.type = RAFT_RECEIVE, .message = m});
 	return true;
 }

@@ -153,7 +153,7 @@ void lane_remembered(struct lane *lane, uint8_t node, uint64_t sequence)
 	}
 }
 
-static uint64_t tell_durable(const struct lane *lane, uint8_t node)
+uint64_t lane_tells(const struct lane *lane, uint8_t node)
 {
 	return recollection_tell(&lane->recollections[node], journal_durable(lane->journal));
 }
@@ -328,7 +328,7 @@ static void send_heartbeats(struct lane *lane, uint64_t now_ns)
 			peer_heartbeat(lane->peers[node], WIRE_HEARTBEAT, (struct wire_heartbeat){
 				.sent_ns = now_ns,
 				.generation = lane->generation,
-				.durable = tell_durable(lane, node),
+				.durable = lane_tells(lane, node),
 				.epoch = journal_peer_sequence(lane->journal, node),
 				.realtime_ms = io_realtime_ms(lane->io),
 				.full = journal_out_of_space(lane->journal),
@@ -570,7 +570,7 @@ static bool receive_heartbeat(struct lane *lane, struct peer *p, struct cursor *
 	judge_clock(lane, now_ns);
 	lane_remembered(lane, p->node, h.epoch);
 	h.epoch = liveness_heard(&lane->liveness, p->node, h.generation, now_ns);
-	h.durable = tell_durable(lane, p->node);
+	h.durable = lane_tells(lane, p->node);
 	h.realtime_ms = io_realtime_ms(lane->io);
 	h.full = journal_out_of_space(lane->journal);
 	h.settled = lane->settled;

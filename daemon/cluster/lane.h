@@ -94,6 +94,8 @@ bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovere
 void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term);
 /* What the node remembers to have heard of our journal: perhaps more than there is left of it ([torn]). */
 void lane_remembered(struct lane *lane, uint8_t node, uint64_t sequence);
+/* Up to which batch the node may be told that our journal is durable. */
+uint64_t lane_tells(const struct lane *lane, uint8_t node);
 /* May have lost heads or its end: every group on it is quarantined until a leader has confirmed ([damaged]). */
 void lane_quarantine(struct lane *lane, const char *why);
 /* A group is whole again: perhaps it was the last one. */

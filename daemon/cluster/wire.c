@@ -212,7 +212,7 @@ void wire_put_raft(struct bytes *out, const struct raft_message *m, const struct
 	bytes_put_u64(out, m->round);
 	bytes_put_u64(out, m->epoch);
 	bytes_put_u64(out, m->left_ns);
-	bytes_put_u64(out, m->seen_sequence);
+	bytes_put_u64(out, m->sequence);
 	bytes_put_u32(out, count);
 	for (uint32_t i = 0; i < count; i++)
 		wire_put_entry(out, raft_log_entry(log, m->index + 1 + i));
@@ -234,7 +234,7 @@ bool wire_get_raft(struct cursor *in, struct raft_message *m)
 		.round = cursor_u64(in),
 		.epoch = cursor_u64(in),
 		.left_ns = cursor_u64(in),
-		.seen_sequence = cursor_u64(in),
+		.sequence = cursor_u64(in),
 		.entry_count = cursor_u32(in),
 	};
 	if (in->bad || m->entry_count > cursor_left(in) || m->term == 0 || m->left_ns > LIVENESS_NS)

@@ -28,7 +28,7 @@ static void build(struct bytes *out, struct raft_log *log)
 	struct wire_heartbeat h = {.sent_ns = 1, .generation = 2, .durable = 3, .epoch = 4, .realtime_ms = 5};
 	struct raft_message m = {
 		.type = RAFT_APPEND, .from = 1, .to = 2, .flags = RAFT_WANT_REPLY, .group = 7, .term = 5, .index = 1, .log_term = 3,
-		.commit = 1, .round = 9, .epoch = 11, .left_ns = 12, .seen_sequence = 13, .last = 3,
+		.commit = 1, .round = 9, .epoch = 11, .left_ns = 12, .sequence = 13, .last = 3,
 	};
 
 	raft_log_init(log);
@@ -81,7 +81,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(m.round, 9);
 	assert_int_equal(m.epoch, 11);
 	assert_int_equal(m.left_ns, 12);
-	assert_int_equal(m.seen_sequence, 13);
+	assert_int_equal(m.sequence, 13);
 	assert_int_equal(m.entry_count, 2);
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct entry *own = raft_log_entry(&log, 2 + i);

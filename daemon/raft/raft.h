@@ -60,7 +60,7 @@ struct raft_message {
 	uint64_t round;        /* leadership rounds (ReadIndex): the reply names the one it answers */
 	uint64_t epoch;        /* APPEND_REPLY: the promise, 0 none */
 	uint64_t left_ns;      /* PREVOTE_REPLY: what is left of the voter's promise */
-	uint64_t seen_sequence; /* VOTE, PREVOTE: filled in by the caller: the voter's journal was durable up to here */
+	uint64_t sequence;     /* filled in by the caller; VOTE, PREVOTE: the receiver's journal was durable up to here; else the sender's is ([damaged]) */
 	raft_index last;       /* APPEND out: entries index+1 .. last are to be sent; none if last == index */
 	uint32_t entry_count;  /* APPEND in: borrowed during the step */
 	struct entry **entries;

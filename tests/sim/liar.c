@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "cluster/group.h"
+#include "world.h"
 
 #define LANES_MAX 2u
 #define STEPS 64u /* back in the journal's growth that a lie may reach */
@@ -15,6 +16,8 @@
 /* The journal was durable up to sequence at that time, and what came later wasn't begun. */
 struct step {
 	uint64_t sequence, at_ns;
+	unsigned may_tell; /* a bit for each peer: whatever is acknowledged to it from now on names a sequence at least as high */
+	struct { raft_term term; raft_index stored; } groups[WORLD_GROUPS_MAX + 1];
 };
 
 /* What a peer remembers of the liar's journal, on its own disk, and what it will once its batch `sequence` is durable. */
@@ -50,23 +53,65 @@ void liar_free(struct liar *l)
 	free(l);
 }
 
-static void watch_itself(struct liar *l, struct liar_lane *lane, const struct journal *j)
+static void watch_itself(struct liar *l, struct liar_lane *lane, const struct lane *now)
 {
-	uint64_t durable = journal_durable(j);
+	struct step s = {.sequence = journal_durable(now->journal), .at_ns = sim_now(l->sim)};
 
-	if (!lane->step_count || lane->steps[(lane->step_count - 1) % STEPS].sequence != durable)
-		lane->steps[lane->step_count++ % STEPS] = (struct step){.sequence = durable, .at_ns = sim_now(l->sim)};
+	if (lane->step_count && lane->steps[(lane->step_count - 1) % STEPS].sequence == s.sequence)
+		return;
+	for (uint8_t id = 1; id <= l->node_count; id++)
+		if (!now->found.heads_lost && !now->settled && recollection_tell(&now->recollections[id], s.sequence) == s.sequence)
+			s.may_tell |= 1u << id;
+	for (uint32_t i = 0; i < now->group_count; i++) {
+		const struct raft *r = &now->groups[i]->raft;
+
+		s.groups[r->group].term = r->term;
+		s.groups[r->group].stored = r->stored;
+	}
+	lane->steps[lane->step_count++ % STEPS] = s;
 }
 
-static void watch_peer(const struct liar *l, struct memory *m, const struct journal *j)
+/*
+ * What the peer was told with the liar's acknowledgements to it as a leader: the entry that became durable last among those that it counts as
+ * stored there was acknowledged after the step before it.
+ */
+static uint64_t acknowledged(const struct liar *l, const struct liar_lane *lane, uint8_t id, const struct lane *peer)
 {
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < peer->group_count; i++) {
+		const struct raft *r = &peer->groups[i]->raft;
+		raft_index match = r->role == RAFT_LEADER ? r->progress[l->node].match : 0;
+
+		for (uint64_t n = 1; match && n < STEPS && n < lane->step_count; n++) {
+			const struct step *s = &lane->steps[(lane->step_count - n) % STEPS];
+			const struct step *before = &lane->steps[(lane->step_count - n - 1) % STEPS];
+			raft_index stored = s->groups[r->group].stored;
+
+			if (s->groups[r->group].term != r->term)
+				break;
+			if (stored > match || stored <= before->groups[r->group].stored)
+				continue;
+			if (before->may_tell & 1u << id)
+				most = max_u64(most, before->sequence + 1);
+			break;
+		}
+	}
+	return most;
+}
+
+static void watch_peer(const struct liar *l, struct liar_lane *lane, uint8_t id, const struct lane *peer)
+{
+	struct memory *m = &lane->memories[id];
+	const struct journal *j = peer->journal;
+
 	if (m->sequence && journal_durable(j) >= m->sequence) {
 		m->durable = m->coming;
 		m->sequence = 0;
 	}
 	if (m->sequence)
 		return;
-	m->coming = journal_peer_sequence(j, l->node);
+	m->coming = max_u64(journal_peer_sequence(j, l->node), acknowledged(l, lane, id, peer));
 	m->sequence = journal_open_sequence(j);
 }
 
@@ -93,10 +138,10 @@ bool liar_watch(struct liar *l, uint8_t id, const struct node *n)
 
 	for (uint32_t i = 0; l && i < n->lane_count && i < LANES_MAX; i++) {
 		if (id == l->node) {
-			watch_itself(l, &l->lanes[i], n->lanes[i]->journal);
+			watch_itself(l, &l->lanes[i], n->lanes[i]);
 			ok &= found_out(&l->lanes[i], n->lanes[i]);
 		} else {
-			watch_peer(l, &l->lanes[i].memories[id], n->lanes[i]->journal);
+			watch_peer(l, &l->lanes[i], id, n->lanes[i]);
 		}
 	}
 	return ok;

@@ -6,7 +6,7 @@
  * Whoever lost what only it and a peer that is cut off know of can't find out, and no protocol helps; so what is lost
  * reaches back to something that every other node durably remembers: then the first one that is heard tells, and
  * nothing acknowledged may be lost, nor two leaders share a term. What that is, is read off the nodes' journals while
- * they run.
+ * they run; and whoever counts an entry as stored by the liar was told so with its acknowledgement, whatever its journal says.
  */
 #ifndef HF_SIM_LIAR_H
 #define HF_SIM_LIAR_H

@@ -16,6 +16,8 @@
 #include "config.h"
 #include "io/sim.h"
 
+#define WORLD_GROUPS_MAX 8u /* beside the catalog's */
+
 struct world;
 
 struct world_options {

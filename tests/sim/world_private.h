@@ -11,8 +11,6 @@
 #include "node.h"
 #include "world.h"
 
-#define WORLD_GROUPS_MAX 8u
-
 struct sim_node {
 	uint8_t id;
 	bool up, failed, left, started;
