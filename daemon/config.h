@@ -19,6 +19,7 @@ enum plant {
 	PLANT_RETRY_TWICE,
 	PLANT_TRUST_CLOCK,
 	PLANT_LIE_BELIEVED,
+	PLANT_WAIT_OVERCOUNTS,
 	/* Done by the simulator itself: */
 	PLANT_HEAP_FLIP, /* a bit of one replica's memory flips */
 	PLANT_STRAY,     /* one replica executes something else, and its count of its state agrees, while a third one is down */

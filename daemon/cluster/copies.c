@@ -13,6 +13,13 @@ static uint32_t majority(const struct group *g)
 	return g->raft.voter_count / 2u + 1;
 }
 
+static raft_index stored_at(const struct group *g, uint8_t node)
+{
+	const struct raft_progress *p = &g->raft.progress[node];
+
+	return group_planted(g, PLANT_WAIT_OVERCOUNTS) ? p->next - 1 : p->match;
+}
+
 /* By the leader's own knowledge. */
 static uint32_t counted_here(const struct group *g, raft_index index)
 {
@@ -20,7 +27,7 @@ static uint32_t counted_here(const struct group *g, raft_index index)
 	uint32_t copies = r->stored >= index;
 
 	for (unsigned i = 0; i < r->voter_count; i++)
-		copies += r->voters[i] != r->self && r->progress[r->voters[i]].match >= index;
+		copies += r->voters[i] != r->self && stored_at(g, r->voters[i]) >= index;
 	return copies;
 }
 

@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "world.h"
 
 #define CROWD_KEYS 2u
+#define WAIT_EACH 10u /* one request in so many */
+#define WAIT_MS_MAX 300u
 #define TIMEOUT_NS (6 * NS_PER_S)
 #define RECONNECT_NS (20 * NS_PER_MS)
 #define TAIL_EACH 32u      /* of large values: one in so many has a tail */
@@ -18,6 +22,7 @@
 
 struct open_op {
 	struct check_op op;
+	uint32_t wait_ms;   /* 0, or it is a WAIT for op.value nodes, and of no key */
 	uint64_t must_read; /* a GET behind our own SET of a key that nobody else writes: that value; 0 any */
 };
 
@@ -34,6 +39,7 @@ struct sim_client {
 	struct bytes in, out;
 	struct open_op open[CLIENT_PIPELINE_MAX];
 	uint32_t open_count, answered;
+	uint64_t wrote[CLIENT_KEYS]; /* acknowledged on this connection */
 	uint32_t final_next; /* in the final phase: the next (key, node) to read */
 	uint64_t asked_ns;
 };
@@ -44,7 +50,9 @@ struct clients {
 	uint8_t node_count;
 	uint32_t pipeline_max;
 	uint64_t think_us_max, next_value;
-	bool crowd, large, resting, final;
+	const struct world *world;
+	uint64_t wait_random; /* a stream of its own */
+	bool waits, crowd, large, resting, final;
 	struct sim_client all[CLIENT_COUNT];
 	struct check_history history;
 	struct clients_stats stats;
@@ -91,6 +99,14 @@ static void put_set(struct sim_client *c, const char *key, const char *value, si
 	bytes_puts(&c->out, "\r\n");
 }
 
+static void put_wait(struct sim_client *c, const struct open_op *o)
+{
+	char text[40];
+
+	(void)snprintf(text, sizeof text, "WAIT %u %u\r\n", (unsigned)o->op.value, o->wait_ms);
+	bytes_puts(&c->out, text);
+}
+
 static void put_command(struct sim_client *c, const struct check_op *op)
 {
 	char key[24], value[24];
@@ -125,6 +141,17 @@ static struct check_op next_op(struct sim_client *c)
 	return op;
 }
 
+/* For one node more than there are at most. */
+static struct open_op next(struct sim_client *c)
+{
+	struct clients *all = c->owner;
+
+	if (!all->waits || rand_below(&all->wait_random, WAIT_EACH))
+		return (struct open_op){.op = next_op(c)};
+	return (struct open_op){.op = {.kind = CHECK_GET, .key = CLIENT_KEYS, .value = rand_below(&all->wait_random, all->node_count + 1u)},
+				.wait_ms = 1 + (uint32_t)rand_below(&all->wait_random, WAIT_MS_MAX)};
+}
+
 static void client_sent(struct io_op *op, int result)
 {
 	struct sim_client *c = container_of(op, struct sim_client, send_op);
@@ -151,12 +178,15 @@ static void client_ask(struct sim_client *c)
 	for (uint32_t i = 0; i < count; i++) {
 		struct open_op *o = &c->open[c->open_count++];
 
-		*o = (struct open_op){.op = next_op(c)};
+		*o = next(c);
 		o->op.invoked = client_now(c);
 		for (uint32_t k = 0; k < i && o->op.kind == CHECK_GET && o->op.key >= CLIENT_REGISTERS + CLIENT_COUNTERS; k++)
 			if (c->open[k].op.key == o->op.key && c->open[k].op.kind == CHECK_SET)
 				o->must_read = c->open[k].op.value;
-		put_command(c, &o->op);
+		if (o->wait_ms)
+			put_wait(c, o);
+		else
+			put_command(c, &o->op);
 	}
 	client_send(c);
 }
@@ -218,6 +248,30 @@ static void check_order(struct sim_client *c, const struct open_op *o)
 	}
 }
 
+static void complain_of_copies(struct sim_client *c, uint32_t said, uint64_t value)
+{
+	uint32_t copies = world_copies(c->owner->world, value);
+
+	if (copies < said && !c->owner->complaint[0])
+		(void)snprintf(c->owner->complaint, sizeof c->owner->complaint, "client %u: %llu was said to be durable on %u nodes and is on %u",
+			       c->id, (unsigned long long)value, said, copies);
+}
+
+/* Its own node counts, too; and fewer than were wanted come only when the time is over. */
+static void answer_wait(struct sim_client *c, const struct open_op *o, const uint8_t *reply)
+{
+	struct clients *all = c->owner;
+	uint32_t others = (uint32_t)strtoul((const char *)reply + 1, NULL, 10);
+
+	all->stats.waits++;
+	all->stats.waits_met += others >= o->op.value;
+	for (uint32_t key = 0; key < CLIENT_KEYS; key++)
+		if (c->wrote[key])
+			complain_of_copies(c, others + 1, c->wrote[key]);
+	if (others < o->op.value && o->op.returned - o->op.invoked < o->wait_ms * NS_PER_MS / 100 * 99 && !all->complaint[0])
+		(void)snprintf(all->complaint, sizeof all->complaint, "client %u: WAIT of %u ms ended before that with too few", c->id, o->wait_ms);
+}
+
 static void answer(struct sim_client *c, const uint8_t *reply)
 {
 	struct clients *all = c->owner;
@@ -235,10 +289,16 @@ static void answer(struct sim_client *c, const uint8_t *reply)
 			c->final_next--;
 		return;
 	}
+	if (o->wait_ms) {
+		answer_wait(c, o, reply);
+		return;
+	}
 	all->stats.acked++;
 	all->written[o->op.key] |= o->op.kind != CHECK_GET;
 	switch (o->op.kind) {
 	case CHECK_SET:
+		c->wrote[o->op.key] = o->op.value;
+		complain_of_copies(c, all->node_count / 2u + 1, o->op.value);
 		break;
 	case CHECK_INCR:
 		o->op.value = strtoull((const char *)reply + 1, NULL, 10);
@@ -260,6 +320,8 @@ static void client_lost(struct sim_client *c)
 	for (; c->answered < c->open_count; c->answered++) {
 		struct open_op *o = &c->open[c->answered];
 
+		if (o->wait_ms)
+			continue;
 		o->op.returned = CHECK_INFINITY;
 		c->owner->stats.unknown++;
 		if (o->op.kind == CHECK_INCR)
@@ -334,6 +396,7 @@ static void client_connected(struct io_op *op, int result)
 	c->in.size = 0;
 	c->connected = true;
 	c->refused = false;
+	memset(c->wrote, 0, sizeof c->wrote);
 	c->recv.received = client_received;
 	io_recv_start(c->owner->io, &c->recv, result);
 	client_think(c);
@@ -393,6 +456,9 @@ struct clients *clients_start(struct sim *s, const struct clients_options *optio
 	all->crowd = options->crowd;
 	all->large = options->large;
 	all->think_us_max = options->think_us_max;
+	all->waits = options->waits;
+	all->wait_random = mix64(options->seed ^ 0x77616974u);
+	all->world = options->world;
 	(void)io_new(&all->io, sim_env(s, 0));
 	for (uint32_t i = 0; i < CLIENT_COUNT; i++) {
 		struct sim_client *c = &all->all[i];

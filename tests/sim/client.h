@@ -5,7 +5,8 @@
  *
  * Keys 0 .. SHARED-1 are registers that all clients use; then come counters; then one register for each client,
  * which nobody else writes: on it a GET behind a SET in one pipeline must see just that SET ([order]). On any key a
- * pipeline sees nothing that it will only write, and counters that don't fall.
+ * pipeline sees nothing that it will only write, and counters that don't fall. When a SET is answered, a majority has it durably (law 1);
+ * a WAIT behind writes never counts more nodes than have them.
  */
 #ifndef HF_SIM_CLIENT_H
 #define HF_SIM_CLIENT_H
@@ -20,9 +21,11 @@
 #define CLIENT_PIPELINE_MAX 5u
 
 struct clients;
+struct world;
 
 struct clients_stats {
 	uint64_t acked, failed, unknown; /* replies with a result; error replies; no reply */
+	uint64_t waits, waits_met;       /* replies to WAIT; those with as many as it asked for */
 };
 
 struct clients_options {
@@ -30,6 +33,9 @@ struct clients_options {
 	uint32_t pipeline_max;
 	bool crowd; /* all of them use two counters only */
 	bool large; /* some values are hundreds of kilobytes long */
+	bool waits; /* they ask now and then on how many nodes their writes are durable */
+	uint64_t seed;
+	const struct world *world; /* that knows it */
 	uint64_t think_us_max;
 };
 

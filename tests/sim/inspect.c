@@ -56,11 +56,13 @@ static void check_committed(struct world *w, struct sim_node *n, const struct gr
 
 	for (raft_index i = from; i <= g->raft.commit; i++) {
 		const struct entry *e = raft_log_entry(&g->raft.log, i);
-		uint64_t hash = mix64(e->term ^ mix64(e->crc + ((uint64_t)e->kind << 32))) | 1;
+		uint64_t hash = copies_hash(e);
 
 		canon_grow(c, i);
-		if (!c->entries[i])
+		if (!c->entries[i]) {
 			c->entries[i] = hash;
+			copies_note_committed(w->copies, g->id, e);
+		}
 		if (c->entries[i] != hash)
 			world_fail(w, "committed entry changed: group %u index %llu node %u", g->id, (unsigned long long)i, n->id);
 	}
@@ -110,6 +112,7 @@ void inspect_node(struct world *w, struct sim_node *n)
 			n->restored[g->id] = g->snapshots_received;
 			check_leader(w, n, g);
 			check_committed(w, n, g);
+			copies_note_stored(w->copies, n->id, &g->raft);
 			check_state(w, n, g);
 			check_time(w, n, g);
 		}

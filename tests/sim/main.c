@@ -36,7 +36,7 @@ static const struct { const char *name; enum plant plant; } plants[] = {
 	{"ack-before-fsync", PLANT_ACK_BEFORE_FSYNC}, {"torn-accepted", PLANT_TORN_ACCEPTED},
 	{"lease-over-pause", PLANT_LEASE_OVER_PAUSE}, {"retry-twice", PLANT_RETRY_TWICE},
 	{"trust-clock", PLANT_TRUST_CLOCK}, {"heap-flip", PLANT_HEAP_FLIP},
-	{"lie-believed", PLANT_LIE_BELIEVED}, {"stray", PLANT_STRAY},
+	{"lie-believed", PLANT_LIE_BELIEVED}, {"wait-overcounts", PLANT_WAIT_OVERCOUNTS}, {"stray", PLANT_STRAY},
 };
 
 static struct arguments arguments;
@@ -207,7 +207,8 @@ int main(int argc, char **argv)
 	w = world_new(&(struct world_options){.seed = a->seed, .plant = a->plant, .fail_io = a->fail_io, .admin = a->operator});
 	c = clients_start(world_sim(w), &(struct clients_options){
 		.node_count = world_node_count(w), .pipeline_max = world_pipeline_max(w), .crowd = world_crowds(w),
-		.large = world_takes_large(w), .think_us_max = THINK_US_MAX});
+		.large = world_takes_large(w), .think_us_max = THINK_US_MAX,
+		.waits = world_waits(w), .seed = a->seed, .world = w});
 	t = world_has_tellers(w) ? tellers_start(world_sim(w), world_node_count(w)) : NULL;
 	o = a->operator ? operator_start(world_sim(w), world_node_count(w)) : NULL;
 	ok = run(w, c, t, o, a->ticks, &why);
@@ -226,14 +227,15 @@ int main(int argc, char **argv)
 	if (o)
 		(void)snprintf(changes, sizeof changes, " changes=%llu", (unsigned long long)operator_acked(o));
 	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
-	       "restored=%llu jumps=%llu leaves=%llu full=%llu lies=%llu io_failures=%llu failed=%llu unknown=%llu nodes=%u%s%s %s\n",
+	       "restored=%llu jumps=%llu leaves=%llu full=%llu lies=%llu io_failures=%llu failed=%llu unknown=%llu waits=%llu met=%llu nodes=%u%s%s %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
 	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
 	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)n->leaves,
 	       (unsigned long long)n->full, (unsigned long long)n->lies, (unsigned long long)n->io_failures,
 	       (unsigned long long)clients_stats(c)->failed,
-	       (unsigned long long)clients_stats(c)->unknown, world_node_count(w), deals, o ? changes : "", ok ? "ok" : "FAILED");
+	       (unsigned long long)clients_stats(c)->unknown, (unsigned long long)clients_stats(c)->waits,
+	       (unsigned long long)clients_stats(c)->waits_met, world_node_count(w), deals, o ? changes : "", ok ? "ok" : "FAILED");
 	bytes_free(&why);
 	operator_end(o);
 	tellers_end(t);

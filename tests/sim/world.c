@@ -214,6 +214,7 @@ struct world *world_new(const struct world_options *o)
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */
 	w->tellers = mix64(o->seed ^ 0x74656c6cu) % 2;
 	w->crowd = mix64(o->seed ^ 0x63726f77u) % 4 == 0;
+	w->waits = mix64(o->seed ^ 0x77616974u) % 3 == 0;
 	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
 	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : SEGMENT_MB_LARGE; /* small ones are filled and used again within a run */
 	faults = (struct sim_faults){
@@ -228,6 +229,7 @@ struct world *world_new(const struct world_options *o)
 		.drift_ppm = (uint32_t)world_draw(w, 500),
 	};
 	w->sim = sim_new(o->seed, &faults);
+	w->copies = copies_new();
 	if (mix64(o->seed ^ 0x6c696573u) % 3 == 0)
 		w->liar = liar_new(w->sim, o->seed, w->rot_node, w->node_count);
 	if (o->fail_io)
@@ -249,6 +251,7 @@ void world_free(struct world *w)
 			world_node_down(w, &w->nodes[id], false);
 	inspect_free(w);
 	liar_free(w->liar);
+	copies_free(w->copies);
 	sim_free(w->sim);
 	free(w);
 }
@@ -273,9 +276,19 @@ uint64_t world_number(const struct world *w, uint8_t node, const char *key)
 	return o && bytes_int(o->data + o->key_size, o->value_size, &number) ? (uint64_t)number : 0;
 }
 
+uint32_t world_copies(const struct world *w, uint64_t value)
+{
+	return copies_of(w->copies, value);
+}
+
 bool world_crowds(const struct world *w)
 {
 	return w->crowd;
+}
+
+bool world_waits(const struct world *w)
+{
+	return w->waits;
 }
 
 bool world_takes_large(const struct world *w)

@@ -34,10 +34,14 @@ struct sim *world_sim(struct world *w);
 const struct services *world_services(const struct world *w, uint8_t node);
 /* The number that a key's value is on a node that is up; 0: it isn't there. */
 uint64_t world_number(const struct world *w, uint8_t node, const char *key);
+/* On how many nodes the number that a client has SET is durable, or COPIES_UNKNOWN (copies.h). */
+uint32_t world_copies(const struct world *w, uint64_t value);
 uint8_t world_node_count(const struct world *w);
 /* Draws from the world's own chances. */
 uint32_t world_pipeline_max(const struct world *w);
 bool world_crowds(const struct world *w);
+/* Some of them also WAIT. */
+bool world_waits(const struct world *w);
 /* Its segments have room for large values. */
 bool world_takes_large(const struct world *w);
 bool world_has_tellers(const struct world *w);

@@ -7,6 +7,7 @@
 #define HF_SIM_WORLD_PRIVATE_H
 
 #include "cluster/group.h"
+#include "copies.h"
 #include "liar.h"
 #include "node.h"
 #include "world.h"
@@ -37,6 +38,7 @@ struct canon {
 
 struct world {
 	struct sim *sim;
+	struct copies *copies;
 	struct liar *liar; /* NULL: no disk lies */
 	uint64_t random;
 	enum plant plant;
@@ -53,7 +55,7 @@ struct world {
 	} cut;
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t shape_random, extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, crowd, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
+	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
