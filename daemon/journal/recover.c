@@ -15,12 +15,16 @@
  *   valid       | some OLD, no OTHER | -        | no    | TORN: never finished, never acknowledged; dropped
  *   valid       | some OLD, no OTHER | -        | yes   | ROT
  *   valid       | some OTHER         | -        | any   | ROT
- *   none        | all OLD            | -        | no    | END of the journal
+ *   none        | all OLD            | -        | no    | END of the journal (but see "astray")
  *   none        | all OLD            | -        | yes   | END of the segment if s opens the next one, else ROT, heads lost
- *   none        | some OLD, no OTHER | -        | no    | TORN
+ *   none        | some OLD, no OTHER | -        | no    | TORN (but see "astray")
  *   none        | all NEW            | -        | any   | ROT, heads lost
  *   none        | some OTHER         | -        | any   | ROT, heads lost
  *   none        | some OLD, no OTHER | -        | yes   | ROT, heads lost
+ *
+ * "Astray": the segment holds a valid head of s somewhere else. No unfinished write of s leaves that: the disk has put s there and
+ * said that it was done. Then s is ROT, heads lost; the next batch goes behind its place, so that what is lost shows again until
+ * it is settled. Where such a write hit other batches, their rows say so.
  *
  * What stays doubtful because the device lied (a durable batch that is all zeros again) looks like END or TORN;
  * the peers remember the highest sequence we told them was durable, and tell ([damaged]).
@@ -50,7 +54,7 @@ struct place {
 struct found_segment {
 	struct segment *segment;
 	struct journal_segment_head head;
-	bool has_batch; /* something stands where its first batch would */
+	bool has_batch; /* something stands behind its head */
 };
 
 struct recovery {
@@ -191,6 +195,17 @@ static uint64_t later_batch(const struct recovery *rec, uint64_t at, uint64_t se
 	return 0;
 }
 
+/* A batch that has reached s or a later one starts at another place of the segment than where s would stand. */
+static bool astray(const struct recovery *rec, uint64_t at, uint64_t sequence)
+{
+	struct journal_batch_head h;
+
+	for (uint64_t place = JOURNAL_BLOCK; place < rec->j->options.segment_size; place += JOURNAL_BLOCK)
+		if (place != at && head_at(rec, place, 0, &h) && h.sequence >= sequence)
+			return true;
+	return false;
+}
+
 /* The end of what isn't zero, block-aligned, at least `at`. */
 static uint64_t content_end(const struct recovery *rec, uint64_t at)
 {
@@ -268,7 +283,10 @@ static struct place look(const struct recovery *rec, uint64_t at, uint64_t seque
 	p.sectors = (uint32_t)((limit - at) / JOURNAL_SECTOR);
 	c = count_sectors(rec, at, p.sectors, sequence);
 	if (c.fresh + c.other == 0 && !later) {
-		p.verdict = END;
+		bool lost = astray(rec, at, sequence);
+
+		p.verdict = lost ? ROT_HEADS_LOST : END;
+		p.sectors = lost ? JOURNAL_BLOCK / JOURNAL_SECTOR : 0;
 		return p;
 	}
 	p.has_head = tail_head(rec, at, limit, sequence, &p.head);
@@ -280,7 +298,7 @@ static struct place look(const struct recovery *rec, uint64_t at, uint64_t seque
 			return p;
 		}
 	}
-	if (c.old && !c.other && !later && !more)
+	if (c.old && !c.other && !later && !more && !astray(rec, at, sequence))
 		p.verdict = TORN;
 	else
 		p.verdict = p.has_head ? ROT : ROT_HEADS_LOST;
@@ -472,11 +490,27 @@ static void lost_segments(struct recovery *rec, uint64_t from, uint64_t to)
 		lost_heads(rec, JOURNAL_LOST_SEGMENT | number);
 }
 
+/* A segment whose first batch isn't there isn't empty yet: that one may have gone astray. */
+static void find_batches(struct recovery *rec)
+{
+	uint64_t size = rec->j->options.segment_size;
+
+	for (uint32_t i = 0; i < rec->segment_count; i++) {
+		struct found_segment *f = &rec->segments[i];
+
+		if (f->has_batch)
+			continue;
+		(void)read_blocks(rec->j, f->segment->file, rec->buf, size);
+		f->has_batch = !is_zero(rec->buf + JOURNAL_BLOCK, size - JOURNAL_BLOCK);
+	}
+}
+
 static int walk(struct recovery *rec)
 {
 	struct journal *j = rec->j;
 	bool going = true;
 
+	find_batches(rec);
 	for (uint32_t i = 0; i < rec->segment_count; i++) {
 		struct found_segment *f = &rec->segments[i];
 		struct segment *s = f->segment;

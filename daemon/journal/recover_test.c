@@ -381,6 +381,77 @@ static void test_both_heads_lost(void **state)
 	expect(ONE TWO, 2, true, 0, false);
 }
 
+/* As if the disk had put a batch there, and not where it belongs. */
+static void misdirect(uint64_t sequence, uint64_t to)
+{
+	size_t size = w.sectors[sequence] * JOURNAL_SECTOR;
+	uint8_t *copy = mem_alloc(size);
+
+	memcpy(copy, sector(sequence, 0), size);
+	memset(sector(sequence, 0), 0, size);
+	memcpy(w.disk[0] + to, copy, size);
+	free(copy);
+}
+
+/* The last batch was reported as durable and stands elsewhere: neither torn nor the end. */
+static void test_a_batch_gone_astray_loses_heads(void **state)
+{
+	(void)state;
+	base_picture(3);
+	misdirect(3, WORK / 2); /* far behind */
+	expect(ONE TWO, 3, false, 1, true);
+	assert_int_equal(w.found.heads_lost_at, 3);
+	base_picture(3);
+	misdirect(3, w.at[3] + JOURNAL_BLOCK); /* over a part of its own place */
+	expect(ONE TWO, 3, false, 1, true);
+	base_picture(3);
+	misdirect(3, w.at[2] + JOURNAL_BLOCK); /* into the one before, whose payload is missing then, and over a part of its own place */
+	assert_int_equal(recover(), 0);
+	assert_true(w.found.heads_lost);
+	assert_int_equal(w.found.last_sequence, 3);
+	base_picture(4);
+	misdirect(3, w.at[4] + w.sectors[4] * JOURNAL_SECTOR); /* another one follows */
+	assert_int_equal(recover(), 0);
+	assert_true(w.found.heads_lost);
+	assert_int_equal(w.found.last_sequence, 5); /* what stands behind the end can't be told from a batch that rotted */
+}
+
+/* The first batch of a segment: what is in it isn't taken for a segment that waits for its first one. */
+static void test_a_first_batch_gone_astray(void **state)
+{
+	(void)state;
+	for (uint64_t batches = 3; batches <= 4; batches++) {
+		uint64_t to = WORK / 2;
+
+		base_picture(2);
+		w.end = JOURNAL_BLOCK;
+		for (uint64_t s = 3; s <= batches; s++)
+			add_base_batch(1, s);
+		memcpy(w.disk[1] + to, w.disk[1] + JOURNAL_BLOCK, w.sectors[3] * JOURNAL_SECTOR);
+		memset(w.disk[1] + JOURNAL_BLOCK, 0, w.sectors[3] * JOURNAL_SECTOR);
+		assert_int_equal(recover(), 0);
+		assert_true(w.found.heads_lost);
+		assert_int_equal(w.found.heads_lost_at, 3);
+		assert_int_equal(w.found.last_sequence, batches == 3 ? 3 : 5);
+	}
+}
+
+/* A place before the end: what stood there is lost, and so is what should have stood at the end; the next batch leaves that empty. */
+static void test_a_batch_gone_astray_among_earlier_ones(void **state)
+{
+	static const struct item small[] = {{JOURNAL_ENTRY, 1, 3, 5, 5}};
+
+	(void)state;
+	base_picture(3);
+	add_batch(0, 4, small, 1);
+	misdirect(4, w.at[3] + JOURNAL_BLOCK);
+	expect(ONE TWO "E1.3.4! E2.1.2! ", 4, false, 2, true);
+	assert_int_equal(w.found.heads_lost_at, 4);
+	w.end = w.at[4] + JOURNAL_BLOCK;
+	add_base_batch(0, 5);
+	expect(ONE TWO "E1.3.4! E2.1.2! " THREE, 5, false, 2, true);
+}
+
 /* One head copy is enough. */
 static void test_one_head_copy_is_enough(void **state)
 {
@@ -736,6 +807,9 @@ int main(void)
 		cmocka_unit_test(test_segment_ends_where_the_next_one_goes_on),
 		cmocka_unit_test(test_vanished_batch_before_a_later_one_loses_heads),
 		cmocka_unit_test(test_both_heads_lost),
+		cmocka_unit_test(test_a_batch_gone_astray_loses_heads),
+		cmocka_unit_test(test_a_first_batch_gone_astray),
+		cmocka_unit_test(test_a_batch_gone_astray_among_earlier_ones),
 		cmocka_unit_test(test_one_head_copy_is_enough),
 		cmocka_unit_test(test_one_flipped_bit_in_every_sector),
 		cmocka_unit_test(test_record_heads_stand_twice),
