@@ -10,7 +10,8 @@
  *
  * Disks: a write takes effect when it completes; unless it was durable or synced, a crash undoes it sector by
  * sector, at random. A write under way at a crash leaves all, none, a prefix or any subset of its sectors. A file
- * whose directory wasn't synced may be gone. A disk that lies has reported writes as durable that a crash undoes.
+ * whose directory wasn't synced may be gone. A disk that lies has reported writes as durable that a crash undoes; one that is
+ * told to puts a write elsewhere.
  *
  * Network: byte streams, in order within a connection. A cut direction holds bytes back until it heals; loss is a
  * long delay; connections break at random, and bytes of an old connection may arrive after those of its successor.
@@ -36,7 +37,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies, misdirected;
 	uint64_t time_behind_ms;       /* by so much a record's stamp was at most behind the true time */
 	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
@@ -81,6 +82,11 @@ void sim_let_lie(struct sim *s, uint8_t machine);
  * write is lost, the newest one perhaps but in part. False, and nothing is, if there is none or that is longer ago than it remembers.
  */
 bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t since_ns);
+/*
+ * The next durable write of the machine to a file under path_part, but for one to its first page, goes to another page of
+ * the file than it should, `where` says to which, and is reported as done. path_part is borrowed; NULL: none does.
+ */
+void sim_misdirect(struct sim *s, uint8_t machine, const char *path_part, uint64_t where);
 enum sim_rot {
 	SIM_ROT_BIT,
 	SIM_ROT_PAGE,       /* garbage all over it */

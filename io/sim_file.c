@@ -546,6 +546,25 @@ void io_write(struct io *io, struct io_op *op, int file, const void *buf, size_t
 	sim_schedule(io->sim, &(struct sim_event){.at_ns = sim_io_now(io) + disk_delay(io), .kind = EVENT_DISK, .handle = w->id, .side = io->machine});
 }
 
+void sim_misdirect(struct sim *s, uint8_t machine, const char *path_part, uint64_t where)
+{
+	s->machines[machine].misdirect_part = path_part;
+	s->machines[machine].misdirect_where = where;
+}
+
+static void misdirect(struct sim *s, struct io_env *m, struct sim_write *w)
+{
+	uint64_t pages = w->file->size / SIM_PAGE, taken = (w->size + SIM_PAGE - 1) / SIM_PAGE;
+	uint64_t offset;
+
+	if (!m->misdirect_part || !w->durable || w->error || w->offset < SIM_PAGE || pages < taken || !strstr(w->file->path, m->misdirect_part))
+		return;
+	offset = m->misdirect_where % (pages - taken + 1) * SIM_PAGE;
+	m->misdirect_part = NULL;
+	s->counts.misdirected += offset != w->offset;
+	w->offset = offset;
+}
+
 void sim_disk_write(struct sim *s, const struct sim_event *e)
 {
 	list_for_each_safe(pos, tmp, &s->machines[e->side].writes) {
@@ -554,6 +573,7 @@ void sim_disk_write(struct sim *s, const struct sim_event *e)
 		if (w->id != e->handle)
 			continue;
 		list_del(&w->node);
+		misdirect(s, &s->machines[e->side], w);
 		if (s->machines[e->side].liar && w->durable && size_taken(w->error, w->size))
 			remember_lie(&s->machines[e->side], w, size_taken(w->error, w->size));
 		if (size_taken(w->error, w->size))

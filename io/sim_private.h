@@ -100,6 +100,8 @@ struct io_env {
 	uint64_t fail_in;        /* file operations until one fails; 0: none */
 	int fail_error;
 	bool io_failed, full, liar;
+	const char *misdirect_part; /* NULL: no write goes astray */
+	uint64_t misdirect_where;
 	uint32_t lie_count;
 	uint64_t lies_since_ns;  /* everything durable after this is in lies */
 	struct list files, writes, lies;

@@ -7,6 +7,7 @@
 #define FAULT_NS_MAX (900 * NS_PER_MS)
 #define JUMP_NS_MAX (3 * NS_PER_S)
 #define FILL_NS_MAX (3 * NS_PER_S)
+#define STRAY_NEAR_PAGES 64u
 
 static void crash_soon(struct world *w, uint8_t id)
 {
@@ -39,6 +40,12 @@ void faults_rot(struct world *w, const struct sim_node *n)
 		rot(w, "/snap-");
 }
 
+/* Near the start of a file it hits what is there. */
+static uint64_t misdirected_to(struct world *w)
+{
+	return rand_below(&w->stray_random, rand_below(&w->stray_random, 2) ? STRAY_NEAR_PAGES : UINT32_MAX);
+}
+
 static void fault(struct world *w)
 {
 	uint64_t kind = world_draw(w, 10);
@@ -61,6 +68,8 @@ static void fault(struct world *w)
 	}
 	if (w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
 		rot(w, "/snap-"); /* while it may be on its way to somebody */
+	if (w->misdirects && rand_below(&w->stray_random, 2) == 0)
+		sim_misdirect(w->sim, w->rot_node, "/seg-", misdirected_to(w));
 	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->extra_random, JUMP_NS_MAX);
 	w->next_fault_ns = sim_now(w->sim) + world_draw_between(w, FAULT_NS_MIN, FAULT_NS_MAX);
 }
@@ -123,6 +132,7 @@ void world_heal(struct world *w)
 	links_mend(w);
 	sim_heal(w->sim);
 	sim_fail_io(w->sim, w->rot_node, 0, 0);
+	sim_misdirect(w->sim, w->rot_node, NULL, 0);
 	for (uint8_t id = 1; id <= w->node_count; id++) {
 		sim_fill_disk(w->sim, id, false);
 		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;

@@ -118,6 +118,24 @@ void inspect_node(struct world *w, struct sim_node *n)
 		}
 }
 
+void inspect_down(struct sim_node *n, bool lied)
+{
+	for (uint32_t i = 0; i < n->node->lane_count; i++)
+		if (n->node->lanes[i]->journal)
+			n->durable[i] = lied ? 0 : journal_durable(n->node->lanes[i]->journal);
+}
+
+void inspect_up(struct world *w, const struct sim_node *n)
+{
+	for (uint32_t i = 0; i < n->node->lane_count; i++) {
+		const struct journal_recovery *found = &n->node->lanes[i]->found;
+
+		if (found->last_sequence < n->durable[i] && !found->heads_lost)
+			world_fail(w, "node %u takes its journal %u to end with batch %llu, and %llu was durable", n->id, i,
+				   (unsigned long long)found->last_sequence, (unsigned long long)n->durable[i]);
+	}
+}
+
 void inspect_free(struct world *w)
 {
 	for (unsigned i = 0; i <= WORLD_GROUPS_MAX; i++) {

@@ -176,8 +176,10 @@ static const struct step *lie_from(struct liar *l, const struct liar_lane *lane)
 	return found;
 }
 
-void liar_crash(struct liar *l, uint8_t id)
+bool liar_crash(struct liar *l, uint8_t id)
 {
+	bool lied = false;
+
 	for (uint32_t i = 0; l && i < LANES_MAX; i++)
 		l->lanes[i].memories[id].sequence = 0;
 	for (uint32_t i = 0; l && id == l->node && i < LANES_MAX; i++) {
@@ -186,8 +188,9 @@ void liar_crash(struct liar *l, uint8_t id)
 		char path[20];
 
 		(void)snprintf(path, sizeof path, "/lane-%u/", i);
-		if (from)
-			lane->lied |= sim_lie(l->sim, l->node, path, from->at_ns);
+		if (from && sim_lie(l->sim, l->node, path, from->at_ns))
+			lane->lied = lied = true;
 		lane->step_count = 0;
 	}
+	return lied;
 }

@@ -23,7 +23,7 @@ void liar_free(struct liar *l);
  * had acknowledged, and hasn't found out. A liar that is NULL is an honest disk, here and below.
  */
 bool liar_watch(struct liar *l, uint8_t id, const struct node *n);
-/* Just before a node crashes: if it is the one, perhaps its disk has lied. */
-void liar_crash(struct liar *l, uint8_t id);
+/* Just before a node crashes: if it is the one, perhaps its disk has lied. True: it has. */
+bool liar_crash(struct liar *l, uint8_t id);
 
 #endif

@@ -99,8 +99,7 @@ static void node_make_config(struct world *w, struct sim_node *n)
 
 void world_node_down(struct world *w, struct sim_node *n, bool silent)
 {
-	if (!w->healed)
-		liar_crash(w->liar, n->id);
+	inspect_down(n, !w->healed && liar_crash(w->liar, n->id));
 	sim_crash(w->sim, n->id, silent);
 	node_free(n->node);
 	free(n->node);
@@ -135,6 +134,8 @@ static void node_up(struct world *w, struct sim_node *n)
 		world_fail(w, "node %u doesn't start: %s", n->id, strerror(-r));
 	if (r < 0)
 		world_node_down(w, n, false);
+	else
+		inspect_up(w, n);
 	n->started |= r == 0;
 }
 
@@ -198,6 +199,7 @@ struct world *world_new(const struct world_options *o)
 
 	w->random = mix64(o->seed ^ 0x776f726c64u);
 	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
+	w->stray_random = mix64(o->seed ^ 0x73747261u);
 	w->fill_random = mix64(o->seed ^ 0x66756c6du);
 	w->shape_random = mix64(o->seed ^ 0x7368617065u);
 	w->plant = o->plant;
@@ -209,6 +211,7 @@ struct world *world_new(const struct world_options *o)
 	w->log_kb = world_draw(w, 4) ? 1 + (uint32_t)world_draw(w, 20) : 65536;
 	w->rot_node = world_any_node(w);
 	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
+	w->misdirects = mix64(o->seed ^ 0x6d697364u) % 4 == 0;
 	w->unreadable = mix64(o->seed ^ 0x65696f6eu) % 2;
 	w->wire_part = mix64(o->seed ^ 0x70617274u) % 3 ? 0 : 100; /* a third of the runs: heartbeats between the parts of most frames */
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */

@@ -12,6 +12,8 @@
 #include "node.h"
 #include "world.h"
 
+#define WORLD_LANES_MAX 2u
+
 struct sim_node {
 	uint8_t id;
 	bool up, failed, left, started;
@@ -21,6 +23,7 @@ struct sim_node {
 	struct io *ios[2];
 	uint64_t start_ns;      /* down: start then */
 	bool crash_pending, crash_silent, crash_now;
+	uint64_t durable[WORLD_LANES_MAX];  /* of its journals when it went down; 0: whatever is left */
 	raft_index checked[WORLD_GROUPS_MAX + 1]; /* committed entries seen so far */
 	raft_index summed[WORLD_GROUPS_MAX + 1];
 	uint64_t restored[WORLD_GROUPS_MAX + 1];  /* snapshots taken over from a leader */
@@ -53,9 +56,10 @@ struct world {
 		bool mended;
 		uint64_t flap_ns;      /* mended, or cut again, then */
 	} cut;
+	uint64_t stray_random;       /* writes that go astray */
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t shape_random, extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, unreadable, cut_at_election, flipped;
+	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, misdirects, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -101,6 +105,9 @@ void links_mend(struct world *w);
 
 /* After each step of a node that is up. */
 void inspect_node(struct world *w, struct sim_node *n);
+/* A node goes down, with a disk that has perhaps lied; and is up again: what was durable is there, or it knows that it isn't. */
+void inspect_down(struct sim_node *n, bool lied);
+void inspect_up(struct world *w, const struct sim_node *n);
 void inspect_free(struct world *w);
 
 /* ---- planted.c ---- */
