@@ -37,7 +37,7 @@ struct sim_faults {
 };
 
 struct sim_counts {
-	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies, misdirected;
+	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies, misdirected, shortened;
 	uint64_t time_behind_ms;       /* by so much a record's stamp was at most behind the true time */
 	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
 };
@@ -87,6 +87,12 @@ bool sim_lie(struct sim *s, uint8_t machine, const char *path_part, uint64_t sin
  * the file than it should, `where` says to which, and is reported as done. path_part is borrowed; NULL: none does.
  */
 void sim_misdirect(struct sim *s, uint8_t machine, const char *path_part, uint64_t where);
+/*
+ * While a machine is down: one of its files under path_part ends after `least` bytes or later, or is gone. Gone is none that was
+ * written last, at its first page or behind it: nothing that is left could tell of it. False if there is none to choose from.
+ */
+bool sim_cut_short(struct sim *s, uint8_t machine, const char *path_part, uint64_t least, uint64_t chance);
+bool sim_remove(struct sim *s, uint8_t machine, const char *path_part, uint64_t chance);
 enum sim_rot {
 	SIM_ROT_BIT,
 	SIM_ROT_PAGE,       /* garbage all over it */

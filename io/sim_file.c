@@ -578,6 +578,7 @@ void sim_disk_write(struct sim *s, const struct sim_event *e)
 			remember_lie(&s->machines[e->side], w, size_taken(w->error, w->size));
 		if (size_taken(w->error, w->size))
 			apply_write(w->file, w->offset, w->data, size_taken(w->error, w->size), w->durable);
+		*(w->offset < SIM_PAGE ? &w->file->first_page_write : &w->file->later_write) = w->id;
 		w->file->spoiled |= w->spoils;
 		sim_ready(s, w->io, w->op, w->error ? w->error : (int)w->size);
 		free(w->data);
@@ -716,4 +717,72 @@ bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, enum sim_rot
 		}
 	}
 	return false;
+}
+
+/* ---- what a check of the file system leaves ---- */
+
+static void shorten(struct sim_file *f, uint64_t size)
+{
+	for (uint64_t page = (size + SIM_PAGE - 1) / SIM_PAGE; page < f->page_count; page++) {
+		free(f->pages[page]);
+		f->pages[page] = NULL;
+	}
+	if (size % SIM_PAGE && size / SIM_PAGE < f->page_count && f->pages[size / SIM_PAGE])
+		memset(f->pages[size / SIM_PAGE] + size % SIM_PAGE, 0, SIM_PAGE - size % SIM_PAGE);
+	f->size = size;
+}
+
+static bool under(const struct sim_file *f, const char *path_part)
+{
+	return !f->directory && f->size && strstr(f->path, path_part);
+}
+
+/* Whether, of a row of unknown length, it is the nth one for now. */
+static bool takes(uint64_t chance, uint64_t nth)
+{
+	return mix64(chance + nth) % nth == 0;
+}
+
+bool sim_cut_short(struct sim *s, uint8_t machine, const char *path_part, uint64_t least, uint64_t chance)
+{
+	struct sim_file *found = NULL;
+	uint64_t count = 0;
+
+	list_for_each(pos, &s->machines[machine].files) {
+		struct sim_file *f = list_entry(pos, struct sim_file, node);
+
+		if (under(f, path_part) && f->size > least && takes(chance, ++count))
+			found = f;
+	}
+	if (!found)
+		return false;
+	shorten(found, least + mix64(~chance) % (found->size - least));
+	s->counts.shortened++;
+	return true;
+}
+
+bool sim_remove(struct sim *s, uint8_t machine, const char *path_part, uint64_t chance)
+{
+	struct io_env *m = &s->machines[machine];
+	uint64_t first = 0, later = 0, count = 0;
+	struct sim_file *found = NULL;
+
+	list_for_each(pos, &m->files) {
+		const struct sim_file *f = list_entry(pos, struct sim_file, node);
+
+		first = under(f, path_part) ? max_u64(first, f->first_page_write) : first;
+		later = under(f, path_part) ? max_u64(later, f->later_write) : later;
+	}
+	list_for_each(pos, &m->files) {
+		struct sim_file *f = list_entry(pos, struct sim_file, node);
+		bool last = f->first_page_write == first || f->later_write == later;
+
+		if (under(f, path_part) && !last && takes(chance, ++count))
+			found = f;
+	}
+	if (!found)
+		return false;
+	file_free(m, found);
+	s->counts.shortened++;
+	return true;
 }

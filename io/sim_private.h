@@ -64,6 +64,7 @@ struct sim_file {
 	bool *unreadable;        /* by page; NULL: none ever was */
 	uint64_t page_count, size;
 	struct sim_undo *undo;   /* completed, not yet durable */
+	uint64_t first_page_write, later_write; /* durable ones: the id of the latest */
 	bool directory, named;   /* named: the name is durable */
 	bool spoiled;            /* a write or sync of it failed for good since the last crash */
 	uint64_t locked_by;      /* io id, 0 none */

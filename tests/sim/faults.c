@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "base/hash.h"
 #include "base/mem.h"
+#include "journal/format.h"
 #include "world_private.h"
 
 #define FAULT_NS_MIN (60 * NS_PER_MS)
@@ -8,6 +11,7 @@
 #define JUMP_NS_MAX (3 * NS_PER_S)
 #define FILL_NS_MAX (3 * NS_PER_S)
 #define STRAY_NEAR_PAGES 64u
+#define LOSE_FILE_EACH 2u /* starts */
 
 static void crash_soon(struct world *w, uint8_t id)
 {
@@ -30,6 +34,20 @@ static void rot(struct world *w, const char *path_part)
 	(void)sim_rot(w->sim, w->rot_node, path_part, !page ? SIM_ROT_BIT : w->unreadable ? SIM_ROT_UNREADABLE : SIM_ROT_PAGE);
 }
 
+/* A segment keeps its head: one that ends before is new for all that can be seen. */
+static void lose_file(struct world *w)
+{
+	bool snapshot = rand_below(&w->file_random, 2);
+	uint64_t chance = rand_next(&w->file_random);
+	char part[24];
+
+	(void)snprintf(part, sizeof part, "/lane-%u/%s-", (unsigned)rand_below(&w->file_random, w->reactors), snapshot ? "snap" : "seg");
+	if (rand_below(&w->file_random, 2))
+		(void)sim_cut_short(w->sim, w->rot_node, part, snapshot ? 0 : 2 * JOURNAL_BLOCK, chance);
+	else
+		(void)sim_remove(w->sim, w->rot_node, part, chance);
+}
+
 void faults_rot(struct world *w, const struct sim_node *n)
 {
 	if (n->id != w->rot_node || w->healed)
@@ -38,6 +56,8 @@ void faults_rot(struct world *w, const struct sim_node *n)
 		rot(w, "/seg-");
 	if (w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
 		rot(w, "/snap-");
+	if (w->loses_files && rand_below(&w->file_random, LOSE_FILE_EACH) == 0)
+		lose_file(w);
 }
 
 /* Near the start of a file it hits what is there. */

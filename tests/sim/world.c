@@ -200,6 +200,7 @@ struct world *world_new(const struct world_options *o)
 	w->random = mix64(o->seed ^ 0x776f726c64u);
 	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
 	w->stray_random = mix64(o->seed ^ 0x73747261u);
+	w->file_random = mix64(o->seed ^ 0x66696c65u);
 	w->fill_random = mix64(o->seed ^ 0x66756c6du);
 	w->shape_random = mix64(o->seed ^ 0x7368617065u);
 	w->plant = o->plant;
@@ -212,6 +213,7 @@ struct world *world_new(const struct world_options *o)
 	w->rot_node = world_any_node(w);
 	w->snapshots_rot = mix64(o->seed ^ 0x736e6170u) % 4 == 0;
 	w->misdirects = mix64(o->seed ^ 0x6d697364u) % 4 == 0;
+	w->loses_files = mix64(o->seed ^ 0x6673636bu) % 4 == 0;
 	w->unreadable = mix64(o->seed ^ 0x65696f6eu) % 2;
 	w->wire_part = mix64(o->seed ^ 0x70617274u) % 3 ? 0 : 100; /* a third of the runs: heartbeats between the parts of most frames */
 	w->snapshot_chunk = mix64(o->seed ^ 0x6368756eu) % 4 ? 1 : 0; /* an object each: streams that last, break and go on */

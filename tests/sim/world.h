@@ -7,7 +7,7 @@
  * lease; links are cut (one node isolated, halves, a single link; one direction only; some flap) and heal; on one node, always the same, a bit of
  * the journal flips while it is down, and one file operation fails, if that is asked for: then the node must stop, or
  * go on without that file; one disk, or all of them, are full for a while; the disk that rots may also lie (liar.h), and
- * put writes of the journal to other places of their file. What is lost, delayed or torn below that is the
+ * put writes of the journal to other places of their file, and a segment or a snapshot on it may be cut short or gone at a start. What is lost, delayed or torn below that is the
  * simulator's (io/sim.h).
  */
 #ifndef HF_SIM_WORLD_H

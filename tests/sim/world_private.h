@@ -57,9 +57,10 @@ struct world {
 		uint64_t flap_ns;      /* mended, or cut again, then */
 	} cut;
 	uint64_t stray_random;       /* writes that go astray */
+	uint64_t file_random;        /* files that are cut short, or gone */
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t shape_random, extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, misdirects, unreadable, cut_at_election, flipped;
+	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, misdirects, loses_files, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
