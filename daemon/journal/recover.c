@@ -505,12 +505,20 @@ static void find_batches(struct recovery *rec)
 	}
 }
 
+/* Before any record is read: what settles a gap may stand before it, where only ready segments lie behind. */
+static void find_gaps(struct recovery *rec)
+{
+	for (uint32_t i = 1; i < rec->segment_count; i++)
+		lost_segments(rec, rec->segments[i - 1].head.number + 1, rec->segments[i].head.number);
+}
+
 static int walk(struct recovery *rec)
 {
 	struct journal *j = rec->j;
 	bool going = true;
 
 	find_batches(rec);
+	find_gaps(rec);
 	for (uint32_t i = 0; i < rec->segment_count; i++) {
 		struct found_segment *f = &rec->segments[i];
 		struct segment *s = f->segment;
@@ -528,8 +536,6 @@ static int walk(struct recovery *rec)
 		s->state = SEGMENT_ACTIVE;
 		list_add_tail(&j->active, &s->node);
 		(void)read_blocks(j, s->file, rec->buf, j->options.segment_size);
-		if (i > 0)
-			lost_segments(rec, rec->segments[i - 1].head.number + 1, f->head.number);
 		going = walk_segment(rec, s, more);
 		if (rec->error)
 			return rec->error;

@@ -633,6 +633,25 @@ static void test_segment_head_copies(void **state)
 		memcpy(w.disk[s], keep[s], JOURNAL_BLOCK);
 }
 
+/* A segment that waits for its first batch has a number, too: the one before it, which is gone, held the last batches. */
+static void test_a_gap_before_a_ready_segment(void **state)
+{
+	struct journal_segment_head keep, h;
+
+	(void)state;
+	base_picture(3);
+	memcpy(&keep, w.disk[1], sizeof keep);
+	h = keep;
+	h.number++;
+	journal_segment_head_seal(&h);
+	memcpy(w.disk[1], &h, sizeof h);
+	memcpy(w.disk[1] + JOURNAL_SEGMENT_COPY, &h, sizeof h);
+	expect(ONE TWO THREE, 3, false, 0, true);
+	assert_int_equal(w.found.heads_lost_at, JOURNAL_LOST_SEGMENT | 2);
+	memcpy(w.disk[1], &keep, sizeof keep);
+	memcpy(w.disk[1] + JOURNAL_SEGMENT_COPY, &keep, sizeof keep);
+}
+
 /* ---- through append.c ---- */
 
 static void run_until(uint64_t sequence)
@@ -818,6 +837,7 @@ int main(void)
 		cmocka_unit_test(test_broken_chain_is_told),
 		cmocka_unit_test(test_value_that_looks_like_a_batch),
 		cmocka_unit_test(test_segment_head_copies),
+		cmocka_unit_test(test_a_gap_before_a_ready_segment),
 		cmocka_unit_test(test_rotten_segments_without_a_batch_hold_nothing),
 		cmocka_unit_test(test_append_writes_the_documented_format),
 		cmocka_unit_test(test_closing_batch),
