@@ -38,12 +38,16 @@ static void flip_heap(struct world *w)
 static void stray(struct world *w)
 {
 	struct sim_node *n = &w->nodes[w->rot_node], *third = &w->nodes[w->rot_node % 3 + 1];
+	const struct group *g;
 
 	for (uint8_t id = 1; id <= w->node_count; id++)
 		if (w->node_count != 3 || !w->nodes[id].up || !w->nodes[id].node->groups_started || sim_now(w->sim) < 2 * NS_PER_S)
 			return;
-	w->stray.group = 1 + (uint32_t)world_draw(w, w->groups);
-	(void)keyspace_set_string(store_keyspace(world_group(n, w->stray.group)->store), "stray", 5, "1", 1, false);
+	g = world_group(n, 1 + (uint32_t)world_draw(w, w->groups));
+	if (!g || !g->store)
+		return; /* it begins with a message to its reactor */
+	w->stray.group = g->id;
+	(void)keyspace_set_string(store_keyspace(g->store), "stray", 5, "1", 1, false);
 	w->flipped = true;
 	w->stray.third = third->id;
 	faults_end(w);
