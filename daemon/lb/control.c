@@ -326,6 +326,14 @@ static int wait_ms(const struct control *c, uint64_t end_ms)
 	return wait;
 }
 
+/* Nothing comes in any more, what was attached has gone with it, and an owner of VIPs must give them up: whoever supervises this daemon
+ * starts it again, on the interface that comes in its place. */
+_Noreturn static void end_without_interface(const struct control *c)
+{
+	log_error("lbd: the interface \"%s\" was removed: when there is one again, start this on it", c->side.interface);
+	_exit(EXIT_FAILURE);
+}
+
 void control_run(struct control *c, uint64_t end_ms)
 {
 	/* poll() takes no notice of a descriptor of -1. */
@@ -354,6 +362,8 @@ void control_run(struct control *c, uint64_t end_ms)
 		if (events[2].revents)
 			take_catalog(c);
 		ways_changed = events[3].revents && routes_changed(c->side.routes);
+		if (c->side.routes->gone)
+			end_without_interface(c);
 		if (events[4].revents) {
 			c->heard = report_heard(c->reporter);
 			due = true;

@@ -38,8 +38,10 @@ static void read_link(struct routes *r)
 {
 	struct ifreq q = {0};
 
-	if (!if_indextoname(r->ifindex, q.ifr_name))
+	if (!if_indextoname(r->ifindex, q.ifr_name)) {
+		r->gone = errno == ENXIO;
 		return;
+	}
 	if (ioctl(r->ask, SIOCGIFMTU, &q) == 0)
 		r->mtu = (uint32_t)q.ifr_mtu;
 	if (ioctl(r->ask, SIOCGIFHWADDR, &q) == 0)

@@ -18,6 +18,7 @@ struct routes {
 	uint32_t sequence;
 	uint32_t mtu;      /* of the interface */
 	struct lb_mac mac; /* of the interface */
+	bool gone;         /* the interface was removed, and one of its name that comes later is another one */
 };
 
 struct way {

@@ -96,15 +96,19 @@ class Host:
         run("ip", "netns", "add", self.ns)
         # A new namespace takes over what the machine does, and with Docker that forwards.
         self.run("sysctl", "-qw", *(f"net.{key}.forwarding=0" for key in ("ipv4.conf.all", "ipv4.conf.default", "ipv6.conf.all", "ipv6.conf.default")))
-        run("ip", "link", "add", self.interface, "netns", self.ns, "type", "veth", "peer", "name", f"{name}w", "netns", net.wire)
+        self.ip("link", "set", "lo", "up")
+        self.plug(net.wire)
+
+    def plug(self, wire):
+        """Its interface, new, and on the bridge."""
+        run("ip", "link", "add", self.interface, "netns", self.ns, "type", "veth", "peer", "name", f"{self.name}w", "netns", wire)
         self.ip("addr", "add", f"{self.address}/24", "dev", self.interface)
         self.ip("addr", "add", f"{self.address6}/64", "dev", self.interface, "nodad")
-        self.ip("link", "set", "lo", "up")
         self.ip("link", "set", self.interface, "up")
         self.run("ethtool", "-K", self.interface, "tx", "off")
         self.run("tc", "qdisc", "add", "dev", self.interface, "root", "pfifo", "limit", QUEUE_PACKETS)
-        run("ip", "-n", net.wire, "link", "set", f"{name}w", "master", "bridge", "up")
-        run("ip", "-n", net.wire, "link", "set", f"{name}w", "xdp", "obj", PASS, "sec", "xdp")
+        run("ip", "-n", wire, "link", "set", f"{self.name}w", "master", "bridge", "up")
+        run("ip", "-n", wire, "link", "set", f"{self.name}w", "xdp", "obj", PASS, "sec", "xdp")
 
     def ip(self, *argv):
         return run("ip", "-n", self.ns, *argv)
