@@ -36,6 +36,12 @@ static int refused_service(const struct services *s, const struct service_change
 		bytes_printf(out, "%s %s is taken by service \"%s\": choose another port or VIP, or remove that service", service_protos[c->key.proto], text,
 			     other ? other->name : "?");
 		break;
+	case REFUSED_VIP_IS_BACKEND:
+		other = services_with_backend(s, &c->key.vip);
+		endpoint(&c->key.vip, 0, text);
+		bytes_printf(out, "vip %s is a backend of service \"%s\", packets would come back for ever: choose another VIP, or remove that backend", text,
+			     other ? other->name : "?");
+		break;
 	case REFUSED_SERVICES_FULL:
 		bytes_printf(out, "there are %u services, as many as there may be: remove one first", SERVICES_MAX);
 		break;
@@ -94,6 +100,21 @@ static void refused_quic_id_taken(const struct service *service, const struct se
 	bytes_printf(out, "server id %s is that of backend %s of service \"%s\" already: give another one", id, backend, c->name);
 }
 
+static void refused_port(const struct service *service, const struct service_change *c, const char *deliver, const char *backend, struct bytes *out)
+{
+	unsigned port = service ? service->key.port : 0;
+
+	if (!port)
+		bytes_printf(out, "service \"%s\" is of all ports, so its backend %s gets packets at the port that they are for: leave the port out", c->name,
+			     backend);
+	else if (c->kind >= BACKEND_ADD && !c->port)
+		bytes_printf(out, "backend %s of service \"%s\" can't be of all ports: leave the port out for %u, or give one from 1 to 65535", backend, c->name,
+			     port);
+	else
+		bytes_printf(out, "%s can't change the port, so %s of service \"%s\" must have port %u: leave the port out, or deliver by dnat or snat",
+			     deliver, backend, c->name, port);
+}
+
 static int refused_backend(const struct services *s, const struct service_change *c, enum service_refusal refusal, struct bytes *out)
 {
 	const struct service *service = services_find(s, c->name);
@@ -116,15 +137,14 @@ static int refused_backend(const struct services *s, const struct service_change
 		bytes_printf(out, "all services together have %u backends, as many as there may be: remove one first", SERVICES_BACKENDS_MAX);
 		break;
 	case REFUSED_BACKEND_IS_VIP:
-		bytes_printf(out, "backend %s of service \"%s\" is its VIP, packets would come back for ever: give the backend's own address", backend, c->name);
+		bytes_printf(out, "backend %s is a VIP, packets would come back for ever: give the backend's own address", backend);
 		break;
 	case REFUSED_FAMILY:
 		bytes_printf(out, "%s can't bring packets of service \"%s\" to %s, which has another IP version: %s", deliver, c->name, backend,
 			     service && service->key.vip.version == 4 ? "use a backend of the VIP's, or ipip or gue" : "use a backend of the VIP's");
 		break;
 	case REFUSED_PORT:
-		bytes_printf(out, "%s can't change the port, so %s of service \"%s\" must have port %u: leave the port out, or deliver by dnat or snat", deliver,
-			     backend, c->name, service ? service->key.port : 0);
+		refused_port(service, c, deliver, backend, out);
 		break;
 	case REFUSED_NAT_TAKEN:
 		bytes_printf(out, "%s gets packets by dnat for another service, or still has connections that it got so, and a reply couldn't tell which VIP it is from: give service \"%s\" another port there, or use snat",

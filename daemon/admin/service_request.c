@@ -336,7 +336,7 @@ static bool take_check_fall(struct reading *r, const json_t *v)
 
 static bool take_address(struct reading *r, const json_t *v)
 {
-	if (!ip_parse(&r->c->address, text_of(v)) || !ip_is_host(&r->c->address)) {
+	if (!ip_parse(&r->c->address, text_of(v)) || !ip_is_host(&r->c->address) || ip_is_loopback(&r->c->address)) {
 		bytes_printf(r->error, "backend \"%s\" is no host's address: give ADDR or ADDR:PORT, with IPv6 as [ADDR]:PORT", text_of(v));
 		return false;
 	}

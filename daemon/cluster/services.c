@@ -57,6 +57,15 @@ const struct service *services_clash(const struct services *s, const struct serv
 	return NULL;
 }
 
+const struct service *services_with_backend(const struct services *s, const struct ip *address)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		for (uint32_t j = 0; j < s->list[i]->backend_count; j++)
+			if (ip_equal(&s->list[i]->backends[j].address, address))
+				return s->list[i];
+	return NULL;
+}
+
 static uint64_t content_sum(const struct service *s)
 {
 	struct bytes form = {0};
@@ -132,11 +141,18 @@ static enum service_refusal check_reach(const struct service_key *key, enum serv
 
 	if (b->address.version != key->vip.version && !(tunnel && b->address.version == 6))
 		return REFUSED_FAMILY;
-	if (ip_equal(&b->address, &key->vip))
-		return REFUSED_BACKEND_IS_VIP;
 	if (b->port != key->port && !(service_translates(deliver) && b->port && key->port))
 		return REFUSED_PORT;
 	return SERVICE_CHANGED;
+}
+
+/* Balancers that rewrite destinations to each other's VIPs send a packet round for ever: they count no hops. */
+static bool is_vip(const struct services *all, const struct ip *address)
+{
+	for (uint32_t i = 0; i < all->count; i++)
+		if (ip_equal(&all->list[i]->key.vip, address))
+			return true;
+	return false;
 }
 
 /* Whether it has such a backend, or had one whose flows may still end in peace. */
@@ -216,6 +232,8 @@ static enum service_refusal service_add(struct services *all, const struct servi
 		return REFUSED_SERVICE_EXISTS;
 	if (services_clash(all, &c->key))
 		return REFUSED_VIP_TAKEN;
+	if (services_with_backend(all, &c->key.vip))
+		return REFUSED_VIP_IS_BACKEND;
 	if (all->count == SERVICES_MAX)
 		return REFUSED_SERVICES_FULL;
 	if (r)
@@ -491,6 +509,8 @@ static enum service_refusal backend_add(struct services *all, struct service *s,
 
 	if (service_backend(s, &b.address, b.port))
 		return REFUSED_BACKEND_EXISTS;
+	if (is_vip(all, &b.address))
+		return REFUSED_BACKEND_IS_VIP;
 	if (r)
 		return r;
 	if (nat_taken(all, s, s->settings.deliver, &b))

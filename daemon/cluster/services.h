@@ -29,7 +29,7 @@ enum service_refusal {
 	REFUSED_BACKEND_EXISTS,
 	REFUSED_BACKENDS_FULL,    /* of this service */
 	REFUSED_TOTAL_FULL,       /* of all services */
-	REFUSED_BACKEND_IS_VIP,
+	REFUSED_BACKEND_IS_VIP,   /* of some service */
 	REFUSED_FAMILY,           /* a backend that the way to deliver can't reach from this VIP */
 	REFUSED_PORT,             /* a backend has another port, and the way to deliver can't change it */
 	REFUSED_NAT_TAKEN,        /* another service delivers to this address and port by dnat, or did ([nat]) */
@@ -44,6 +44,7 @@ enum service_refusal {
 	REFUSED_QUIC_ID_SIZE,     /* a backend's server ID is of another size than the service's configuration says, or that is missing */
 	REFUSED_QUIC_ID_TAKEN,    /* another backend of the service has this server ID */
 	REFUSED_CHECK_TIMEOUT,    /* a probe wouldn't have ended when the next may be due */
+	REFUSED_VIP_IS_BACKEND,   /* of some service */
 	SERVICE_REFUSALS,
 };
 
@@ -74,6 +75,8 @@ void services_free(struct services *s);
 struct service *services_find(const struct services *s, const char *name);
 /* Whose key clashes with this one; NULL: nobody's. */
 const struct service *services_clash(const struct services *s, const struct service_key *key);
+/* Which has a backend at this address, whatever its port; NULL: none. */
+const struct service *services_with_backend(const struct services *s, const struct ip *address);
 struct service *services_by_id(const struct services *s, uint32_t id);
 /* It is known to balance, or to be a backend's side. */
 bool services_knows(const struct services *s, const struct reporter *who);

@@ -211,6 +211,7 @@ static void test_refused_backends(void **state)
 		{BACKEND_DRAIN, "web", "10.2.0.1", 81, -1, REFUSED_BACKEND_UNKNOWN},
 		{BACKEND_RM, "web", "10.2.0.9", -1, -1, REFUSED_BACKEND_UNKNOWN},
 		{BACKEND_ADD, "web", "10.1.1.1", -1, 1, REFUSED_BACKEND_IS_VIP},
+		{BACKEND_ADD, "nat", "10.1.1.4", 8080, 1, REFUSED_BACKEND_IS_VIP}, /* another service's */
 		{BACKEND_ADD, "web", "10.2.0.2", 8080, 1, REFUSED_PORT},
 		{BACKEND_ADD, "web", "2001:db8::2", -1, 1, SERVICE_CHANGED},
 		{BACKEND_RM, "web", "2001:db8::2", -1, -1, SERVICE_CHANGED},
@@ -251,6 +252,8 @@ static void test_refused_backends(void **state)
 		assert_int_equal(said, table[i].want);
 		assert_int_equal(catalog_services(&w.c)->version != version, said == SERVICE_CHANGED);
 	}
+	assert_int_equal(add(&w, "behind", "10.2.0.2", SERVICE_TCP, 443, DELIVER_DNAT), REFUSED_VIP_IS_BACKEND);
+	assert_null(find(&w, "behind"));
 	/* What a backend may be depends on the way to deliver, so that can't be changed under it. */
 	deliver.given = SETTING_DELIVER;
 	deliver.settings =
