@@ -15,7 +15,7 @@ int cli_backend(int argc, char **argv);
 /* Returns only if it failed. */
 int cli_lb(int argc, char **argv);
 
-/* Prints "holdfast: ..." on stderr; returns status. */
+/* Prints "holdfast: ..." on stderr, as one line whatever is in it; returns status. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The node that a command talks to: by --admin, --socket, $HOLDFAST_SOCKET, or the installed one. */

@@ -46,6 +46,7 @@ static int load(struct hooks *h, const struct recording *r, int program)
 {
 	int e;
 
+	(void)libbpf_set_print(NULL); /* what went wrong is said in one line */
 	h->programs = capture__open();
 	if (!h->programs)
 		return -ENOEXEC;
