@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_link.h>
 #include <linux/magic.h>
 #include <net/if.h>
@@ -126,6 +127,41 @@ static int find_link(struct plane *p)
 	return 0;
 }
 
+/* Whether what is pinned for this name holds the program of that id on our interface, whose name it then was. */
+static bool held_as(const struct plane *p, const char *name, uint32_t program)
+{
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof info;
+	char path[PLANE_PATH_MAX + NAME_MAX];
+	int fd;
+	bool held;
+
+	(void)snprintf(path, sizeof path, PLANE_ROOT "/%s/link", name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return false;
+	held = bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.xdp.ifindex == p->ifindex && info.prog_id == program;
+	(void)close(fd);
+	return held;
+}
+
+/* Says how to go on with an interface that was renamed under its program: the pins take the new name, and no packet meets it without one.
+ * 0 if it wasn't. */
+static int refuse_renamed(struct plane *p, uint32_t program)
+{
+	DIR *dir = opendir(PLANE_ROOT);
+	struct dirent *d;
+	int r = 0;
+
+	while (dir && r == 0 && (d = readdir(dir)))
+		if (d->d_name[0] != '.' && held_as(p, d->d_name, program))
+			r = fail(p, -EBUSY, "%s has our program from when its name was %.16s: end the holdfast-lbd of that name, and mv " PLANE_ROOT "/%.16s %s",
+				 p->interface, d->d_name, d->d_name, p->pins);
+	if (dir)
+		(void)closedir(dir);
+	return r;
+}
+
 static int refuse_foreign(struct plane *p)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -138,8 +174,11 @@ static int refuse_foreign(struct plane *p)
 		return fail(p, r, "can't ask %s what XDP program it has: %s", p->interface, strerror(-r));
 	if (query.attach_mode == XDP_ATTACHED_NONE)
 		return 0;
+	r = refuse_renamed(p, query.prog_id);
+	if (r < 0)
+		return r;
 	return fail(p, -EBUSY,
-		    "%s has an XDP program already (id %u, not ours): remove it (ip link set dev %s xdp off) or name another interface",
+		    "%s has an XDP program already (id %u, not ours): remove it (ip link set dev %s xdp off; where a link holds it, end who has that: bpftool link) or name another interface",
 		    p->interface, query.prog_id, p->interface);
 }
 
@@ -178,11 +217,15 @@ int plane_open(struct plane *p, const char *interface, const char *role)
 		return fail(p, -ENODEV, "there is no interface \"%s\": name one that `ip link` shows", interface);
 	(void)snprintf(p->interface, sizeof p->interface, "%s", interface);
 	r = open_pins(p);
-	if (r == 0)
-		r = find_link(p);
+	if (r < 0)
+		return r;
+	r = find_link(p);
 	if (r == 0)
 		r = refuse_foreign(p);
-	return r < 0 ? r : make_directory(p, p->maps);
+	if (r == 0)
+		return make_directory(p, p->maps);
+	(void)rmdir(p->pins); /* if it is new: who names no interface would have to choose between this one and those that are served */
+	return r;
 }
 
 static int attach_as(struct plane *p, __u32 mode)
