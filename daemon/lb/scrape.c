@@ -82,12 +82,21 @@ static bool on_loopback(const struct sockaddr *a)
 	return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
+/* getaddrinfo() takes what fits into no port as well, and makes another of it. */
+static bool is_port(const char *text)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	return *text >= '0' && *text <= '9' && !*end && port >= 1 && port <= UINT16_MAX;
+}
+
 /* "HOST:PORT" in its parts; a host of IPv6 stands in brackets. */
 static bool split(const char *address, char *host, size_t host_size, const char **ret_port)
 {
 	const char *colon = strrchr(address, ':'), *end = colon;
 
-	if (!colon || colon == address || !colon[1])
+	if (!colon || colon == address || !is_port(colon + 1))
 		return false;
 	if (address[0] == '[' && end[-1] == ']') {
 		address++;

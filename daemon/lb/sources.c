@@ -29,9 +29,10 @@ static uint32_t count_of(const struct sources *s, uint8_t family)
 
 int sources_take_option(struct sources *s, const char *text)
 {
+	const struct lb_address any = {0}; /* routes would lead it to this host */
 	struct host_address a;
 
-	if (host_address_parse(&a, text) < 0) {
+	if (host_address_parse(&a, text) < 0 || !memcmp(&a.addr, &any, sizeof any)) {
 		(void)fprintf(stderr, "--snat-address \"%s\" is no address\n", text);
 		return -EINVAL;
 	}
