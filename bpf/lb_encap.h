@@ -152,13 +152,14 @@ LB_INLINE _Bool lb_hop_write(struct lb_packet *p, __u32 at, const struct lb_back
 LB_INLINE _Bool lb_chain_write(struct lb_packet *p, __u32 at, const struct lb_decision *d, const struct lb_backend *b)
 {
 	struct lb_chain *chain = lb_at(p, at, sizeof *chain);
+	const struct lb_service *s = lb_service_at(d->service);
 
-	if (!chain)
+	if (!chain || !s)
 		return 0;
 	*chain = (struct lb_chain){.type = LB_CHAIN_TYPE, .count = d->hop_count};
 	at += sizeof *chain;
 	for (__u32 i = 0; i < LB_HOPS_MAX && i < d->hop_count; i++) {
-		const struct lb_backend *hop = lb_backend_at(d->hop[i]);
+		const struct lb_backend *hop = lb_backend_at(s->backend_base + d->hop[i]);
 
 		if (!hop || !lb_hop_write(p, at, hop, b->family == LB_IP4 ? 1 : 4))
 			return 0;

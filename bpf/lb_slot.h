@@ -57,13 +57,16 @@ enum lb_choice {
 	LB_BY_CONNECTION_ID,
 };
 
+#define LB_HOP_PLACES 4 /* a power of two, for the verifier */
+static_assert(LB_HOPS_MAX <= LB_HOP_PLACES, "hops have their places");
+
 /* What was decided. Numbers, no pointers: it goes through functions that the verifier proves apart. */
 struct lb_decision {
 	__u32 service;          /* in lb_services */
 	__u32 backend;          /* in lb_backends */
 	__u32 slot;             /* in lb_slots */
 	__u32 hash;             /* of the flow, for what wants to spread by it */
-	__u32 hop[LB_HOPS_MAX]; /* in lb_backends, to try after the backend */
+	__u16 hop[LB_HOP_PLACES]; /* to try after the backend, counted from the service's first */
 	__u8 hop_count;
 	__u8 choice;
 	__u8 reason;
@@ -84,7 +87,7 @@ struct lb_moved {
 	__u8 syn;
 	__u8 choice;
 	__u8 hop_count;
-	__u32 hop[LB_HOPS_MAX];
+	__u16 hop[LB_HOP_PLACES];
 	__u32 backend; /* this and the hops are counted from the service's first */
 	__u16 owner;   /* the slot's current one by its word, whoever is in its place for a new flow */
 	__u8 ends;
@@ -138,10 +141,11 @@ LB_INLINE _Bool lb_moved_first(const struct lb_service *s, struct lb_moved *m, _
 
 LB_INLINE void lb_add_hop(const struct lb_service *s, struct lb_moved *m, __u16 backend)
 {
-	if (backend == m->backend || (m->hop_count && backend == m->hop[0]) || !lb_backend_alive(s, backend))
+	if (backend == m->backend || (m->hop_count && backend == m->hop[0]) || (m->hop_count > 1 && backend == m->hop[1]) ||
+	    !lb_backend_alive(s, backend))
 		return;
 	if (m->hop_count < LB_HOPS_MAX)
-		m->hop[m->hop_count++ & (LB_HOPS_MAX - 1)] = backend;
+		m->hop[m->hop_count++ & (LB_HOP_PLACES - 1)] = backend;
 }
 
 LB_INLINE __u16 lb_slot_current(__u32 index)
@@ -208,8 +212,8 @@ LB_INLINE void lb_schedule(const struct lb_service *s, struct lb_moved *m, __u32
 }
 
 /*
- * Who may have a connection that the backend doesn't know: the latest owners first. By two choices it may be one of either slot, and as their
- * slots seldom move both in one change, the hops suffice for that.
+ * Who may have a connection that the backend doesn't know: the latest owners first. By two choices it may be one of either slot, and the hops
+ * suffice for one change that moved both.
  */
 LB_INLINE void lb_add_hops(const struct lb_service *s, struct lb_moved *m)
 {
@@ -354,7 +358,7 @@ LB_INLINE const struct lb_backend *lb_choose_backend(const struct lb_config *cfg
 	d->choice = m.choice;
 	d->hop_count = m.hop_count;
 	for (int i = 0; i < LB_HOPS_MAX; i++)
-		d->hop[i] = s->backend_base + m.hop[i];
+		d->hop[i] = m.hop[i];
 	return lb_backend_alive(s, m.backend);
 }
 

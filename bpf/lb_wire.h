@@ -179,7 +179,7 @@ struct lb_chain {
 static_assert(sizeof(struct lb_chain) == 4, "wire");
 
 #define LB_CHAIN_TYPE 1
-#define LB_HOPS_MAX 2
+#define LB_HOPS_MAX 3
 
 /* The first so many bits of an address. */
 LB_INLINE void lb_address_mask(struct lb_address *a, __u32 bits)

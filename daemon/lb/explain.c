@@ -415,12 +415,13 @@ static void tell_backend(json_t *o, const struct lb_decision *d, const struct lb
 {
 	const struct lb_backend *b = &tables->backends[d->backend];
 	const __u8 *mac = (const __u8 *)&b->mac;
+	static const char *const hops[LB_HOPS_MAX] = {"first_hop", "second_hop", "third_hop"};
 	char text[32];
 
 	(void)json_object_set_new(o, "backend", backend_text(d->backend));
 	(void)json_object_set_new(o, "because", json_string(choices[d->choice]));
 	for (unsigned i = 0; i < d->hop_count; i++)
-		(void)json_object_set_new(o, i ? "second_hop" : "first_hop", backend_text(d->hop[i]));
+		(void)json_object_set_new(o, hops[i], backend_text(tables->services[d->service].backend_base + d->hop[i]));
 	(void)snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	(void)json_object_set_new(o, "next_hop", json_string(text));
 	(void)json_object_set_new(o, "mtu", json_integer(b->mtu));

@@ -319,7 +319,7 @@ static const struct row rows[] = {
 	{"GUE protocol that we don't know", GUE "hex 002f0000 / " KNOWN, XDP_DROP, LB_DECAP_MALFORMED, NULL},
 	{"private data that is no chain", GUE "hex 0104000002000000 / " KNOWN, XDP_DROP, LB_DECAP_MALFORMED, NULL},
 	{"a chain longer than its header says", GUE "hex 02040000010002000a020001 / " KNOWN, XDP_DROP, LB_DECAP_MALFORMED, NULL},
-	{"a chain of too many hops", GUE "hex 04040000010003000a0200010a0200030a020001 / " KNOWN, XDP_DROP, LB_DECAP_MALFORMED, NULL},
+	{"a chain of too many hops", GUE "hex 05040000010004000a0200010a0200030a0200010a020003 / " KNOWN, XDP_DROP, LB_DECAP_MALFORMED, NULL},
 	{"[chain] known: established", GUE "gue 4 0 10.2.0.1 / " KNOWN, XDP_PASS, LB_DECAP_DELIVERED, "eth 2 18 / " KNOWN},
 	{"[chain] known: TIME_WAIT", GUE "gue 4 0 10.2.0.1 / " WAITING, XDP_PASS, LB_DECAP_DELIVERED, "eth 2 18 / " WAITING},
 	{"[chain] a SYN begins here", GUE "gue 4 0 10.2.0.1 / " INNER "tcp 4999 80 S", XDP_PASS, LB_DECAP_DELIVERED,

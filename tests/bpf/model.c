@@ -432,7 +432,10 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 
 static void add_hop(const struct world_service *s, unsigned hop, int backend, unsigned *hops, unsigned *hop_count)
 {
-	if (*hop_count < 2 && hop != (unsigned)backend && lives(s, hop) && !(*hop_count && hops[0] == hop))
+	for (unsigned i = 0; i < *hop_count; i++)
+		if (hops[i] == hop)
+			return;
+	if (*hop_count < 3 && hop != (unsigned)backend && lives(s, hop))
 		hops[(*hop_count)++] = hop;
 }
 
@@ -658,7 +661,7 @@ static unsigned overhead(const struct world_service *s, const struct world_backe
 		return 0;
 	if (s->delivery == WORLD_IPIP)
 		return outer;
-	return outer + 12 + (s->chain ? 4 + 2 * (b->addr.version == 4 ? 4 : 16) : 0);
+	return outer + 12 + (s->chain ? 4 + 3 * (b->addr.version == 4 ? 4 : 16) : 0);
 }
 
 /* ---- floods of SYNs ---- */
@@ -781,7 +784,7 @@ static bool challenged(const struct frame *in, const struct packet *p, const str
 static void deliver(const struct frame *in, const struct packet *p, const struct world_service *s, struct result *ret)
 {
 	struct connection *c = s->delivery == WORLD_SNAT ? known_connection(s, p) : NULL;
-	unsigned hops[2], hop_count = 0;
+	unsigned hops[3], hop_count = 0;
 	const struct world_address *src;
 	const struct world_backend *b;
 	unsigned over;
