@@ -159,8 +159,12 @@ LB_INLINE struct lb_hop *next_hop(const struct lb_packet *p, const struct tunnel
 {
 	__u32 words = t->outer.family == LB_IP4 ? 1 : 4, at = t->chain + sizeof(struct lb_chain);
 
-	if (next)
+	/* Steps instead of a product, which the verifier of Linux 6.1 takes for any number. */
+	if (next > 0)
 		at += words * 4;
+	if (next > 1)
+		at += words * 4;
+	static_assert(LB_HOPS_MAX == 3, "a step for each hop but the first");
 	key->vip = t->inner.dst;
 	key->vip_family = t->inner.family;
 	key->hop_family = t->outer.family;

@@ -332,6 +332,8 @@ static const struct row rows[] = {
 	 ON_TO_1 "gue 4 1 10.2.0.1 / " INNER "tcp 4999 80 R"},
 	{"[chain] the second hop", GUE "gue 4 1 10.2.0.1 10.2.0.3 / " STRANGER, XDP_TX, LB_DECAP_HANDED_ON,
 	 ON_TO_3 "gue 4 2 10.2.0.1 10.2.0.3 / " STRANGER},
+	{"[chain] the third hop", GUE "gue 4 2 10.2.0.3 10.2.0.3 10.2.0.1 / " STRANGER, XDP_TX, LB_DECAP_HANDED_ON,
+	 ON_TO_1 "gue 4 3 10.2.0.3 10.2.0.3 10.2.0.1 / " STRANGER},
 	{"[chain] from a backend, as from a balancer",
 	 "eth 17 18 / ip4 10.2.0.1 10.2.0.2 df / " UDP "gue 4 1 10.2.0.2 10.2.0.3 / " STRANGER, XDP_TX, LB_DECAP_HANDED_ON,
 	 ON_TO_3 "gue 4 2 10.2.0.2 10.2.0.3 / " STRANGER},
