@@ -116,8 +116,10 @@ static void recovered_end(struct lane *lane)
 	for (uint32_t i = 0; i < lane->recovered_count; i++) {
 		struct lane_recovered *r = &lane->recovered[i];
 
-		if (r->log.start > r->start)
-			raft_log_reset(&r->log, r->start, r->start_term);
+		if (r->log.start <= r->start)
+			continue;
+		raft_log_reset(&r->log, r->start, r->start_term);
+		lane->found.heads_lost = true; /* with whole segments perhaps, which nothing else tells */
 	}
 }
 
