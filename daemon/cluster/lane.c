@@ -79,7 +79,8 @@ static void recover_record(void *arg, const struct journal_record *record)
 			log->start_term = record->term;
 		if (record->index <= log->start)
 			break;
-		if (raft_log_term(log, record->index) == record->term)
+		/* Of a log whose beginning was lost the term may be 0, as of what no log has. */
+		if (record->index <= log->last && raft_log_term(log, record->index) == record->term)
 			raft_log_compact(log, record->index);
 		else
 			raft_log_reset(log, record->index, record->term);
