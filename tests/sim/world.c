@@ -129,8 +129,9 @@ static void node_up(struct world *w, struct sim_node *n)
 	n->up = true;
 	n->failed = false;
 	r = node_start(n->node, &n->config, n->ios);
-	/* A full disk is no reason either, but the first time: what a start needs has its room from then on. */
-	if (r < 0 && !sim_io_failed(w->sim, n->id) && (n->started || r != -ENOSPC || !sim_disk_full(w->sim, n->id)))
+	/* A full disk is no reason either, but the first time: what a start needs has its room from then on, if nobody took it. */
+	if (r < 0 && !sim_io_failed(w->sim, n->id) &&
+	    ((n->started && !sim_counts(w->sim)->shortened) || r != -ENOSPC || !sim_disk_full(w->sim, n->id)))
 		world_fail(w, "node %u doesn't start: %s", n->id, strerror(-r));
 	if (r < 0)
 		world_node_down(w, n, false);
