@@ -126,7 +126,7 @@ void io_recv_start(struct io *io, struct io_recv *recv, int socket)
 	recv->ending = false;
 	recv->op.at.kind = SIM_RECV;
 	e->recv = recv;
-	if (e->waiting.size || e->ended)
+	if (e->waiting.size > e->taken || e->ended)
 		schedule_recv(io->sim, e);
 }
 
@@ -149,6 +149,12 @@ static void recv_end(struct sim_end *e, int result)
 	e->recv = NULL;
 	recv->active = false;
 	recv->received(recv, NULL, result);
+}
+
+static void end_forget(struct sim_end *e)
+{
+	bytes_free(&e->waiting);
+	e->taken = 0;
 }
 
 void sim_run_recv(struct io *io, struct io_op *op, int result)
@@ -174,15 +180,19 @@ void sim_run_recv(struct io *io, struct io_op *op, int result)
 		recv_end(e, -ECANCELED);
 		return;
 	}
-	if (!e->waiting.size) {
+	if (e->waiting.size == e->taken) {
 		if (e->ended)
 			recv_end(e, e->error);
 		return;
 	}
-	n = (uint32_t)min_u64(e->waiting.size, sim_chance(io->sim, io->sim->faults.pieces_per_20, 20) ? 1 + sim_random(io->sim, 64) : RECV_CHUNK);
-	memcpy(chunk, e->waiting.data, n);
-	bytes_drop(&e->waiting, n);
-	if (e->waiting.size || e->ended)
+	n = (uint32_t)min_u64(e->waiting.size - e->taken, sim_chance(io->sim, io->sim->faults.pieces_per_20, 20) ? 1 + sim_random(io->sim, 64) : RECV_CHUNK);
+	memcpy(chunk, e->waiting.data + e->taken, n);
+	e->taken += n;
+	if (2 * e->taken >= e->waiting.size) {
+		bytes_drop(&e->waiting, e->taken);
+		e->taken = 0;
+	}
+	if (e->waiting.size > e->taken || e->ended)
 		schedule_recv(io->sim, e);
 	recv->received(recv, chunk, (int)n);
 }
@@ -240,7 +250,7 @@ static void end_close(struct sim *s, struct sim_connection *c, int side, uint64_
 		return;
 	e->io = 0;
 	e->recv = NULL;
-	bytes_free(&e->waiting);
+	end_forget(e);
 	if (!e->ended && c->end[!side].io)
 		send_segment(s, c, !side, NULL, 0, 0, now_ns);
 	e->ended = true;
@@ -358,7 +368,7 @@ void sim_net_crash(struct sim *s, uint8_t machine, bool silent)
 			e->io = 0;
 			e->recv = NULL;
 			e->silent = silent;
-			bytes_free(&e->waiting);
+			end_forget(e);
 			if (!silent && !e->ended && c->end[!side].io)
 				send_segment(s, c, !side, NULL, 0, -ECONNRESET, s->now_ns);
 			e->ended = true;
@@ -388,7 +398,7 @@ void sim_net_free(struct sim *s)
 		for (int side = 0; side < 2; side++) {
 			struct sim_end *e = &s->connections[i]->end[side];
 
-			bytes_free(&e->waiting);
+			end_forget(e);
 			while (e->first) {
 				struct sim_segment *g = e->first;
 

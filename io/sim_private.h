@@ -124,6 +124,7 @@ struct sim_end {
 	int handle;
 	struct io_recv *recv;    /* receiving */
 	struct bytes waiting;    /* arrived, nobody receives */
+	size_t taken;            /* of these, from the front: dropped once they are the larger part */
 	bool ended;              /* the end of the stream has arrived */
 	int error;               /* with which it ended */
 	bool scheduled;          /* recv's op is among its io's ready ones */
