@@ -6,8 +6,8 @@
  *
  * In every round of every row the rig is also run with an empty program, and with one that only moves the head, which makes the rig
  * move it back: one move costs half the difference. Net is what is left without the empty rig and, where the program encapsulates,
- * without the rig's move back. Medians of ROUNDS. Beside it stand the floors: an LRU hit, an LRU insert that evicts, an
- * encapsulation without look-ups, and an LRU entry per flow as Katran has it.
+ * without the rig's move back. Medians of ROUNDS. Beside it stand the floors: an LRU hit, an LRU insert that evicts (from a
+ * small table, and from one of as many flows as ours holds), an encapsulation without look-ups, and an LRU entry per flow as Katran has it.
  *
  * usage: lb [ROUNDS [PACKETS [WORDS]]]        takes root; only rows that contain the words
  * output: a row a line: name, median ns net, median ns of the empty rig
@@ -53,6 +53,7 @@ struct row {
 	uint32_t services;
 	unsigned moved; /* per cent of the slots */
 	enum lb_delivery delivery;
+	uint32_t room; /* flows of the LRU that evicts */
 	bool v6, limits, syn, pass;
 };
 
@@ -105,7 +106,8 @@ static const struct row rows[] = {
 	OURS_ROWS("pass, no VIP", .services = 1, .pass = true),
 	{"IPIP, new SYN", OURS, SYNS, 1, .syn = true},
 	{"IPIP, new SYN, limits and prefixes", OURS, SYNS, 1, .syn = true, .limits = true},
-	{"LRU insert with eviction", FLOOR_INSERT, .flows = 1 << 20, .services = 1},
+	{"LRU insert with eviction, of 128k flows", FLOOR_INSERT, .flows = 1 << 20, .services = 1, .room = 1 << 17},
+	{"LRU insert with eviction, of as many as our flow table", FLOOR_INSERT, .flows = SYNS, .services = 1, .room = BUCKETS * LB_FLOW_WAYS},
 	{"IPIP, new SYN, all moved", OURS, SYNS, 1, 100, .syn = true},
 	{"IPIP, new SYN, all moved, limits and prefixes", OURS, SYNS, 1, 100, .syn = true, .limits = true},
 	{"IPIP, new SYN, 512 services, all moved", OURS, SYNS, 512, 100, .syn = true},
@@ -382,8 +384,8 @@ static void set_up(struct bench *b, const struct row *row)
 	b->rig->rodata->v6 = row->v6;
 	if (row->kind != FLOOR_HIT && row->kind != FLOOR_PER_FLOW)
 		bpf_map__set_max_entries(b->rig->maps.lru, 1);
-	if (row->kind != FLOOR_INSERT)
-		bpf_map__set_max_entries(b->rig->maps.lru_full, 1);
+	if (row->kind == FLOOR_INSERT)
+		bpf_map__set_max_entries(b->rig->maps.lru_full, row->room);
 	if (lb_rig__load(b->rig) < 0)
 		fail("lb_rig", errno);
 	if (row->kind == OURS)

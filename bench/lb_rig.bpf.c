@@ -39,10 +39,10 @@ struct {
 	__type(value, struct place);
 } lru SEC(".maps");
 
-/* Too small for the flows that come: each insert evicts. */
+/* Too small for the flows that come, so that each insert evicts. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 17);
+	__uint(max_entries, 1); /* set before loading */
 	__type(key, struct flow);
 	__type(value, struct place);
 } lru_full SEC(".maps");
