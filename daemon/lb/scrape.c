@@ -13,16 +13,29 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 
-/* More than one scraper has connections, and a slow one holds none for long. */
-#define CONNECTIONS_MAX 16u
+/*
+ * Who holds connections open and asks nothing keeps nobody out: of more than so many, the one that has waited longest for its request to be
+ * complete, or for its answer to be read, makes room. It goes in the next turn; until then libmicrohttpd takes some more.
+ */
+#define GUESTS_MAX 32u
+#define CONNECTIONS_MAX (2 * GUESTS_MAX)
 #define SILENCE_S 10u
+
+/* A connection, from when it was accepted until libmicrohttpd has closed it. */
+struct guest {
+	struct list node;
+	int socket;
+};
 
 struct scrape {
 	struct MHD_Daemon *daemon;
 	int epoll;
 	struct scrape_site site;
+	struct list guests; /* but for those that make room; by when they were accepted or answered */
+	unsigned guest_count;
 };
 
 struct scrape_question {
@@ -53,15 +66,61 @@ static enum MHD_Result answer_page(const struct scrape *s, const struct scrape_p
 	return queued;
 }
 
+static void forget(struct scrape *s, struct guest *g)
+{
+	list_del(&g->node);
+	s->guest_count--;
+}
+
+static void welcome(struct scrape *s, struct guest *g)
+{
+	struct guest *oldest;
+
+	list_add_tail(&s->guests, &g->node);
+	if (++s->guest_count <= GUESTS_MAX)
+		return;
+	oldest = list_entry(s->guests.next, struct guest, node);
+	forget(s, oldest);
+	(void)shutdown(oldest->socket, SHUT_RDWR);
+}
+
+static void follow_guest(void *arg, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct scrape *s = arg;
+	struct guest *g = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = g = mem_zalloc(sizeof *g);
+		g->socket = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		welcome(s, g);
+		return;
+	}
+	if (!list_empty(&g->node))
+		forget(s, g);
+	free(g);
+}
+
+/* It has asked: its time begins anew. */
+static void renew_guest(struct scrape *s, struct MHD_Connection *c)
+{
+	struct guest *g = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+
+	if (list_empty(&g->node))
+		return;
+	list_del(&g->node);
+	list_add_tail(&s->guests, &g->node);
+}
+
 static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *path, const char *method, const char *version,
 			      const char *upload, size_t *upload_size, void **request)
 {
-	const struct scrape *s = arg;
+	struct scrape *s = arg;
 
 	(void)version;
 	(void)upload;
 	(void)upload_size;
 	(void)request;
+	renew_guest(s, c);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is understood here\n");
 	for (unsigned i = 0; i < s->site.page_count; i++)
@@ -172,8 +231,10 @@ int scrape_start(struct scrape **ret, const struct scrape_site *site, char *erro
 		return fd;
 	s = mem_zalloc(sizeof *s);
 	s->site = *site;
+	list_init(&s->guests);
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				     CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_END);
+				     CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_NOTIFY_CONNECTION, follow_guest, s,
+				     MHD_OPTION_END);
 	if (!s->daemon) {
 		(void)snprintf(error, error_size, "can't start serving on %s", site->address);
 		(void)close(fd);
