@@ -31,7 +31,7 @@ struct node {
 	uint64_t started_ns;
 	struct io_accept peer_accept, store_accept, cluster_accept, admin_accept, socket_accept;
 	struct list greetings;   /* accepted peer connections whose hello hasn't come yet */
-	struct list admins;      /* connections of the admin port and the socket */
+	struct list admins;      /* connections of the admin port and the socket; admin.c keeps the order */
 	uint32_t next_reactor;   /* for the next client */
 	uint64_t next_client_id; /* stepped on reactor 0 only */
 	struct io_timer leave_timer;

@@ -8,9 +8,10 @@
 #include "admin/status.h"
 #include "base/mem.h"
 
-#define ADMIN_MAX 64u
+#define ADMIN_MAX 64u /* of more, the one that has been longest at what it does makes room */
+#define ADMIN_ENDING_MAX 1024u /* and is there until its operations have ended: a turn may bring many */
 #define ADMIN_IN_MAX (2 * HTTP_HEAD_MAX + HTTP_BODY_MAX) /* a request and the next one's beginning */
-#define ADMIN_IDLE_NS (30 * NS_PER_S)
+#define ADMIN_IDLE_NS (30 * NS_PER_S) /* for the client to ask all of it, for us to answer, and for it to have read that */
 
 static void admin_free(struct admin *a)
 {
@@ -50,6 +51,14 @@ static void admin_close(struct admin *a)
 	admin_gone(a);
 }
 
+/* Its time begins anew: it came, it has asked all of a request, or it has its answer. Trickling bytes wins it none. The list is kept in that order. */
+static void admin_renew(struct admin *a)
+{
+	list_del(&a->node);
+	list_add_tail(&a->owner->admins, &a->node);
+	io_timer_start(admin_io(a), &a->idle, io_boottime_ns(admin_io(a)) + ADMIN_IDLE_NS);
+}
+
 static void admin_process(struct admin *a);
 
 static void admin_sent(struct io_op *op, int result)
@@ -58,10 +67,12 @@ static void admin_sent(struct io_op *op, int result)
 
 	a->sending = false;
 	bytes_reset(&a->out, HTTP_BODY_MAX);
-	if (result < 0 || !a->keep_alive || a->closing)
+	if (result < 0 || !a->keep_alive || a->closing) {
 		admin_close(a);
-	else
-		admin_process(a);
+		return;
+	}
+	admin_renew(a);
+	admin_process(a);
 }
 
 void admin_reply(struct admin *a, int status, const char *type, const void *body, size_t size)
@@ -183,6 +194,7 @@ static void admin_process(struct admin *a)
 	}
 	if (a->in.size - (size_t)used < q.body_size)
 		return;
+	admin_renew(a);
 	admin_serve(a, &q, a->in.data + used);
 	bytes_drop(&a->in, (size_t)used + q.body_size);
 }
@@ -204,7 +216,6 @@ static void admin_received(struct io_recv *recv, const uint8_t *data, int size)
 		admin_close(a);
 		return;
 	}
-	io_timer_start(admin_io(a), &a->idle, io_boottime_ns(admin_io(a)) + ADMIN_IDLE_NS);
 	bytes_put(&a->in, data, (size_t)size);
 	admin_process(a);
 }
@@ -214,14 +225,39 @@ static void admin_idle(struct io_timer *t)
 	admin_close(container_of(t, struct admin, idle));
 }
 
+/* Nobody changes or waits for anything by it: its client asks again, if there is one. */
+static bool may_go(const struct admin *a)
+{
+	return !a->closing && !a->proposing && !a->reporting && !a->watching;
+}
+
+/* False: none may go, or too many are ending. */
+static bool make_room(struct node *n)
+{
+	struct admin *longest = NULL;
+	uint32_t open = 0, ending = 0;
+
+	list_for_each(pos, &n->admins) {
+		struct admin *a = list_entry(pos, struct admin, node);
+
+		ending += a->closing;
+		open += !a->closing;
+		if (!longest && may_go(a))
+			longest = a;
+	}
+	if (open < ADMIN_MAX)
+		return true;
+	if (!longest || ending >= ADMIN_ENDING_MAX)
+		return false;
+	admin_close(longest);
+	return true;
+}
+
 void admin_new(struct node *n, int socket)
 {
 	struct admin *a;
-	uint32_t count = 0;
 
-	list_for_each(pos, &n->admins)
-		count++;
-	if (count >= ADMIN_MAX) {
+	if (!make_room(n)) {
 		io_close(n->ios[0], socket);
 		return;
 	}
@@ -232,7 +268,7 @@ void admin_new(struct node *n, int socket)
 	a->idle.fire = admin_idle;
 	list_init(&a->proposal.node);
 	list_init(&a->call.node);
-	list_add_tail(&n->admins, &a->node);
-	io_timer_start(n->ios[0], &a->idle, io_boottime_ns(n->ios[0]) + ADMIN_IDLE_NS);
+	list_init(&a->node);
+	admin_renew(a);
 	io_recv_start(n->ios[0], &a->recv, socket);
 }
