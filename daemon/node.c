@@ -454,7 +454,7 @@ static void admin_accepted(struct io_accept *accept, int socket)
 	struct node *n = container_of(accept, struct node, admin_accept);
 
 	if (socket >= 0)
-		admin_new(n, socket);
+		admin_new(n, socket, false);
 }
 
 static void socket_accepted(struct io_accept *accept, int socket)
@@ -462,7 +462,7 @@ static void socket_accepted(struct io_accept *accept, int socket)
 	struct node *n = container_of(accept, struct node, socket_accept);
 
 	if (socket >= 0)
-		admin_new(n, socket);
+		admin_new(n, socket, true);
 }
 
 static int listen_on(struct node *n, struct io_accept *accept, const char *what, const char *address,

@@ -253,7 +253,7 @@ static bool make_room(struct node *n)
 	return true;
 }
 
-void admin_new(struct node *n, int socket)
+void admin_new(struct node *n, int socket, bool local)
 {
 	struct admin *a;
 
@@ -264,6 +264,7 @@ void admin_new(struct node *n, int socket)
 	a = mem_zalloc(sizeof *a);
 	a->owner = n;
 	a->socket = socket;
+	a->local = local;
 	a->recv.received = admin_received;
 	a->idle.fire = admin_idle;
 	list_init(&a->proposal.node);

@@ -5,7 +5,7 @@
  *
  *   GET    /healthz /readyz /metrics /v1/status
  *   GET    /v1/services                 all services (service_json.h), as far as this node has applied
- *   GET    /v1/lb?after=VERSION         the same, once the version is above VERSION, or after 25 s
+ *   GET    /v1/lb?after=VERSION         the same for balancers, once the version is above VERSION, or after 25 s; by the socket with the secret
  *   POST   /v1/lb/report                what a balancer has in force and sees (report_json.h): 200 once the leader heard it, 503 nobody did
  *   GET    /v1/lb/leases                who balances, as far as this node has heard
  *   POST   /v1/services                 adds the service that the body describes (service_request.h)
@@ -23,9 +23,12 @@
 #ifndef HF_ADMIN_ADMIN_H
 #define HF_ADMIN_ADMIN_H
 
+#include <stdbool.h>
+
 struct node;
 
-void admin_new(struct node *n, int socket);
+/* local: it came by the Unix socket. */
+void admin_new(struct node *n, int socket, bool local);
 void admin_free_all(struct node *n);
 /* Group 0's state has moved on: answers who waits for that. */
 void admin_catalog_changed(struct node *n);

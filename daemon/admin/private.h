@@ -16,6 +16,7 @@ struct admin {
 	struct node *owner;
 	struct list node;
 	int socket;
+	bool local; /* it came by the Unix socket, whose mode says who may */
 	struct io_recv recv;
 	struct io_op send_op;
 	struct io_timer idle;

@@ -193,7 +193,6 @@ static void put_service(struct bytes *out, enum services_form form, const struct
 	put_prefixes(out, "deny", &set->deny);
 	bytes_printf(out, ",\"check\":\"%s%s%s\"", service_checks[set->check], set->path[0] ? ":" : "", set->path);
 	put_check_terms(out, &set->check_terms);
-	bytes_printf(out, ",\"secret\":\"%016llx\"", (unsigned long long)s->secret);
 	put_backends(out, form, "backends", s->backends, s->backend_count);
 	put_backends(out, form, "removed", s->gone, s->gone_count);
 	bytes_puts(out, ",\"generations\":[");
@@ -266,10 +265,17 @@ static void put_balancers(struct bytes *out, const struct services *s, const str
 	bytes_puts(out, "],");
 }
 
-void services_json(const struct services *s, enum services_form form, uint64_t seed, const struct config *config, struct bytes *out)
+static void put_secret(struct bytes *out, uint64_t seed)
 {
-	bytes_printf(out, "{\"version\":%llu,\"secret\":\"%016llx%016llx\",", (unsigned long long)s->version,
-		     (unsigned long long)hash64(&seed, sizeof seed, 1), (unsigned long long)hash64(&seed, sizeof seed, 2));
+	bytes_printf(out, "\"secret\":\"%016llx%016llx\",", (unsigned long long)hash64(&seed, sizeof seed, 1),
+		     (unsigned long long)hash64(&seed, sizeof seed, 2));
+}
+
+void services_json(const struct services *s, enum services_form form, const uint64_t *seed, const struct config *config, struct bytes *out)
+{
+	bytes_printf(out, "{\"version\":%llu,", (unsigned long long)s->version);
+	if (seed)
+		put_secret(out, *seed);
 	put_balancers(out, s, config);
 	bytes_puts(out, "\"services\":[");
 	for (uint32_t i = 0; i < s->count; i++) {

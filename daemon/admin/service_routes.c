@@ -39,9 +39,10 @@ void admin_error(struct admin *a, int status, const char *text)
 
 static void reply_services(struct admin *a, enum services_form form)
 {
+	const uint64_t *seed = a->local && form == FOR_BALANCERS ? &a->owner->catalog.hash_seed : NULL;
 	struct bytes out = {0};
 
-	services_json(services_of(a), form, a->owner->catalog.hash_seed, a->owner->config, &out);
+	services_json(services_of(a), form, seed, a->owner->config, &out);
 	admin_reply(a, 200, "application/json", out.data, out.size);
 	bytes_free(&out);
 }
