@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -74,6 +75,17 @@ static void set_prompt(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
+/* Whoever may connect there may do as the node's user does: the umask says what the group may, and others may nothing. */
+static int bind_to(int fd, const struct net_address *a)
+{
+	const char *path = a->at.any.sa_family == AF_UNIX ? a->at.local.sun_path : NULL;
+	struct stat s;
+
+	if (bind(fd, &a->at.any, a->size) < 0 || (path && (stat(path, &s) < 0 || chmod(path, s.st_mode & (S_IRWXU | S_IRWXG)) < 0)))
+		return -errno;
+	return 0;
+}
+
 int io_listen(struct io *io, const char *addr)
 {
 	struct net_address a;
@@ -89,12 +101,13 @@ int io_listen(struct io *io, const char *addr)
 		(void)unlink(a.at.local.sun_path); /* ours: the data directory's lock is held */
 	else
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, &a.at.any, a.size) < 0 || listen(fd, 4096) < 0) {
+	r = bind_to(fd, &a);
+	if (r == 0 && listen(fd, 4096) == 0)
+		return fd;
+	if (r == 0)
 		r = -errno;
-		(void)close(fd);
-		return r;
-	}
-	return fd;
+	(void)close(fd);
+	return r;
 }
 
 static void accept_arm(struct io *io, struct io_accept *accept)
