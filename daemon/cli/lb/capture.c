@@ -3,6 +3,7 @@
 #include "cli/lb/capture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,14 @@ static int run(struct recording *r, const struct capture_source *from)
 	return status;
 }
 
+/* Packets hold what people say to each other: the file is for who captures. */
+static FILE *open_private(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
 int lb_capture(const struct lb_side *side, const struct lb_options *o)
 {
 	struct recording r = {.side = side, .clock_ns = ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)};
@@ -112,7 +121,7 @@ int lb_capture(const struct lb_side *side, const struct lb_options *o)
 		return status;
 	if (r.service && !from->has_service(side, r.service))
 		return cli_fail(1, "the balancer has no service \"%s\": `holdfast lb top` lists them", r.service);
-	r.out = strcmp(o->out, "-") != 0 ? fopen(o->out, "we") : stdout;
+	r.out = strcmp(o->out, "-") != 0 ? open_private(o->out) : stdout;
 	if (!r.out)
 		return cli_fail(1, "can't write %s: %s", o->out, strerror(errno));
 	status = run(&r, from);
