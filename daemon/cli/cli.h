@@ -12,11 +12,16 @@ int cli_status(int argc, char **argv);
 int cli_dev(int argc, char **argv);
 int cli_service(int argc, char **argv);
 int cli_backend(int argc, char **argv);
-/* Returns only if it failed. */
+/* Doesn't return, unless it failed: another program goes on. */
 int cli_lb(int argc, char **argv);
 
 /* Prints "holdfast: ..." on stderr, as one line whatever is in it; returns status. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Before anything is opened or printed; and once all is printed, with the exit status so far: it returns that, or 1 after a line if not all of it
+ * could be written. Standard output is gone then. */
+void cli_open_output(void);
+int cli_close_output(int status);
 
 /* The node that a command talks to: by --admin, --socket, $HOLDFAST_SOCKET, or the installed one. */
 struct cli_node {

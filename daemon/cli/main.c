@@ -13,22 +13,27 @@ static const char usage[] =
 	"  lb explain|top                                        the load balancer on this host (holdfast lb --help)\n"
 	"A node is found by --socket, --admin, $HOLDFAST_SOCKET, or it is the installed one.\n";
 
-int main(int argc, char **argv)
+/* Each takes the arguments behind its own name. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {{"status", cli_status}, {"service", cli_service}, {"backend", cli_backend}, {"dev", cli_dev}, {"lb", cli_lb}};
+
+static int run(int argc, char **argv)
 {
 	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (argc >= 2 && !strcmp(argv[1], "status"))
-		return cli_status(argc - 2, argv + 2);
-	if (argc >= 2 && !strcmp(argv[1], "service"))
-		return cli_service(argc - 2, argv + 2);
-	if (argc >= 2 && !strcmp(argv[1], "backend"))
-		return cli_backend(argc - 2, argv + 2);
-	if (argc >= 2 && !strcmp(argv[1], "dev"))
-		return cli_dev(argc - 2, argv + 2);
-	if (argc >= 2 && !strcmp(argv[1], "lb"))
-		return cli_lb(argc - 2, argv + 2);
+	for (size_t i = 0; argc >= 2 && i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 2, argv + 2);
 	fputs(usage, stderr);
 	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	cli_open_output();
+	return cli_close_output(run(argc, argv));
 }

@@ -125,7 +125,7 @@ int lb_capture(const struct lb_side *side, const struct lb_options *o)
 	if (!r.out)
 		return cli_fail(1, "can't write %s: %s", o->out, strerror(errno));
 	status = run(&r, from);
-	if (fclose(r.out) != 0 && status == 0)
+	if (r.out != stdout && fclose(r.out) != 0 && status == 0)
 		status = cli_fail(1, "can't write %s: %s", o->out, strerror(errno));
 	return status;
 }

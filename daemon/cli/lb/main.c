@@ -150,7 +150,7 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 	const struct command *command = find_command(name);
@@ -178,4 +178,10 @@ int main(int argc, char **argv)
 	if (!*side.twin)
 		maps_close(&side.maps);
 	return r;
+}
+
+int main(int argc, char **argv)
+{
+	cli_open_output();
+	return cli_close_output(run(argc, argv));
 }
