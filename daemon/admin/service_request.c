@@ -72,16 +72,20 @@ static bool take_name(struct reading *r, const json_t *v)
 	return true;
 }
 
+/* form: how to give one. */
+static bool take_ip(struct reading *r, const char *key, const json_t *v, const char *form, struct ip *ret)
+{
+	const char *why = ip_parse(ret, text_of(v)) ? ip_why_unreachable(ret) : "no address";
+
+	if (why)
+		bytes_printf(r->error, "%s \"%s\" is %s: give one that others can reach, %s", key, text_of(v), why, form);
+	return !why;
+}
+
 static bool take_vip(struct reading *r, const json_t *v)
 {
-	struct ip *vip = &r->c->key.vip;
-
-	if (!ip_parse(vip, text_of(v)) || !ip_is_host(vip) || ip_is_loopback(vip)) {
-		bytes_printf(r->error, "vip \"%s\" is no address that clients could reach: give one IPv4 or IPv6 address, without a port", text_of(v));
-		return false;
-	}
-	r->has_vip = true;
-	return true;
+	r->has_vip = take_ip(r, "vip", v, "of IPv4 or IPv6, without a port", &r->c->key.vip);
+	return r->has_vip;
 }
 
 static bool take_proto(struct reading *r, const json_t *v)
@@ -336,12 +340,8 @@ static bool take_check_fall(struct reading *r, const json_t *v)
 
 static bool take_address(struct reading *r, const json_t *v)
 {
-	if (!ip_parse(&r->c->address, text_of(v)) || !ip_is_host(&r->c->address) || ip_is_loopback(&r->c->address)) {
-		bytes_printf(r->error, "backend \"%s\" is no host's address: give ADDR or ADDR:PORT, with IPv6 as [ADDR]:PORT", text_of(v));
-		return false;
-	}
-	r->has_address = true;
-	return true;
+	r->has_address = take_ip(r, "backend", v, "as ADDR or ADDR:PORT, with IPv6 as [ADDR]:PORT", &r->c->address);
+	return r->has_address;
 }
 
 static bool take_weight(struct reading *r, const json_t *v)

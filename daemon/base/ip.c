@@ -46,6 +46,39 @@ bool ip_is_loopback(const struct ip *ip)
 	return ip->version == 4 ? ip->bytes[0] == 127 : !memcmp(ip->bytes, one, 16);
 }
 
+static const char *why_unreachable4(const uint8_t *b)
+{
+	static const uint8_t all[4] = {255, 255, 255, 255};
+
+	if (b[0] == 0)
+		return "nobody's address";
+	if (b[0] < 224)
+		return NULL;
+	if (!memcmp(b, all, sizeof all))
+		return "the broadcast address";
+	return b[0] < 240 ? "multicast" : "reserved";
+}
+
+static const char *why_unreachable6(const uint8_t *b)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, zero[16];
+
+	if (!memcmp(b, zero, sizeof zero))
+		return "nobody's address";
+	if (!memcmp(b, mapped, sizeof mapped))
+		return "an IPv4 address in IPv6's form";
+	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
+		return "link-local";
+	return b[0] == 0xff ? "multicast" : NULL;
+}
+
+const char *ip_why_unreachable(const struct ip *ip)
+{
+	if (ip_is_loopback(ip))
+		return "a loopback address";
+	return ip->version == 4 ? why_unreachable4(ip->bytes) : why_unreachable6(ip->bytes);
+}
+
 /* Nothing is set behind the prefix. */
 static bool prefix_clean(const struct ip_prefix *p)
 {

@@ -30,6 +30,10 @@ bool ip_equal(const struct ip *a, const struct ip *b);
 /* Can be one host's: not 0, multicast, broadcast or an IPv4 address dressed up as IPv6. */
 bool ip_is_host(const struct ip *ip);
 bool ip_is_loopback(const struct ip *ip);
+/* Why others can't send to this address, so that it is none of a VIP or a backend: "multicast", to stand behind "is"; NULL: they can. Stricter
+ * than what records may hold. IPv6's link-local addresses count as unreachable, for they mean one host on each link and nothing says which;
+ * those of IPv4 have one route, as all others. */
+const char *ip_why_unreachable(const struct ip *ip);
 
 /* "10.0.0.0/8"; without a length: one address. 0; -EINVAL: none; -EDOM: bits are set behind the prefix. */
 int ip_prefix_parse(struct ip_prefix *ret, const char *text);

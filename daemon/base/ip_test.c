@@ -57,6 +57,50 @@ static void test_addresses(void **state)
 	}
 }
 
+/* What a service or a backend can have: NULL. The reason is looked for in what is said. */
+static const struct {
+	const char *text, *why_not;
+} reachable[] = {
+	{"10.1.2.3", NULL},
+	{"1.0.0.0", NULL},
+	{"223.255.255.255", NULL},
+	{"169.254.1.1", NULL}, /* has one route, unlike IPv6's */
+	{"2001:db8::1", NULL},
+	{"fd00::1", NULL},
+	{"fec0::1", NULL},
+	{"fe7f::1", NULL},
+	{"0.0.0.0", "nobody's"},
+	{"0.255.255.255", "nobody's"},
+	{"::", "nobody's"},
+	{"127.0.0.1", "loopback"},
+	{"127.255.255.255", "loopback"},
+	{"::1", "loopback"},
+	{"224.0.0.0", "multicast"},
+	{"239.255.255.255", "multicast"},
+	{"ff00::", "multicast"},
+	{"ffff::1", "multicast"},
+	{"240.0.0.0", "reserved"},
+	{"255.255.255.254", "reserved"},
+	{"255.255.255.255", "broadcast"},
+	{"::ffff:10.1.2.3", "IPv4"},
+	{"fe80::", "link-local"},
+	{"febf:ffff::1", "link-local"},
+};
+
+static void test_reachable(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof reachable / sizeof reachable[0]; i++) {
+		const char *want = reachable[i].why_not, *got;
+		struct ip ip;
+
+		assert_true(ip_parse(&ip, reachable[i].text));
+		got = ip_why_unreachable(&ip);
+		if (want ? !got || !strstr(got, want) : got != NULL)
+			fail_msg("%s: %s, not %s", reachable[i].text, got ? got : "can be reached", want ? want : "that it can be reached");
+	}
+}
+
 static const struct {
 	const char *text;
 	int want;
@@ -120,7 +164,7 @@ static void test_hostile(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_prefixes), cmocka_unit_test(test_hostile)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_reachable), cmocka_unit_test(test_prefixes), cmocka_unit_test(test_hostile)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ip.h"
+
 static uint32_t first_place(uint8_t family)
 {
 	return family == LB_IP4 ? 0 : LB_SNAT_FAMILY;
@@ -29,11 +31,12 @@ static uint32_t count_of(const struct sources *s, uint8_t family)
 
 int sources_take_option(struct sources *s, const char *text)
 {
-	const struct lb_address any = {0}; /* routes would lead it to this host */
 	struct host_address a;
+	struct ip ip;
+	const char *why = ip_parse(&ip, text) ? ip_why_unreachable(&ip) : "no address";
 
-	if (host_address_parse(&a, text) < 0 || !memcmp(&a.addr, &any, sizeof any)) {
-		(void)fprintf(stderr, "--snat-address \"%s\" is no address\n", text);
+	if (why || host_address_parse(&a, text) < 0) {
+		(void)fprintf(stderr, "--snat-address \"%s\" is %s: give one that backends can answer to\n", text, why);
 		return -EINVAL;
 	}
 	if (has(s, &a.addr, a.family) || count_of(s, a.family) == LB_SNAT_FAMILY) {

@@ -68,10 +68,14 @@ static void test_all_of_a_family_can_change_at_once(void **state)
 
 static void test_what_is_refused(void **state)
 {
+	static const char *const bad[] = {"10.0.0", "0.0.0.0", "::", "127.0.0.1", "::1", "224.0.0.1", "ff02::1", "240.0.0.1", "255.255.255.255",
+					  "::ffff:10.0.0.1", "fe80::1"};
 	struct sources s = {0};
 
 	(void)state;
-	assert_int_equal(sources_take_option(&s, "10.0.0"), -EINVAL);
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (sources_take_option(&s, bad[i]) != -EINVAL)
+			fail_msg("%s was taken", bad[i]);
 	for (unsigned i = 0; i < LB_SNAT_FAMILY; i++)
 		assert_int_equal(sources_take_option(&s, (const char *const[]){"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"}[i]), 0);
 	assert_int_equal(sources_take_option(&s, "10.0.0.5"), -EINVAL);
