@@ -44,6 +44,23 @@ static unsigned find_interfaces(const char *path, const char *suffix, char *name
 	return count;
 }
 
+/* As the kernel has it: what is longer would be cut to the name of another one, and a path leads elsewhere. */
+static bool is_interface_name(const char *name)
+{
+	size_t size = strlen(name);
+
+	return size > 0 && size < IF_NAMESIZE && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcspn(name, "/: \t\n\v\f\r") == size;
+}
+
+/* The interface that is named. 0, or the exit status. */
+static int take_interface(char *ret, const char *name)
+{
+	if (!is_interface_name(name))
+		return cli_fail(EXIT_USAGE, "\"%s\" is no interface's name: those are of 1 to %u characters, as `ip link` shows them", name, IF_NAMESIZE - 1);
+	(void)snprintf(ret, IF_NAMESIZE, "%s", name);
+	return 0;
+}
+
 /* The only interface that has pins, or is a twin's; 0, or the exit status. */
 static int find_interface(char *name)
 {
@@ -156,7 +173,7 @@ static int run(int argc, char **argv)
 	const struct command *command = find_command(name);
 	struct lb_options o = {0};
 	struct lb_side side = {0};
-	int r = 0;
+	int r;
 
 	if (!strcmp(name, "--help")) {
 		fputs(usage, stdout);
@@ -166,10 +183,7 @@ static int run(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	if (o.interface)
-		(void)snprintf(side.interface, sizeof side.interface, "%s", o.interface);
-	else
-		r = find_interface(side.interface);
+	r = o.interface ? take_interface(side.interface, o.interface) : find_interface(side.interface);
 	if (r == 0)
 		r = open_side(&side);
 	if (r)
