@@ -100,7 +100,7 @@ static void command_time(const struct client *c, struct bytes *out)
 /* What is answered at once. */
 static void answer(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
-	struct call call = {.command = command, .argc = argc, .argv = argv, .resp = c->resp};
+	struct call call = {.command = command, .argc = argc, .argv = argv, .resp = c->resp, .cluster_port = c->cluster_port};
 	struct client_request *place;
 	struct bytes *out = client_reply_begin(c, &place);
 

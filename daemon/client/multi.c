@@ -149,7 +149,7 @@ static void exec_here(struct client *c)
 
 	reply_array(out, c->multi_count);
 	for (uint32_t i = 0; i < c->multi_count; i++) {
-		struct call call = {.argv = argv, .out = out, .resp = c->resp};
+		struct call call = {.argv = argv, .out = out, .resp = c->resp, .cluster_port = c->cluster_port};
 
 		int r = command_decode(&in, &call.command, argv, HERE_ARGS_MAX, &call.argc);
 

@@ -27,6 +27,8 @@ void run_select(struct call *call)
 		reply_error(call->out, ERROR_NOT_INT);
 	else if (n < INT_MIN || n > INT_MAX)
 		reply_errorf(call->out, "ERR value is out of range, value must between %d and %d", INT_MIN, INT_MAX);
+	else if (n != 0 && call->cluster_port)
+		reply_error(call->out, "ERR SELECT is not allowed in cluster mode");
 	else if (n != 0)
 		reply_error(call->out, "ERR DB index is out of range");
 	else
