@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "cli/cli.h"
 #include "cli/http.h"
 
@@ -482,19 +483,21 @@ static int dev_status(const struct dev *d, bool as_json)
 
 /* ---- the command line ---- */
 
+/* 0: there is none of that name or number. */
 static int parse_signal(const char *text)
 {
 	static const struct { const char *name; int number; } names[] = {
 		{"KILL", SIGKILL}, {"TERM", SIGTERM}, {"INT", SIGINT}, {"STOP", SIGSTOP}, {"CONT", SIGCONT},
 		{"ABRT", SIGABRT}, {"SEGV", SIGSEGV}, {"HUP", SIGHUP}, {"QUIT", SIGQUIT},
 	};
+	uint64_t number;
 
 	if (!strncmp(text, "SIG", 3))
 		text += 3;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (!strcmp(text, names[i].name))
 			return names[i].number;
-	return atoi(text);
+	return number_parse(text, SIGRTMAX, &number) ? (int)number : 0;
 }
 
 struct dev_arguments {
@@ -505,11 +508,12 @@ struct dev_arguments {
 
 static bool parse_count(const char *text, uint32_t max, uint32_t *ret)
 {
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
+	uint64_t n;
 
+	if (!number_parse(text, max, &n) || !n)
+		return false;
 	*ret = (uint32_t)n;
-	return *text && !*end && n >= 1 && n <= max;
+	return true;
 }
 
 static int parse_arguments(int argc, char **argv, struct dev_arguments *a)
@@ -615,7 +619,7 @@ int cli_dev(int argc, char **argv)
 	if (!strcmp(command, "kill")) {
 		int signal = parse_signal(a.signal);
 
-		return signal > 0 && signal < 65 ? dev_kill(&d, node, signal) : cli_fail(EXIT_USAGE, "dev kill: unknown signal \"%s\"", a.signal);
+		return signal ? dev_kill(&d, node, signal) : cli_fail(EXIT_USAGE, "dev kill: unknown signal \"%s\"", a.signal);
 	}
 	if (!strcmp(command, "pause"))
 		return dev_kill(&d, node, SIGSTOP);

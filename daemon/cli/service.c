@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "cli/cli.h"
 #include "cli/http.h"
 #include "cluster/service.h"
@@ -61,15 +62,15 @@ struct command {
 	json_t *body;
 };
 
+#define NUMBER_MAX 1000000000000u /* what is too much, the node says: this may be multiplied, and fits into JSON */
+
 /* A whole number, with k or m behind it if it is a rate; false: it is none. */
 static bool read_number(const char *text, bool rate, json_t **ret)
 {
-	unsigned long long n;
-	char *end;
+	const char *end;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (end == text || text[0] == '-' || errno || n > 1000000000000ull)
+	if (!number_read(text, NUMBER_MAX, &n, &end))
 		return false;
 	if (rate && *end && strchr("kKmM", *end) && !end[1])
 		n *= *end == 'k' || *end == 'K' ? 1000 : 1000000, end++;
@@ -80,12 +81,10 @@ static bool read_number(const char *text, bool rate, json_t **ret)
 /* In ms; seconds unless it says so. False: it is no time. */
 static bool read_time(const char *text, json_t **ret)
 {
-	unsigned long long n;
-	char *end;
+	const char *end;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (end == text || text[0] == '-' || errno || n > 1000000000ull)
+	if (!number_read(text, NUMBER_MAX, &n, &end))
 		return false;
 	if (strcmp(end, "ms"))
 		n *= 1000;
@@ -278,17 +277,18 @@ static int refused(struct command *c, int status, const char *body)
 	return r;
 }
 
+/* name: the service that is changed; NULL: it is new. */
 static int change(struct command *c, const char *method, const char *name, const char *tail)
 {
 	char *text = json_dumps(c->body, JSON_COMPACT), *answer = NULL;
 	char path[256];
 	int status, r = 0;
 
-	if (*name && !service_name_ok(name)) {
+	if (name && !service_name_ok(name)) {
 		free(text);
 		return cli_fail(1, "%s: there is no service \"%s\": names are of letters, digits, '.', '_' and '-'", c->what, name);
 	}
-	(void)snprintf(path, sizeof path, "/v1/services%s%s%s", *name ? "/" : "", name, tail);
+	(void)snprintf(path, sizeof path, "/v1/services%s%s%s", name ? "/" : "", name ? name : "", tail);
 	status = http_call(cli_node_address(&c->node), method, path, text, &answer);
 	if (status != 200)
 		r = refused(c, status, answer);
@@ -534,7 +534,7 @@ static int service_add(struct command *c)
 	if (!json_object_get(c->body, "vip") || !json_object_get(c->body, "proto") || !json_object_get(c->body, "port"))
 		return cli_fail(EXIT_USAGE, "%s: --vip, --proto and --port are needed; see --help", c->what);
 	(void)json_object_set_new(c->body, "name", json_string(c->names[0]));
-	return change(c, "POST", "", "");
+	return change(c, "POST", NULL, "");
 }
 
 static int service_set(struct command *c)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "lb/bird.h"
 #include "lb/clock.h"
 #include "lb/lan.h"
@@ -312,12 +313,9 @@ static void *run(void *arg)
 
 static int take_drain(struct announce_options *o, const char *text)
 {
-	unsigned long seconds;
-	char *end;
+	uint64_t seconds;
 
-	errno = 0;
-	seconds = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || seconds > DRAIN_MAX_S) {
+	if (!number_parse(text, DRAIN_MAX_S, &seconds)) {
 		(void)fprintf(stderr, "--drain-seconds is a number from 0 to %lu, not \"%s\"\n", DRAIN_MAX_S, text);
 		return -EINVAL;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/quic_id.h"
 #include "lb/reasons.h"
 #include "lb/tables_at.h"
@@ -264,19 +265,18 @@ static void make_packet(struct room *r, const struct explain_flow *t, __u8 tcp_f
 /* "ADDR:PORT" or "[ADDR]:PORT". */
 static bool take_end(char *text, struct host_address *ret_at, __be16 *ret_port)
 {
-	char *colon = strrchr(text, ':'), *end;
-	unsigned long port;
+	char *colon = strrchr(text, ':');
+	uint64_t port;
 
-	if (!colon || !colon[1])
+	if (!colon || !number_parse(colon + 1, UINT16_MAX, &port))
 		return false;
 	*colon = 0;
-	port = strtoul(colon + 1, &end, 10);
 	if (*text == '[' && colon[-1] == ']') {
 		colon[-1] = 0;
 		text++;
 	}
 	*ret_port = htons((uint16_t)port);
-	return !*end && port <= 65535 && host_address_parse(ret_at, text) == 0;
+	return host_address_parse(ret_at, text) == 0;
 }
 
 int explain_take_flow(struct explain_flow *t, const char *text)

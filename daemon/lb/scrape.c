@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/number.h"
 
 /*
  * Who holds connections open and asks nothing keeps nobody out: of more than so many, the one that has waited longest for its request to be
@@ -144,10 +145,9 @@ static bool on_loopback(const struct sockaddr *a)
 /* getaddrinfo() takes what fits into no port as well, and makes another of it. */
 static bool is_port(const char *text)
 {
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
+	uint64_t port;
 
-	return *text >= '0' && *text <= '9' && !*end && port >= 1 && port <= UINT16_MAX;
+	return number_parse(text, UINT16_MAX, &port) && port;
 }
 
 /* "HOST:PORT" in its parts; a host of IPv6 stands in brackets. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/number.h"
 #include "cli/cli.h"
 #include "cli/lb/pcapng.h"
 #include "lb/reasons.h"
@@ -24,8 +25,6 @@ static void interrupt(int signal)
 /* 0, or the exit status. */
 static int take_wishes(struct recording *r, const struct lb_options *o)
 {
-	char *end = NULL;
-
 	r->verdict = reasons_find(verdict_words, LB_VERDICT_COUNT, o->verdict);
 	if (r->verdict == LB_VERDICT_COUNT)
 		return cli_fail(EXIT_USAGE, "\"%s\" is no verdict: choose one of drop forward pass local", o->verdict);
@@ -34,9 +33,7 @@ static int take_wishes(struct recording *r, const struct lb_options *o)
 		return cli_fail(EXIT_USAGE,
 				"\"%s\" is no reason of a drop: `holdfast lb top --json` lists them, and it takes --verdict drop",
 				o->reason);
-	if (o->count)
-		r->most = strtoull(o->count, &end, 10);
-	if (end && (*end || !r->most || o->count[0] == '-'))
+	if (o->count && (!number_parse(o->count, UINT64_MAX, &r->most) || !r->most))
 		return cli_fail(EXIT_USAGE, "--count %s: no number from 1", o->count);
 	r->service = o->service;
 	return 0;
