@@ -22,16 +22,16 @@ static const char *text_of(const json_t *v)
 	return text ? text : "(not a text)";
 }
 
-static bool take_number(struct reading *r, const char *key, const json_t *v, long long max, long long *ret)
+static bool take_number(struct reading *r, const char *key, const json_t *v, uint32_t min, uint32_t max, uint32_t *ret)
 {
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max) {
+	if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) {
 		char *said = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
 
-		bytes_printf(r->error, "%s %s is out of range: give a whole number from 0 to %lld", key, said, max);
+		bytes_printf(r->error, "%s %s is out of range: give a whole number from %u to %u", key, said, min, max);
 		free(said);
 		return false;
 	}
-	*ret = json_integer_value(v);
+	*ret = (uint32_t)json_integer_value(v);
 	return true;
 }
 
@@ -96,9 +96,9 @@ static bool take_proto(struct reading *r, const json_t *v)
 
 static bool take_port(struct reading *r, const json_t *v)
 {
-	long long port;
+	uint32_t port;
 
-	if (!take_number(r, "port", v, SERVICE_PORT_MAX, &port))
+	if (!take_number(r, "port", v, 0, SERVICE_PORT_MAX, &port))
 		return false;
 	if (r->c->kind == SERVICE_ADD) {
 		r->c->key.port = (uint16_t)port;
@@ -132,12 +132,7 @@ static bool take_affinity(struct reading *r, const json_t *v)
 
 static bool take_rate(struct reading *r, const char *key, const json_t *v, uint32_t *ret)
 {
-	long long rate;
-
-	if (!take_number(r, key, v, SERVICE_RATE_MAX, &rate))
-		return false;
-	*ret = (uint32_t)rate;
-	return true;
+	return take_number(r, key, v, 0, SERVICE_RATE_MAX, ret);
 }
 
 static bool take_limit(struct reading *r, const json_t *v)
@@ -162,26 +157,12 @@ static bool take_syn_rate(struct reading *r, const json_t *v)
 
 static bool take_flow_idle(struct reading *r, const json_t *v)
 {
-	long long seconds;
-
-	if (!take_number(r, "flow_idle", v, SERVICE_FLOW_IDLE_MAX_S, &seconds))
-		return false;
-	if (!seconds) {
-		bytes_puts(r->error, "flow_idle 0 would end flows at once: give seconds, at least 1");
-		return false;
-	}
-	r->c->settings.flow_idle_s = (uint32_t)seconds;
-	return true;
+	return take_number(r, "flow_idle", v, 1, SERVICE_FLOW_IDLE_MAX_S, &r->c->settings.flow_idle_s);
 }
 
 static bool take_slow_start(struct reading *r, const json_t *v)
 {
-	long long seconds;
-
-	if (!take_number(r, "slow_start", v, SERVICE_SLOW_START_MAX_S, &seconds))
-		return false;
-	r->c->settings.slow_start_s = (uint32_t)seconds;
-	return true;
+	return take_number(r, "slow_start", v, 0, SERVICE_SLOW_START_MAX_S, &r->c->settings.slow_start_s);
 }
 
 static bool take_break_flows(struct reading *r, const json_t *v)
@@ -275,12 +256,19 @@ static bool take_check(struct reading *r, const json_t *v)
 	struct service_settings *s = &r->c->settings;
 	const char *text = text_of(v), *colon = strchr(text, ':'), *path = colon ? colon + 1 : "";
 	char word[8] = "";
+	bool has_path;
 	int check;
 
 	(void)snprintf(word, sizeof word, "%.*s", (int)(colon ? colon - text : (long)strlen(text)), text);
 	check = service_word(service_checks, SERVICE_CHECKS, word);
-	if (check < 0 || (check == CHECK_HTTP || check == CHECK_HTTPS ? !service_path_ok(path) : colon != NULL)) {
+	has_path = check == CHECK_HTTP || check == CHECK_HTTPS;
+	if (check < 0 || (has_path ? path[0] != '/' : colon != NULL)) {
 		bytes_printf(r->error, "check \"%s\" is unknown: choose one of tcp http:/PATH https:/PATH redis kafka none", text);
+		return false;
+	}
+	if (has_path && !service_path_ok(path)) {
+		bytes_printf(r->error, "check %s has the path \"%s\": give at most %u characters of ASCII without spaces, quotes and backslashes, and others by their bytes, such as %%C3%%BC",
+			     word, path, SERVICE_PATH_MAX);
 		return false;
 	}
 	s->check = (uint8_t)check;
@@ -288,21 +276,11 @@ static bool take_check(struct reading *r, const json_t *v)
 	return true;
 }
 
-/* A number from min to max; below min it would be no check. */
-static bool take_check_number(struct reading *r, const char *key, const json_t *v, uint32_t min, uint32_t max, long long *ret)
-{
-	if (!take_number(r, key, v, max, ret))
-		return false;
-	if (*ret < min)
-		bytes_printf(r->error, "%s %lld is too little: give at least %u", key, *ret, min);
-	return *ret >= min;
-}
-
 static bool take_check_interval(struct reading *r, const json_t *v)
 {
-	long long ms;
+	uint32_t ms;
 
-	if (!take_check_number(r, "check_interval_ms", v, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, &ms))
+	if (!take_number(r, "check_interval_ms", v, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, &ms))
 		return false;
 	r->c->settings.check_terms.interval_ms = (uint32_t)ms;
 	return true;
@@ -310,9 +288,9 @@ static bool take_check_interval(struct reading *r, const json_t *v)
 
 static bool take_check_timeout(struct reading *r, const json_t *v)
 {
-	long long ms;
+	uint32_t ms;
 
-	if (!take_check_number(r, "check_timeout_ms", v, CHECK_TIMEOUT_MIN_MS, check_timeout_max_ms(CHECK_INTERVAL_MAX_MS), &ms))
+	if (!take_number(r, "check_timeout_ms", v, CHECK_TIMEOUT_MIN_MS, check_timeout_max_ms(CHECK_INTERVAL_MAX_MS), &ms))
 		return false;
 	r->c->settings.check_terms.timeout_ms = (uint32_t)ms;
 	return true;
@@ -320,9 +298,9 @@ static bool take_check_timeout(struct reading *r, const json_t *v)
 
 static bool take_check_rise(struct reading *r, const json_t *v)
 {
-	long long results;
+	uint32_t results;
 
-	if (!take_check_number(r, "check_rise", v, 1, CHECK_RUN_MAX, &results))
+	if (!take_number(r, "check_rise", v, 1, CHECK_RUN_MAX, &results))
 		return false;
 	r->c->settings.check_terms.rise = (uint8_t)results;
 	return true;
@@ -330,9 +308,9 @@ static bool take_check_rise(struct reading *r, const json_t *v)
 
 static bool take_check_fall(struct reading *r, const json_t *v)
 {
-	long long results;
+	uint32_t results;
 
-	if (!take_check_number(r, "check_fall", v, 1, CHECK_RUN_MAX, &results))
+	if (!take_number(r, "check_fall", v, 1, CHECK_RUN_MAX, &results))
 		return false;
 	r->c->settings.check_terms.fall = (uint8_t)results;
 	return true;
@@ -346,9 +324,9 @@ static bool take_address(struct reading *r, const json_t *v)
 
 static bool take_weight(struct reading *r, const json_t *v)
 {
-	long long weight;
+	uint32_t weight;
 
-	if (!take_number(r, "weight", v, UINT16_MAX, &weight))
+	if (!take_number(r, "weight", v, 0, UINT16_MAX, &weight))
 		return false;
 	r->c->weight = (uint16_t)weight;
 	r->c->has_weight = true;
