@@ -3,17 +3,26 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
 
-/* An argument or a node's answer may be part of it, and mustn't make more lines of it or speak to the terminal. */
+#define END_MAX 300u /* bytes of the beginning, and of the end */
+
+/* An argument or a node's answer may be part of it, and mustn't make more lines of it or speak to the terminal. A long one stands in the
+ * middle, and isn't repeated whole: what failed is before it, and the way out behind it. */
 static void print_line(char *text)
 {
+	size_t size = strlen(text);
+
 	for (char *c = text; *c; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
-	fprintf(stderr, "holdfast: %s\n", text);
+	if (size <= 2 * END_MAX)
+		fprintf(stderr, "holdfast: %s\n", text);
+	else
+		fprintf(stderr, "holdfast: %.*s ... %s\n", (int)END_MAX, text, text + size - END_MAX);
 }
 
 int cli_fail(int status, const char *format, ...)
