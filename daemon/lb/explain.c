@@ -307,7 +307,6 @@ int explain_take_connection_id(struct explain_flow *t, const char *text)
 
 /* ---- the answer ---- */
 
-static const char *const verdicts[] = {[LB_PASS] = "pass", [LB_LOCAL] = "local", [LB_SEND] = "send", [LB_DROP] = "drop"};
 static const char *const schedulers[] = {[LB_MAGLEV] = "maglev", [LB_SOURCE] = "source", [LB_ROUND_ROBIN] = "rr", [LB_TWO_CHOICES] = "p2c"};
 static const char *const deliveries[] = {[LB_IPIP] = "ipip", [LB_GUE] = "gue", [LB_DSR] = "dsr", [LB_DNAT] = "dnat", [LB_SNAT] = "snat"};
 static const char *const choices[] = {
@@ -466,7 +465,7 @@ static json_t *decide(const struct explain_flow *t, const char *what, __u8 tcp_f
 	}
 	if (d.may_reply)
 		verdict = lb_reply(&config, &room.packet, &f);
-	(void)json_object_set_new(o, "verdict", json_string(verdicts[verdict]));
+	(void)json_object_set_new(o, "verdict", json_string(verdict_words[verdict]));
 	(void)json_object_set_new(o, "reason", json_string(reason_text(&d, s, verdict)));
 	return o;
 }
