@@ -35,14 +35,14 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 # What holdfastd and the simulator share: everything behind the seam.
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
-# holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC is what computes, the rest needs libbpf.
-LB_SRC := $(addprefix daemon/lb/,begun.c catalog.c check.c earlier.c exchange.c hosted.c lead.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c reasons.c region.c route.c skip.c slot_table.c slots.c sockets.c sources.c)
+# holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC needs no libbpf, so unit tests can have it.
+LB_SRC := $(addprefix daemon/lb/,begun.c bird.c catalog.c check.c earlier.c exchange.c hosted.c lead.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c reasons.c region.c route.c skip.c slot_table.c slots.c sockets.c sources.c)
 LBD_SRC := $(filter-out %_test.c %/explain.c %/totals.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/ip.c daemon/base/mem.c daemon/base/number.c daemon/base/quic_id.c \
 	daemon/log.c io/timer.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c explain.c maps.c plane.c reasons.c totals.c) daemon/cli/fail.c daemon/cli/http.c daemon/cli/output.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/mem.c daemon/base/number.c daemon/base/quic_id.c
 # holdfast-lbd-dpdk's: the same but for the data plane.
 LB_DPDK_SRC := $(wildcard daemon/lb/dpdk/*.c)
-LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,announce.c bird.c control.c explain.c feed.c follow.c lan.c local.c metrics.c plan.c privilege.c probe.c prober.c report.c scrape.c totals.c wanted.c) \
+LBD_DPDK_SRC := $(LB_DPDK_SRC) $(LB_SRC) $(addprefix daemon/lb/,announce.c control.c explain.c feed.c follow.c lan.c local.c metrics.c plan.c privilege.c probe.c prober.c report.c scrape.c totals.c wanted.c) \
 	daemon/cli/http.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/ip.c daemon/base/mem.c daemon/base/number.c daemon/base/quic_id.c daemon/log.c io/timer.c
 URING_SRC := $(filter-out %_test.c,$(wildcard io/uring*.c)) io/timer.c
 SIM_SRC := $(if $(wildcard tests/sim/main.c),$(filter-out %_test.c,$(wildcard io/sim*.c tests/sim/*.c)) io/timer.c)

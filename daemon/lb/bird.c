@@ -144,7 +144,7 @@ int bird_tell(struct bird *b, const struct host_address *list, uint32_t count)
 	char said[256] = "";
 	int r = 0;
 
-	bytes_puts(&text, "# Written by holdfast-lbd: the VIPs that this balancer serves now. Changes made here are lost.\n");
+	bytes_printf(&text, "# Written by %s: the VIPs that this balancer serves now. Changes made here are lost.\n", program_invocation_short_name);
 	put_protocol(&text, list, count, LB_IP4);
 	put_protocol(&text, list, count, LB_IP6);
 	if (text.size != b->told.size || memcmp(text.data, b->told.data, text.size) != 0) {
