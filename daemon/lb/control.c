@@ -40,7 +40,7 @@ int control_init(struct control *c)
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN); /* of scrapers that go away */
-	c->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+	c->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	return c->signals < 0 ? -errno : 0;
 }
 
@@ -326,15 +326,15 @@ static int wait_ms(const struct control *c, uint64_t end_ms)
 	return wait;
 }
 
-/* Nothing comes in any more, what was attached has gone with it, and an owner of VIPs must give them up: whoever supervises this daemon
- * starts it again, on the interface that comes in its place. */
-_Noreturn static void end_without_interface(const struct control *c)
+/* Nothing comes in any more, and what was attached has gone with it: whoever supervises this daemon starts it again, on the interface that
+ * comes in its place. */
+static int lack_interface(const struct control *c)
 {
 	log_error("lbd: the interface \"%s\" was removed: when there is one again, start this on it", c->side.interface);
-	_exit(EXIT_FAILURE);
+	return -ENODEV;
 }
 
-void control_run(struct control *c, uint64_t end_ms)
+int control_run(struct control *c, uint64_t end_ms)
 {
 	/* poll() takes no notice of a descriptor of -1. */
 	struct pollfd events[] = {
@@ -363,7 +363,7 @@ void control_run(struct control *c, uint64_t end_ms)
 			take_catalog(c);
 		ways_changed = events[3].revents && routes_changed(c->side.routes);
 		if (c->side.routes->gone)
-			end_without_interface(c);
+			return lack_interface(c);
 		if (events[4].revents) {
 			c->heard = report_heard(c->reporter);
 			due = true;
@@ -386,9 +386,10 @@ void control_run(struct control *c, uint64_t end_ms)
 	}
 	if (c->settle_ms != UINT64_MAX)
 		settle(c);
+	return 0;
 }
 
-/* It owns no VIPs any more: takes the signal that said so, and reports it. */
+/* It owns no VIPs any more: takes the signal that said so, if one did, and reports it. */
 static void leave(struct control *c)
 {
 	struct signalfd_siginfo first;
@@ -404,5 +405,5 @@ void control_drain(struct control *c, unsigned long seconds)
 		return;
 	announce_stop(c->side.announcer);
 	leave(c);
-	control_run(c, boottime_ms() + seconds * 1000);
+	(void)control_run(c, boottime_ms() + seconds * 1000);
 }

@@ -78,11 +78,11 @@ const char *control_socket_default(void);
 int control_init(struct control *c);
 /* Follows the node and reports to it; begins to announce. 0 or negative errno. */
 int control_start(struct control *c, const struct control_side *side);
-/* Returns when a signal asks the daemon to end, or at that time by boottime_ms(); UINT64_MAX is never. When the interface of side.routes is
- * removed the process ends, with a line that says so and status 1. */
-void control_run(struct control *c, uint64_t end_ms);
-/* After a signal: nobody is to send here any more; what still comes is forwarded, and the catalog is followed, until these seconds, which are
- * the operator's, are over or another signal comes. */
+/* 0 when a signal asks the daemon to end, or at that time by boottime_ms(); UINT64_MAX is never. -ENODEV, which was logged, when the interface
+ * of side.routes was removed. */
+int control_run(struct control *c, uint64_t end_ms);
+/* After that: nobody is to send here any more; what still comes is forwarded, and the catalog is followed, until these seconds, which are the
+ * operator's, are over or another signal comes. */
 void control_drain(struct control *c, unsigned long seconds);
 
 #endif

@@ -352,10 +352,11 @@ int main(int argc, char **argv)
 	if (start(&d) < 0)
 		return 1;
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
-	control_run(&d.control, UINT64_MAX);
+	r = control_run(&d.control, UINT64_MAX);
 	(void)sd_notify(0, "STOPPING=1");
-	control_drain(&d.control, d.announce.drain_s);
-	log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
+	control_drain(&d.control, r < 0 ? 0 : d.announce.drain_s);
+	if (r == 0)
+		log_info("lbd: stopped, forwarding goes on interface=%s", d.interface);
 	/* The kernel closes what is open; memory needs no tidying in a process that ends. */
-	_exit(0);
+	_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }

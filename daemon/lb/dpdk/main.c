@@ -331,10 +331,10 @@ int main(int argc, char **argv)
 		return 1;
 	log_info("lbd: forwarding interface=%s workers=%u", d.interface, d.worker_count);
 	(void)sd_notify(0, "READY=1\nSTATUS=forwarding");
-	control_run(&d.control, UINT64_MAX);
+	r = control_run(&d.control, UINT64_MAX);
 	(void)sd_notify(0, "STOPPING=1");
-	control_drain(&d.control, d.announce.drain_s);
+	control_drain(&d.control, r < 0 ? 0 : d.announce.drain_s);
 	stop(&d);
 	log_info("lbd: stopped interface=%s", d.interface);
-	return 0;
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
