@@ -2,6 +2,7 @@
 #include "lb/decap.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 struct plan {
 	struct wanted peers, vips, hops, cookies;
 	struct mss_limits limits;
+	struct host_address *here; /* VIPs that have a backend here, once for each of their services */
+	uint32_t here_count;
 };
 
 static int open_map(const char *dir, const char *name)
@@ -150,6 +153,7 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct lb
 	bool *found = mem_alloc(s->backend_count * sizeof *found);
 
 	if (find_ways(d, s, w, found)) {
+		p->here[p->here_count++] = (struct host_address){.addr = s->vip.addr, .family = s->vip.family};
 		want_backends(d, p, s, w, found);
 		want_cookies(p, s);
 		for (uint32_t i = 0; i < s->backend_count; i++) {
@@ -163,6 +167,19 @@ static void want_service(struct decapsulator *d, struct plan *p, const struct lb
 	free(found);
 }
 
+/* Past the balancers, who asks the LAN for a VIP gets to this host: no limit, no other backend. */
+static void look_at_host(struct decapsulator *d, const struct plan *p)
+{
+	char interface[IF_NAMESIZE] = "";
+	enum local_fault fault;
+
+	(void)if_indextoname(d->routes->ifindex, interface);
+	fault = local_check(interface, p->here, p->here_count);
+	if (fault != d->fault && fault != LOCAL_FINE)
+		log_warning("decap: %s interface=%s, ignoring", local_fault_text(fault), interface);
+	d->fault = fault;
+}
+
 static int write_map(struct wanted *w, int map)
 {
 	int r = map_add(map, w);
@@ -172,7 +189,7 @@ static int write_map(struct wanted *w, int map)
 
 int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 {
-	struct plan p = {0};
+	struct plan p = {.here = mem_alloc(c->service_count * sizeof *p.here + 1)};
 	int r;
 
 	d->unresolved = 0;
@@ -199,6 +216,8 @@ int decap_apply(struct decapsulator *d, const struct lb_catalog *c)
 		log_error("decap: the maps don't take the catalog error=\"%s\"", strerror(-r));
 	mss_apply(&d->mss, &p.limits);
 	hosted_follow(&d->hosted);
+	look_at_host(d, &p);
+	free(p.here);
 	wanted_free(&p.peers);
 	wanted_free(&p.vips);
 	wanted_free(&p.hops);

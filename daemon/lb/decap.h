@@ -7,6 +7,7 @@
 #define HF_LB_DECAP_H
 
 #include "lb/hosted.h"
+#include "lb/local.h"
 #include "lb/mss.h"
 #include "lb/route.h"
 #include "lb/syncookie.h"
@@ -16,6 +17,7 @@ struct decapsulator {
 	struct routes *routes;
 	uint32_t unresolved; /* other backends whose next hop isn't known yet */
 	struct syncookie kernel; /* what was last said of it */
+	enum local_fault fault;  /* likewise, of VIPs on this host */
 	struct mss mss;          /* of what clients send through the tunnels */
 	struct hosted hosted;    /* which services' sockets are here */
 };

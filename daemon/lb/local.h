@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VIPs that are this host's own addresses, because it is a backend as well ([local]). They belong on lo, and the kernel must leave
- * ARP for them alone, or this host answers whoever owns the VIP. That is decided by sysctls of the whole host, so it isn't ours to
- * change: it is said what to set.
+ * VIPs that are this host's own addresses, because it is a backend, be it a balancer as well ([local]) or not. They belong on lo, and the
+ * kernel must leave ARP for them alone, or this host answers whoever owns the VIP. That is decided by sysctls of the whole host, so it
+ * isn't ours to change: it is said what to set.
  */
 #ifndef HF_LB_LOCAL_H
 #define HF_LB_LOCAL_H
