@@ -10,7 +10,7 @@ static const char usage[] =
 	"  service add|set|rm|list|show                          what the load balancer serves (holdfast service --help)\n"
 	"  backend add|set|drain|rm                              where it sends packets (holdfast backend --help)\n"
 	"  dev up|down|status|kill|pause|resume|start|run        a cluster on this machine (holdfast dev --help)\n"
-	"  lb explain|top                                        the load balancer on this host (holdfast lb --help)\n"
+	"  lb explain|top|capture                                the load balancer on this host (holdfast lb --help)\n"
 	"A node is found by --socket, --admin, $HOLDFAST_SOCKET, or it is the installed one.\n";
 
 /* Each takes the arguments behind its own name. */
