@@ -3,18 +3,32 @@
 and in the middle of their handshake. Each kind says afterwards which of its connections broke.
 
 A connection knows its `service` and the name of its `backend`; it is broken when it ends, or when it isn't answered in time.
+
+They come from many clients, each from the next one's address: where a client is known by its address alone, they still are not all one backend's.
 """
-import collections, socket, struct, threading, time
+import collections, ipaddress, itertools, socket, struct, threading, time
 
 import net
 
 BLOCK = 2000  # bytes: two packets
 
 
+CLIENTS = 64
+
+
+def family_of(service):
+    return 6 if ":" in service.vip else 4
+
+
+def clients(networks):
+    """By family, the addresses of that network that are clients', in turn and for ever."""
+    return {v: itertools.cycle([str(ipaddress.ip_network(n)[i]) for i in range(1, CLIENTS + 1)]) for v, n in networks.items()}
+
+
 class Connection:
-    def __init__(self, service):
+    def __init__(self, service, client):
         self.service = service
-        self.s = socket.create_connection((service.vip, service.port), timeout=net.DEADLINE_S)
+        self.s = socket.create_connection((service.vip, service.port), timeout=net.DEADLINE_S, source_address=(client, 0))
         self.backend = ""
         self.send(b"name\n")
         while not self.backend.endswith("\n"):
@@ -56,8 +70,9 @@ def exchange(kept):
 class Idle:
     kind = "idle"
 
-    def __init__(self, services, count):
-        self.kept = [Connection(s) for s in services for _ in range(count)]
+    def __init__(self, services, count, sources):
+        """sources: as clients() has them, of addresses that this host sends from."""
+        self.kept = [Connection(s, next(sources[family_of(s)])) for s in services for _ in range(count)]
 
     def began(self):
         """The event is about to happen."""
@@ -133,14 +148,16 @@ def packet(src, dst, sport, dport, seq, ack, flags, data=b""):
 class Handshake:
     """A connection of which the client has the SYN-ACK, and has not answered it."""
 
-    def __init__(self, service, port):
+    def __init__(self, service, client, port):
+        family = FAMILIES[family_of(service)]
+        self.source, self.vip = socket.inet_pton(family, client), socket.inet_pton(family, service.vip)
         self.service, self.port, self.seq, self.ack = service, port, 1000, None
         self.backend = None
         self.answer = None  # True once it was answered, False once it was reset
 
 
-# host: whose interface is used; gateway: the next hop to the services; addresses: of the client that doesn't exist, by family.
-Wire = collections.namedtuple("Wire", "host gateway backends addresses")
+# host: whose interface is used; gateway: the next hop to the services; sources: as clients() has them, of clients that don't exist.
+Wire = collections.namedtuple("Wire", "host gateway backends sources")
 TTL_STEP = 50
 
 
@@ -151,7 +168,7 @@ def mark_by_ttl(backends):
 
 
 class Handshakes:
-    """Packets are made here, from an address that no kernel has, so that nobody answers a SYN-ACK before we do. What comes back shows by
+    """Packets are made here, from addresses that no kernel has, so that nobody answers a SYN-ACK before we do. What comes back shows by
     its TTL which backend sent it (mark_by_ttl()). Nobody reads while the event happens, and a small packet counts as several KiB: there is
     room for what all of them bring until then, or it is said that there wasn't."""
     kind = "mid-handshake"
@@ -165,19 +182,16 @@ class Handshakes:
             self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             self.s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, self.room)
             self.s.bind((wire.host.interface, ETH_P_ALL))
-        self.sources = {f: socket.inet_pton(FAMILIES[f], a) for f, a in wire.addresses.items()}
         self.kept = []
         for s in services:
             for _ in range(count):
                 Handshakes.used += 1
-                self.kept.append(Handshake(s, 10000 + Handshakes.used % 50000))
+                self.kept.append(Handshake(s, next(wire.sources[family_of(s)]), 10000 + Handshakes.used % 50000))
         self.by_ports = {(h.service.port, h.port): h for h in self.kept}
         self.until(lambda h: h.ack is None, self.send_syn)
 
     def send(self, h, *rest):
-        family = 6 if ":" in h.service.vip else 4
-        dst = socket.inet_pton(FAMILIES[family], h.service.vip)
-        self.s.send(self.link + ETHERTYPES[family] + packet(self.sources[family], dst, h.port, h.service.port, *rest))
+        self.s.send(self.link + ETHERTYPES[family_of(h.service)] + packet(h.source, h.vip, h.port, h.service.port, *rest))
 
     def send_syn(self, h):
         self.send(h, h.seq, 0, SYN)
