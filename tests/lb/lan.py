@@ -134,8 +134,8 @@ class World:
         self.lbd = self.daemons[0]
         self.client.enter()
 
-    def start_balancer(self, i):
-        return Daemon(self.balancers[i], self.node)
+    def start_balancer(self, i, *options):
+        return Daemon(self.balancers[i], self.node, *options)
 
     @staticmethod
     def mac(host):
@@ -183,3 +183,8 @@ def pick(w, name="web"):
     owner = until("the VIP has an owner", lambda: w.owner(name))
     i = w.balancers.index(owner)
     return (owner, w.daemons[i]), (w.balancers[1 - i], w.daemons[1 - i])
+
+
+def unmoved(kept):
+    """be1 had all slots before be2 came: the slots that it still has never moved, so its flows need no table ([slot])."""
+    return [f for f in kept if f.backend == "be1"]
