@@ -26,6 +26,8 @@ def clients(networks):
 
 
 class Connection:
+    why = None  # it broke
+
     def __init__(self, service, client):
         self.service = service
         self.s = socket.create_connection((service.vip, service.port), timeout=net.DEADLINE_S, source_address=(client, 0))
@@ -62,8 +64,9 @@ def exchange(kept):
                 c.s.settimeout(max(0.01, end - time.monotonic()))
                 try:
                     getattr(c, step)()
-                except OSError:
+                except OSError as e:
                     lost.add(c)
+                    c.why = f"{step} {c.s.getsockname()[:2]} of {c.backend}: {e}"
     return lost
 
 
@@ -154,6 +157,10 @@ class Handshake:
         self.service, self.port, self.seq, self.ack = service, port, 1000, None
         self.backend = None
         self.answer = None  # True once it was answered, False once it was reset
+
+    @property
+    def why(self):
+        return f"port {self.port} of {self.backend}: {'not answered' if self.answer is None else 'reset, or answered by another one'}"
 
 
 # host: whose interface is used; gateway: the next hop to the services; sources: as clients() has them, of clients that don't exist.
