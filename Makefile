@@ -36,7 +36,7 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
 	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
 # holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC needs no libbpf, so unit tests can have it.
-LB_SRC := $(addprefix daemon/lb/,begun.c bird.c catalog.c check.c earlier.c exchange.c hosted.c lead.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c reasons.c region.c route.c skip.c slot_table.c slots.c sockets.c sources.c)
+LB_SRC := $(addprefix daemon/lb/,begun.c bird.c catalog.c check.c earlier.c exchange.c flow_table.c hosted.c lead.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c reasons.c region.c route.c skip.c slot_table.c slots.c sockets.c sources.c)
 LBD_SRC := $(filter-out %_test.c %/explain.c %/totals.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/ip.c daemon/base/mem.c daemon/base/number.c daemon/base/quic_id.c \
 	daemon/log.c io/timer.c
 LB_CLI_SRC := $(wildcard daemon/cli/lb/*.c) $(addprefix daemon/lb/,catalog.c counts.c explain.c maps.c plane.c reasons.c totals.c) daemon/cli/fail.c daemon/cli/http.c daemon/cli/output.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/mem.c daemon/base/number.c daemon/base/quic_id.c

@@ -9,6 +9,7 @@
 #include "lb/clock.h"
 #include "lb/connection.h"
 #include "lb/earlier.h"
+#include "lb/flow_table.h"
 #include "lb/numbers.h"
 #include "lb/plan.h"
 #include "lb/rate.h"
@@ -25,7 +26,7 @@
 
 void feed_init(struct feed *f, struct tables *tables, struct routes *routes, const struct sources *sources)
 {
-	*f = (struct feed){.tables = tables, .routes = routes, .sources = sources, .ways_stale = true};
+	*f = (struct feed){.tables = tables, .routes = routes, .sources = sources, .flows_stale = true, .ways_stale = true};
 	for (uint32_t i = 0; i < tables->service_count; i++)
 		tables->names[i].digest = 0; /* another build filled them, perhaps, and would have done it otherwise */
 }
@@ -317,6 +318,7 @@ static void place_services(struct feed *f, const struct lb_catalog *c, struct pl
 			continue;
 		r = place_service(f, p->number[i], &c->services[i], p->own);
 		p->changed |= r > 0;
+		f->flows_stale |= r == SLOT_TABLE_SETTLED;
 		if (r < 0) {
 			log_error("feed: a service doesn't fit into the tables service=%s error=\"%s\"", c->services[i].name, strerror(-r));
 			p->error = p->error ? p->error : r;
@@ -389,6 +391,19 @@ static int write_config(struct feed *f, const struct lb_catalog *c, struct lb_co
 	return f->tables->plane->set_config(f->tables, config);
 }
 
+/* No packet is under way that began before the slots in use were. */
+static int forget_flows(struct feed *f)
+{
+	struct lb_config config;
+	int r = f->tables->plane->get_config(f->tables, &config);
+
+	if (r < 0)
+		return r;
+	flow_table_forget(f->tables, &config);
+	f->flows_stale = false;
+	return 0;
+}
+
 /* What nothing leads to any more, once no packet is on its way there. */
 static int sweep(struct feed *f, struct plan *p)
 {
@@ -400,8 +415,10 @@ static int sweep(struct feed *f, struct plan *p)
 		f->tables->plane->await_packets(f->tables);
 	for (uint32_t i = 0; i < f->tables->service_count; i++) {
 		slot_table_release(&f->tables->services[i]);
-		if (f->tables->names[i].id && !p->used[i])
+		if (f->tables->names[i].id && !p->used[i]) {
 			numbers_free_service(f->tables, i);
+			f->flows_stale = true;
+		}
 	}
 	r = f->tables->plane->remove_others(f->tables, TABLES_BY_PREFIX, &p->prefixes);
 	if (r == 0)
@@ -409,8 +426,8 @@ static int sweep(struct feed *f, struct plan *p)
 	return r < 0 ? r : f->tables->plane->remove_others(f->tables, TABLES_BY_REPLY, &p->replies);
 }
 
-/* Prefixes and replies stand before a service asks for them, and a service stands before a VIP leads to it. Server IDs follow their backends:
- * whose isn't there goes by hash. */
+/* Prefixes and replies stand before a service asks for them, and a service stands before a VIP leads to it. Server IDs follow their
+ * backends: whose isn't there goes by hash. */
 static int write_plan(struct feed *f, const struct lb_catalog *c, struct plan *p)
 {
 	struct lb_config config;
@@ -442,8 +459,9 @@ int feed_apply(struct feed *f, const struct lb_catalog *c, const struct check_li
 	struct plan *p, *before;
 	int r;
 
-	/* A service has a table more than are in use, so one change may come before packets have left what the one before it replaced. */
-	if (f->unsettled && f->unsettled->second)
+	/* A service has a table more than are in use, so one change may come before packets have left what the one before it replaced. But
+	 * it may be that slots move of which there are flows to be forgotten. */
+	if (f->flows_stale || (f->unsettled && f->unsettled->second))
 		feed_settle(f);
 	before = f->unsettled;
 	p = plan_new(own);
@@ -466,14 +484,15 @@ void feed_settle(struct feed *f)
 	struct plan *p = f->unsettled;
 	int r = 0;
 
-	if (!p)
-		return;
 	f->unsettled = NULL;
-	if (p->failed)
+	if (p && p->failed)
 		f->tables->plane->await_packets(f->tables);
-	else
+	else if (p)
 		r = sweep(f, p);
+	if (r == 0 && f->flows_stale)
+		r = forget_flows(f);
 	if (r < 0)
 		log_error("feed: what is too much stays in the tables error=\"%s\", ignoring", strerror(-r));
-	plan_free(p);
+	if (p)
+		plan_free(p);
 }

@@ -55,6 +55,21 @@ static bool find_slot_room(const struct tables *t, const struct lb_table *next, 
 	return region_find(used, count, size, t->slot_count, ret_base);
 }
 
+/* Whether some slots don't count as moved any more; where their number changed that can't be told. */
+static bool settles(const struct tables *t, const struct lb_table *now, const struct lb_slot *slots, uint32_t count)
+{
+	if (now->count != count)
+		return now->count != 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct lb_slot was;
+
+		memcpy(&was, &t->slots[now->base + i], sizeof was);
+		if (was.flags & ~slots[i].flags & LB_SLOT_MOVED)
+			return true;
+	}
+	return false;
+}
+
 /* Whether new flows go where they went. */
 static bool owners_stay(const struct tables *t, const struct lb_table *now, const struct lb_slot *slots, uint32_t count)
 {
@@ -75,12 +90,14 @@ static int write_slots(struct tables *t, struct lb_service *s, const struct lb_s
 	uint8_t after = (uint8_t)((s->current + 1) % LB_SERVICE_TABLES);
 	const struct lb_table *now = &s->table[s->current];
 	struct lb_table *next = &s->table[after];
+	bool settled;
 	uint32_t base;
 
 	if (now->count == count && !memcmp(&t->slots[now->base], slots, count * sizeof *slots))
-		return 0;
+		return SLOT_TABLE_STAYS;
 	if (!find_slot_room(t, next, count, &base))
 		return -ENOSPC;
+	settled = settles(t, now, slots, count);
 	memcpy(&t->slots[base], slots, count * sizeof *slots);
 	*next = (struct lb_table){
 		.base = base,
@@ -88,7 +105,7 @@ static int write_slots(struct tables *t, struct lb_service *s, const struct lb_s
 		.moved_ticks = owners_stay(t, now, slots, count) ? now->moved_ticks : now_ticks,
 	};
 	__atomic_store_n(&s->current, after, __ATOMIC_RELEASE);
-	return 1;
+	return settled ? SLOT_TABLE_SETTLED : SLOT_TABLE_CHANGED;
 }
 
 /* The generations that have weight: the last is active, the others are earlier ones, the latest first. */
@@ -117,7 +134,7 @@ int slot_table_place(struct tables *t, struct maglev_cache *maglevs, struct lb_s
 	struct generations g = {.alive = alive, .datagrams = c->vip.proto == IPPROTO_UDP};
 	struct numbers n;
 	struct lb_slot *slots;
-	int r = 0;
+	int r = SLOT_TABLE_STAYS;
 
 	for (uint32_t i = 0; i < s->backend_count; i++)
 		alive[i] = t->ids[s->backend_base + i] && !(t->backends[s->backend_base + i].flags & LB_BACKEND_DEAD);

@@ -10,9 +10,14 @@
 #include "lb/maglev_cache.h"
 #include "lb/tables.h"
 
-/*
- * Its backends have their numbers. Whoever is skipped (lb/skip.h) gets no new flows. 1 if slots changed; 0 if they were right, or nobody
- * has weight and the last table stays; -ENOSPC if there is no room.
+/* What becomes of a service's slots. */
+enum slot_table_change {
+	SLOT_TABLE_STAYS, /* they were right, or nobody has weight and the last table stays */
+	SLOT_TABLE_CHANGED,
+	SLOT_TABLE_SETTLED, /* and some that counted as moved don't any more */
+};
+
+/* Its backends have their numbers. Whoever is skipped (lb/skip.h) gets no new flows. enum slot_table_change; -ENOSPC if there is no room.
  */
 int slot_table_place(struct tables *t, struct maglev_cache *maglevs, struct lb_service *s, const struct catalog_service *c,
 		     uint32_t now_ticks);

@@ -81,16 +81,16 @@ static void test_two_changes_leave_what_was_in_use_alone(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	assert_int_equal(place(w, 1, 0), 1);
+	assert_int_equal(place(w, 1, 0), SLOT_TABLE_CHANGED);
 	for (uint16_t i = 0; i < 9; i++) {
 		const struct lb_table before = w->services->table[w->services->current];
 		__u64 was[SLOTS], is[SLOTS];
 
 		read_table(w, before, was);
-		assert_int_equal(place(w, i % 2, 1), 1);
+		assert_int_equal(place(w, i % 2, 1), SLOT_TABLE_CHANGED);
 		read_table(w, before, is);
 		assert_memory_equal(is, was, before.count * sizeof *is);
-		assert_int_equal(place(w, 1, (uint16_t)(2 + i)), 1);
+		assert_int_equal(place(w, 1, (uint16_t)(2 + i)), SLOT_TABLE_CHANGED);
 		read_table(w, before, is);
 		assert_memory_equal(is, was, before.count * sizeof *is);
 		slot_table_release(w->services);
@@ -105,12 +105,34 @@ static void test_what_was_released_is_room_again(void **state)
 	(void)state;
 	w->tables.slot_count = 2 * maglev_size(2, 0);
 	for (uint16_t i = 0; i < 5; i++) {
-		assert_int_equal(place(w, 1, i), 1);
-		assert_int_equal(place(w, 1, i), 0); /* nothing changed */
+		assert_int_equal(place(w, 1, i), SLOT_TABLE_CHANGED);
+		assert_int_equal(place(w, 1, i), SLOT_TABLE_STAYS);
 		slot_table_release(w->services);
 	}
-	assert_int_equal(place(w, 1, 9), 1);
+	assert_int_equal(place(w, 1, 9), SLOT_TABLE_CHANGED);
 	assert_int_equal(place(w, 1, 8), -ENOSPC); /* both may still be read */
+	world_free(w);
+}
+
+/* Slots of the first backend move to the second; then only they do, and when the generation that had them retires, none does. */
+static void test_slots_settle_when_the_generation_before_retires(void **state)
+{
+	struct world *w = world_new();
+	struct catalog_share before[2] = {{.backend = 1, .weight = 1}, {.backend = 2, .weight = 1}};
+	const struct catalog_generation earlier = {.number = 1, .shares = before, .share_count = 2};
+	const struct catalog_generation active = {.number = 2, .shares = w->shares, .share_count = 2};
+
+	(void)state;
+	w->served.generations[0] = earlier;
+	assert_int_equal(place(w, 0, 1), SLOT_TABLE_CHANGED); /* those that the service begins with */
+	w->served.generations[1] = active;
+	w->served.generation_count = 2;
+	assert_int_equal(place(w, 0, 1), SLOT_TABLE_CHANGED);
+	slot_table_release(w->services);
+	assert_int_equal(place(w, 0, 1), SLOT_TABLE_STAYS);
+	w->served.generations[0] = active;
+	w->served.generation_count = 1;
+	assert_int_equal(place(w, 0, 1), SLOT_TABLE_SETTLED);
 	world_free(w);
 }
 
@@ -120,7 +142,7 @@ static void test_no_room_leaves_the_table_in_use(void **state)
 	struct lb_table before;
 
 	(void)state;
-	assert_int_equal(place(w, 1, 0), 1);
+	assert_int_equal(place(w, 1, 0), SLOT_TABLE_CHANGED);
 	before = w->services->table[w->services->current];
 	w->tables.slot_count = before.count;
 	assert_int_equal(place(w, 0, 1), -ENOSPC);
@@ -133,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_changes_leave_what_was_in_use_alone),
 		cmocka_unit_test(test_what_was_released_is_room_again),
+		cmocka_unit_test(test_slots_settle_when_the_generation_before_retires),
 		cmocka_unit_test(test_no_room_leaves_the_table_in_use),
 	};
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections through a VIP that are kept, and how many of them broke."""
-import socket, threading, time
+import socket, struct, threading, time
 
 import net
 
@@ -10,8 +10,9 @@ VIP, VIP6, PORT = "10.1.1.1", "fd01::1", 8080
 class Flow:
     """A connection through a VIP that is kept."""
 
-    def __init__(self, vip=VIP, source=None):
-        self.s = socket.create_connection((vip, PORT), timeout=net.DEADLINE_S, source_address=source and (source, 0))
+    def __init__(self, vip=VIP, source="", port=0):
+        self.s = socket.create_connection((vip, PORT), timeout=net.DEADLINE_S, source_address=(source, port))
+        self.port = self.s.getsockname()[1]
         self.backend = self.name()
 
     def ask(self):
@@ -44,6 +45,11 @@ class Flow:
         return got
 
     def close(self):
+        self.s.close()
+
+    def reset(self):
+        """Ends it so that its port is free at once, on both sides."""
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.s.close()
 
 

@@ -3,7 +3,7 @@
 import signal
 
 import net
-from flow import PORT, VIP, Download, backends_of, broken, close, flows
+from flow import PORT, VIP, Download, Flow, backends_of, broken, close, flows
 from net import Daemon, until
 from suite import check
 from world import service, share
@@ -57,6 +57,25 @@ def drain(w, how, **changes):
     check(f"back again, {how}: be1 has new connections", "be1" in backends_of(last))
     close(kept + new + more + last)
     w.apply([])
+
+
+def ports_again(w):
+    """[flow table] What is remembered of a slot's flows goes when it no longer counts as moved: clients take their ports again, and the slot
+    moves again."""
+    both, one = [share(1), share(2)], [share(1, 0), share(2)]
+    w.apply([service(w, [both])])
+    w.serving()
+    kept = flows(40)
+    w.apply([service(w, [both, one])])
+    check("ports again: a drain broke none", broken(kept) == 0, f"{broken(kept)} broke")
+    for f in kept:
+        f.reset()
+    w.apply([service(w, [one])])
+    again = [Flow(port=f.port) for f in kept]
+    check("ports again: they are the other one's now", backends_of(again) == ["be2"], backends_of(again))
+    w.apply([service(w, [one, both])])
+    check("ports again: the backend's return broke none", broken(again) == 0, f"{broken(again)} broke")
+    close(again)
 
 
 def cluster(w):
