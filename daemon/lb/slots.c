@@ -35,13 +35,12 @@ static struct lb_slot compute(const struct generations *g, uint32_t slot, uint32
 	for (uint32_t i = 0; i < g->earlier_count; i++) {
 		uint16_t was = owner(&g->earlier[i], slot, count);
 
+		if (was != current)
+			s.flags |= LB_SLOT_MOVED;
 		if (!g->alive[was])
 			continue;
-		if (was != current) {
-			s.flags |= LB_SLOT_MOVED;
-			if (s.between == current)
-				s.between = was;
-		}
+		if (s.between == current)
+			s.between = was;
 		s.previous = was; /* the last one found is the oldest */
 	}
 	if (g->prepared.table && owner(&g->prepared, slot, count) != current) {
@@ -101,16 +100,6 @@ static void pass_by(const struct generations *g, const struct stand_ins *in, uin
 		s->previous = other;
 }
 
-/* Whether an earlier owner is or was skipped: its stand-in's flows are in the flow table, and stay there when a record says that it is
- * dead. */
-static bool had_stand_in(const struct generations *g, uint32_t slot, uint32_t count)
-{
-	for (uint32_t i = 0; g->skipped && i < g->earlier_count; i++)
-		if (g->skipped[owner(&g->earlier[i], slot, count)] != SLOT_NOT_SKIPPED)
-			return true;
-	return false;
-}
-
 uint32_t slots_compute(const struct generations *g, struct lb_slot *ret)
 {
 	uint32_t count = slots_count(g), moved = 0;
@@ -121,8 +110,6 @@ uint32_t slots_compute(const struct generations *g, struct lb_slot *ret)
 		ret[i] = compute(g, i, count);
 		if (in.count && g->skipped[ret[i].current] != SLOT_NOT_SKIPPED)
 			pass_by(g, &in, i, count, &ret[i]);
-		else if (had_stand_in(g, i, count))
-			ret[i].flags |= LB_SLOT_MOVED;
 		moved += ret[i].flags & LB_SLOT_MOVED;
 	}
 	free(in.slots);

@@ -6,12 +6,14 @@
  *   current    the owner in the active generation
  *   previous   the oldest live owner that is not retired: where flows of unknown age belong
  *   between    what a hand-over tries first: the owner to come of a prepared change ([two steps]), else the latest earlier live owner
- *   moved      whether any of them is another than current
+ *   moved      whether any of them is another than current, or an earlier owner is dead: what begins here meanwhile must be known when it
+ *              is back
  *
  * One exception: a backend that takes no new flows here, because it fails this balancer's own checks and no record can be had. A stand-in
- * is current in its slots while it is skipped, and its flows stay with it; for a time after that its slots count as moved still, also if a
- * record of its death gave them to others, so that the stand-ins' flows are found in the flow table. The stand-in of a slot is drawn from
- * the other slots' owners by the slot's number: by weight, and the same whoever else is skipped, unless that is the one that was drawn.
+ * is current in its slots while it is skipped, and its flows stay with it; for a time after that its slots count as moved still, as they do
+ * when a record of its death gives them to others, so that the stand-ins' flows are found in the flow table. The stand-in of a slot is
+ * drawn from the other slots' owners by the slot's number: by weight, and the same whoever else is skipped, unless that is the one that was
+ * drawn.
  */
 #ifndef HF_LB_SLOTS_H
 #define HF_LB_SLOTS_H

@@ -59,6 +59,28 @@ def drain(w, how, **changes):
     w.apply([])
 
 
+def back_from_death(w):
+    """[slot] While a backend is dead its slots are others', and what begins there stays with them when it is back."""
+    both, one = [share(1), share(2)], [share(1, 0), share(2)]
+    be1, be2 = service(w)["backends"]
+    dead = {"backends": [{**be1, "down": True}, be2]}
+    w.apply([service(w, [both])])
+    w.serving()
+    w.apply([service(w, [both, one], **dead)])
+    kept = flows(40)
+    check("back from death: the other one serves meanwhile", backends_of(kept) == ["be2"], backends_of(kept))
+    w.apply([service(w, [both, one, both])])
+    check("back from death: its return broke none", broken(kept) == 0, f"{broken(kept)} broke")
+    w.apply([service(w, [both, one])])
+    kept += flows(20)
+    w.apply([service(w, [both, one], **dead)])
+    kept += flows(20)
+    check("back from death: drained, its death broke none", broken(kept) == 0, f"{broken(kept)} broke")
+    w.apply([service(w, [both, one])])
+    check("back from death: nor its return", broken(kept) == 0, f"{broken(kept)} broke")
+    close(kept)
+
+
 def ports_again(w):
     """[flow table] What is remembered of a slot's flows goes when it no longer counts as moved: clients take their ports again, and the slot
     moves again."""
