@@ -135,6 +135,17 @@ static void pump(void)
 	}
 }
 
+/* One message; if there is none, what everybody has to say first. */
+static void pump_one(void)
+{
+	if (n.head == n.tail)
+		for (uint8_t i = 1; i <= n.count; i++)
+			if (n.box[i].up && raft_dirty(&n.box[i].r))
+				step(i, (struct raft_event){.type = RAFT_FLUSH});
+	assert_true(n.head != n.tail);
+	deliver(n.queue[n.head++ % QUEUE]);
+}
+
 static void beat(uint8_t from, uint8_t to)
 {
 	uint64_t epoch;
@@ -942,6 +953,55 @@ static void test_roll_call_chooses_what_is_whole(void **state)
 	assert_int_equal(leader(), 0); /* a term, but not an entry left: that was no empty group */
 }
 
+static void pump_until_released(uint8_t id)
+{
+	while (n.box[id].r.quarantined)
+		pump_one();
+}
+
+/*
+ * The roll call is over, and rot takes the heads of one more replica. It votes when it has again what it acknowledged to
+ * the chosen leader; else it could help somebody to lead who lacks what the two have committed.
+ */
+static void test_rot_after_a_roll_call(void **state)
+{
+	(void)state;
+	net_begin(3);
+	boot(1, 4, 0, "11", 0, false);
+	boot(2, 7, 0, "112", 0, true);
+	boot(3, 5, 0, "1", 0, true);
+	run_ms(1500);
+	assert_int_equal(leader(), 2);
+	propose(2);
+	run_ms(300);
+	hang_up(3);
+	for (unsigned i = 0; i < 5; i++)
+		propose(2);
+	pump();
+	assert_int_equal(n.box[2].r.commit, 9);
+	boot(1, n.box[2].r.term, 0, "11", 0, true);
+	step(2, (struct raft_event){.type = RAFT_PEER_LOST, .node = 1});
+	pump_until_released(1);
+	assert_int_equal(n.box[1].r.verified, 9);
+}
+
+/* Of the chosen history anything may have been committed, by those who have lost it: who counts holds all of it. */
+static void test_roll_call_releases_who_holds_its_history(void **state)
+{
+	(void)state;
+	net_begin(3);
+	boot(1, 4, 0, "1", 0, true);
+	boot(2, 7, 0, "11222", 0, true);
+	boot(3, 5, 0, "1", 0, true);
+	n.cut[2][1] = true; /* it is chosen without a word to 1 */
+	run_ms(1500);
+	assert_int_equal(leader(), 2);
+	n.cut[2][1] = false;
+	step(2, (struct raft_event){.type = RAFT_PEER_LOST, .node = 1});
+	pump_until_released(1);
+	assert_int_equal(n.box[1].r.verified, 5);
+}
+
 /* A cluster of one has only itself to ask. */
 static void test_roll_call_of_one(void **state)
 {
@@ -1024,6 +1084,8 @@ int main(void)
 		cmocka_unit_test(test_roll_call_is_not_held_with_a_majority),
 		cmocka_unit_test(test_roll_call_chooses_what_is_whole),
 		cmocka_unit_test(test_roll_call_of_one),
+		cmocka_unit_test(test_rot_after_a_roll_call),
+		cmocka_unit_test(test_roll_call_releases_who_holds_its_history),
 		cmocka_unit_test(test_snapshots_to_several),
 		cmocka_unit_test(test_payload_that_is_compacted),
 		cmocka_unit_test(test_barred_node_does_not_lead),

@@ -95,12 +95,18 @@ void raft_read_begin(struct raft *r, struct raft_update *u, uint8_t node, uint64
 
 /* ---- leader: sending ---- */
 
+/* After a roll call: who has followed so far holds the chosen history, and all that it has acknowledged to this leader since. */
+static bool makes_whole(const struct raft *r, const struct raft_progress *p, raft_index last)
+{
+	return r->by_roll_call && last + 1 >= r->term_start && last >= p->match;
+}
+
 static void send_append(struct raft *r, struct raft_update *u, uint8_t node, raft_index last, uint8_t flags, uint64_t now_ns)
 {
 	struct raft_progress *p = &r->progress[node];
 	struct raft_message *m = raft_message_to(r, u, node, RAFT_APPEND);
 
-	m->flags = flags | (r->by_roll_call ? RAFT_BY_ROLL_CALL : 0);
+	m->flags = flags | (makes_whole(r, p, last) ? RAFT_BY_ROLL_CALL : 0);
 	m->index = p->next - 1;
 	m->log_term = raft_log_term(&r->log, p->next - 1);
 	m->last = last;
