@@ -167,6 +167,7 @@ struct raft {
 	raft_index verified;    /* highest index known to equal the leader's log of this term */
 	raft_index acked;       /* what was last acknowledged */
 	uint64_t round_seen;
+	uint64_t led_epoch;     /* under which the leader's node was supported when it last spoke as such; 0: it wasn't */
 	uint8_t promise_to;     /* whom the last promise was given; outlives a raised term, for the other side still counts on it */
 	uint64_t promise_epoch;
 	uint64_t leaderless_ns; /* since when no promise stands; 0: one does */

@@ -864,6 +864,32 @@ static void test_commits_are_told_to_who_waits(void **state)
 	assert_int_equal(n.box[other].r.commit, 3);
 }
 
+/*
+ * [promise]: an acknowledgement that a slow disk held up may reach one who leads no more. It promises nothing: whoever doesn't
+ * lead never asks for anything else, and a damaged one doesn't campaign either, so the promise would stand for ever.
+ */
+static void test_late_acknowledgement_is_no_promise(void **state)
+{
+	uint8_t l, f, other;
+
+	(void)state;
+	start(3);
+	l = elect();
+	f = (uint8_t)(l % 3 + 1);
+	other = (uint8_t)(6 - l - f);
+	n.box[f].disk_held = true;
+	propose(l);
+	pump();
+	boot(l, n.box[l].r.term, l, "1", 0, true);
+	n.heartbeat = n.now; /* it is heard again at once */
+	run_ms(5);
+	n.box[f].disk_held = false;
+	step(f, (struct raft_event){.type = RAFT_STORED, .index = 2, .term = n.box[f].r.term});
+	pump();
+	run_ms(1000);
+	assert_true(leader() == f || leader() == other);
+}
+
 /* ---- [damaged]: the roll call ---- */
 
 /* The most up-to-date history wins, however few are intact; everybody is whole again under the new leader. */
@@ -1094,6 +1120,7 @@ int main(void)
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_quarantine_of_an_idle_group),
 		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
+		cmocka_unit_test(test_late_acknowledgement_is_no_promise),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -338,11 +338,14 @@ static void send_append_reply(struct raft *r, struct raft_update *u, uint64_t no
 	if (r->quarantined) {
 		m->flags |= RAFT_QUARANTINED;
 	} else {
+		uint64_t epoch = liveness_given(r->liveness, r->leader, now_ns);
+
 		/*
 		 * This replaces a promise to an earlier leader, if one stands: a majority had none when it elected
-		 * this one and is in a later term now, so ours alone can give that leader no lease.
+		 * this one and is in a later term now, so ours alone can give that leader no lease. Since the epoch in
+		 * which it was last heard to lead it may have stopped: then nothing is promised until it asks.
 		 */
-		m->epoch = liveness_given(r->liveness, r->leader, now_ns);
+		m->epoch = epoch == r->led_epoch ? epoch : 0;
 		r->promise_epoch = m->epoch;
 		r->promise_to = m->epoch ? r->leader : RAFT_NO_NODE;
 	}
@@ -371,6 +374,7 @@ void raft_receive_append(struct raft *r, struct raft_update *u, const struct raf
 {
 	raft_index prev = m->index, last = m->index + m->entry_count, known;
 
+	r->led_epoch = liveness_given(r->liveness, m->from, now_ns);
 	if (prev < r->log.start) {
 		/* What a snapshot covers is committed and equal; look only at what lies behind it. */
 		if (last < r->log.start) {
@@ -438,7 +442,6 @@ void raft_receive_append(struct raft *r, struct raft_update *u, const struct raf
 	if (m->flags & RAFT_WANT_REPLY)
 		r->reply_due = true;
 	r->dirty = true;
-	(void)now_ns;
 }
 
 void raft_fill(struct raft *r, struct raft_update *u, struct entry *e)
