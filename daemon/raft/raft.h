@@ -122,6 +122,7 @@ enum raft_progress_state { PROGRESS_PROBE, PROGRESS_REPLICATE, PROGRESS_SNAPSHOT
 struct raft_progress {
 	enum raft_progress_state state;
 	raft_index match, next;
+	raft_index arrived;      /* it has this, though that may count for nothing: the window begins behind it */
 	raft_index commit_sent;
 	raft_index commit_wanted; /* somebody there waits for the commit of this */
 	uint64_t round;          /* highest round it answered */

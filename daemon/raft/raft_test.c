@@ -890,6 +890,37 @@ static void test_late_acknowledgement_is_no_promise(void **state)
 	assert_true(leader() == f || leader() == other);
 }
 
+static void append_large(uint8_t id, unsigned count)
+{
+	while (count--) {
+		struct entry *e = entry_new(ENTRY_BUNDLE, 1u << 20);
+
+		e->index = n.box[id].r.log.last + 1;
+		e->term = 1;
+		memset(e->data, 'l', e->size);
+		entry_seal(e);
+		raft_log_append(&n.box[id].r.log, e);
+		entry_unref(e);
+	}
+	raft_recovered(&n.box[id].r, n.now);
+}
+
+/* What a quarantined follower holds counts for nothing, but it opens the window: it may lack more than one window takes. */
+static void test_quarantined_follower_lacks_much(void **state)
+{
+	(void)state;
+	net_begin(3);
+	for (uint8_t i = 1; i <= 3; i++)
+		boot(i, 1, 0, NULL, 0, i == 2);
+	append_large(1, 40);
+	append_large(3, 40);
+	run_ms(400);
+	propose(leader());
+	run_ms(500);
+	assert_int_equal(n.box[2].r.log.last, 41);
+	assert_false(n.box[2].r.quarantined);
+}
+
 /* ---- [damaged]: the roll call ---- */
 
 /* The most up-to-date history wins, however few are intact; everybody is whole again under the new leader. */
@@ -1121,6 +1152,7 @@ int main(void)
 		cmocka_unit_test(test_quarantine_of_an_idle_group),
 		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
 		cmocka_unit_test(test_late_acknowledgement_is_no_promise),
+		cmocka_unit_test(test_quarantined_follower_lacks_much),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 

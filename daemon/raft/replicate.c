@@ -160,7 +160,7 @@ static void flush_peer(struct raft *r, struct raft_update *u, uint8_t node, uint
 		return;
 	}
 	if (p->next <= r->log.last) {
-		raft_index from = p->match > r->log.start ? p->match : r->log.start;
+		raft_index from = p->arrived > r->log.start ? p->arrived : r->log.start;
 
 		/* A few messages a turn; with the window full, the next acknowledgement brings us here again. */
 		for (int burst = 0; burst < 2 && p->next <= r->log.last; burst++) {
@@ -217,6 +217,7 @@ void raft_receive_append_reply(struct raft *r, struct raft_update *u, const stru
 			p->next = m->index + 1 < p->next ? m->index + 1 : p->next;
 			p->want_probe = true;
 		}
+		p->arrived = m->flags & RAFT_GRANTED ? m->index : 0;
 		r->dirty = true;
 		return;
 	}
@@ -236,6 +237,7 @@ void raft_receive_append_reply(struct raft *r, struct raft_update *u, const stru
 	p->epoch = m->epoch;
 	if (m->index > p->match)
 		p->match = m->index;
+	p->arrived = p->match;
 	assert(p->match <= r->log.last);
 	if (p->state == PROGRESS_SNAPSHOT && p->match < r->log.start && m->index == p->match)
 		p->state = PROGRESS_PROBE; /* the snapshot it took is too old already: the next flush finds that out */
