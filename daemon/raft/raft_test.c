@@ -748,6 +748,35 @@ static void test_quarantined_answers_confirm_nothing(void **state)
 	assert_true(n.box[other].r.quarantined);
 }
 
+/* The round has to begin after the report of this life: in an earlier one it may have been whole again, and followed another leader. */
+static void test_each_life_is_confirmed_anew(void **state)
+{
+	uint8_t l, damaged, other;
+
+	(void)state;
+	start(3);
+	l = elect();
+	damaged = (uint8_t)(l % 3 + 1);
+	other = (uint8_t)(6 - l - damaged);
+	boot(damaged, 1, 0, "1", 0, true);
+	step(l, (struct raft_event){.type = RAFT_PEER_LOST, .node = damaged});
+	while (!n.box[l].r.progress[damaged].confirm_round)
+		pump_one();
+	n.cut[l][damaged] = true;
+	pump(); /* the other one answers that round */
+	boot(damaged, 1, 0, "1", 0, true);
+	n.cut[l][damaged] = false;
+	n.cut[l][other] = n.cut[other][l] = true;
+	step(l, (struct raft_event){.type = RAFT_PEER_LOST, .node = damaged});
+	pump();
+	assert_int_equal(n.box[l].r.role, RAFT_LEADER);
+	assert_true(n.box[damaged].r.quarantined);
+	n.cut[l][other] = n.cut[other][l] = false;
+	step(l, (struct raft_event){.type = RAFT_PEER_LOST, .node = other});
+	run_ms(100);
+	assert_false(n.box[damaged].r.quarantined);
+}
+
 /* 7: what the log no longer has comes as a snapshot, to each of those that come back together. */
 static void test_snapshots_to_several(void **state)
 {
@@ -1151,6 +1180,7 @@ int main(void)
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_quarantine_of_an_idle_group),
 		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
+		cmocka_unit_test(test_each_life_is_confirmed_anew),
 		cmocka_unit_test(test_late_acknowledgement_is_no_promise),
 		cmocka_unit_test(test_quarantined_follower_lacks_much),
 	};

@@ -266,6 +266,7 @@ void raft_peer_lost(struct raft *r, uint8_t node)
 	if (p->next <= r->log.start)
 		p->next = r->log.last + 1;
 	p->want_probe = true;
+	p->confirm_round = 0; /* it may come back with less than it had at that round */
 	r->dirty = true;
 }
 
