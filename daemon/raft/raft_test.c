@@ -919,6 +919,30 @@ static void test_late_acknowledgement_is_no_promise(void **state)
 	assert_true(leader() == f || leader() == other);
 }
 
+/* A leader whose followers are damaged can commit nothing: the group has to ask all of them what is left. */
+static void test_leader_of_the_damaged(void **state)
+{
+	uint8_t l;
+
+	(void)state;
+	start(3);
+	l = elect();
+	for (uint8_t i = 1; i <= 3; i++)
+		if (i != l) {
+			boot(i, n.box[l].r.term, 0, NULL, 0, true);
+			step(l, (struct raft_event){.type = RAFT_PEER_LOST, .node = i});
+		}
+	run_ms(3000);
+	assert_int_equal(leader(), l);
+	propose(l);
+	pump();
+	run_ms(100);
+	for (uint8_t i = 1; i <= 3; i++) {
+		assert_false(n.box[i].r.quarantined);
+		assert_int_equal(n.box[i].r.commit, n.box[l].r.log.last);
+	}
+}
+
 static void append_large(uint8_t id, unsigned count)
 {
 	while (count--) {
@@ -1182,6 +1206,7 @@ int main(void)
 		cmocka_unit_test(test_quarantined_answers_confirm_nothing),
 		cmocka_unit_test(test_each_life_is_confirmed_anew),
 		cmocka_unit_test(test_late_acknowledgement_is_no_promise),
+		cmocka_unit_test(test_leader_of_the_damaged),
 		cmocka_unit_test(test_quarantined_follower_lacks_much),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);

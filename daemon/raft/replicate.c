@@ -302,7 +302,7 @@ void raft_tick_leader(struct raft *r, struct raft_update *u, uint64_t now_ns)
 		if (p->state == PROGRESS_REPLICATE && p->commit_sent < r->commit)
 			p->want_commit = r->dirty = true;
 		epoch = liveness_ours(r->liveness, node, now_ns);
-		heard += epoch != 0;
+		heard += epoch && !p->confirm_round; /* with the damaged alone nothing can be committed: [damaged] */
 		/* A new epoch ended the promise: ask for it anew. A lost probe is repeated. */
 		if (epoch && p->state != PROGRESS_SNAPSHOT &&
 		    ((p->epoch != epoch && (p->asked_epoch != epoch || now_ns >= p->probe_ns + PROBE_RETRY_NS)) ||
