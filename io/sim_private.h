@@ -186,6 +186,7 @@ void sim_disk_crash(struct sim *s, struct io_env *m);
 void sim_net_crash(struct sim *s, uint8_t machine, bool silent);
 void sim_net_forget(struct sim *s, struct io *io);
 void sim_disk_free(struct io_env *m);
+void sim_file_free(struct io_env *m, struct sim_file *f);
 
 enum sim_op_kind { SIM_PLAIN = 1, SIM_RECV, SIM_ACCEPT };
 
