@@ -93,13 +93,18 @@ void sim_misdirect(struct sim *s, uint8_t machine, const char *path_part, uint64
  */
 bool sim_cut_short(struct sim *s, uint8_t machine, const char *path_part, uint64_t least, uint64_t chance);
 bool sim_remove(struct sim *s, uint8_t machine, const char *path_part, uint64_t chance);
+/*
+ * No fault takes the last first page that is left to the files under path_part of a directory: a row of files without a head is
+ * for an operator, who replaces the node. path_part is borrowed.
+ */
+void sim_keep_head(struct sim *s, const char *path_part);
 enum sim_rot {
 	SIM_ROT_BIT,
 	SIM_ROT_PAGE,       /* garbage all over it */
 	SIM_ROT_UNREADABLE, /* a page that reads with -EIO until it is written */
 };
 
-/* Rot somewhere in what the machine's files under path_part hold beside zeros. False if there is nothing. */
+/* Rot somewhere in what the machine's files under path_part hold beside zeros. False if there is nothing, or sim_keep_head() forbids it. */
 bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, enum sim_rot rot);
 
 #endif

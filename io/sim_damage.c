@@ -7,6 +7,40 @@
 #include "base/mem.h"
 #include "io/sim_private.h"
 
+/* ---- what nobody could repair ---- */
+
+void sim_keep_head(struct sim *s, const char *path_part)
+{
+	s->head_part = path_part;
+}
+
+static bool same_directory(const struct sim_file *a, const struct sim_file *b)
+{
+	size_t size = (size_t)(strrchr(a->path, '/') - a->path) + 1;
+
+	return !strncmp(a->path, b->path, size) && !strchr(b->path + size, '/');
+}
+
+static bool has_head(const struct sim_file *f)
+{
+	static const uint8_t blank[SIM_PAGE];
+
+	return f->page_count && f->pages[0] && !f->first_page_lost && memcmp(f->pages[0], blank, sizeof blank) != 0;
+}
+
+bool sim_has_last_head(const struct sim *s, const struct io_env *m, const struct sim_file *f)
+{
+	if (!s->head_part || !strstr(f->path, s->head_part))
+		return false;
+	list_for_each(pos, &m->files) {
+		const struct sim_file *other = list_entry(pos, struct sim_file, node);
+
+		if (other != f && strstr(other->path, s->head_part) && same_directory(f, other) && has_head(other))
+			return false;
+	}
+	return true;
+}
+
 /* ---- rot ---- */
 
 static void page_rot(struct sim *s, struct sim_file *f, uint64_t page, enum sim_rot rot)
@@ -47,6 +81,9 @@ bool sim_rot(struct sim *s, uint8_t machine, const char *path_part, enum sim_rot
 		for (uint64_t i = 0; strstr(f->path, path_part) && i < f->page_count; i++) {
 			if (!f->pages[i] || pick-- != 0)
 				continue;
+			if (i == 0 && sim_has_last_head(s, &s->machines[machine], f))
+				return false;
+			f->first_page_lost |= i == 0;
 			page_rot(s, f, i, rot);
 			return true;
 		}
@@ -112,7 +149,7 @@ bool sim_remove(struct sim *s, uint8_t machine, const char *path_part, uint64_t 
 		struct sim_file *f = list_entry(pos, struct sim_file, node);
 		bool last = f->first_page_write == first || f->later_write == later;
 
-		if (under(f, path_part) && !last && takes(chance, ++count))
+		if (under(f, path_part) && !last && !sim_has_last_head(s, m, f) && takes(chance, ++count))
 			found = f;
 	}
 	if (!found)

@@ -559,9 +559,12 @@ static void misdirect(struct sim *s, struct io_env *m, struct sim_write *w)
 	if (!m->misdirect_part || !w->durable || w->error || w->offset < SIM_PAGE || pages < taken || !strstr(w->file->path, m->misdirect_part))
 		return;
 	offset = m->misdirect_where % (pages - taken + 1) * SIM_PAGE;
+	if (offset == 0 && sim_has_last_head(s, m, w->file))
+		return;
 	m->misdirect_part = NULL;
 	s->counts.misdirected += offset != w->offset;
 	w->offset = offset;
+	w->file->first_page_lost |= offset == 0;
 }
 
 void sim_disk_write(struct sim *s, const struct sim_event *e)
@@ -572,6 +575,8 @@ void sim_disk_write(struct sim *s, const struct sim_event *e)
 		if (w->id != e->handle)
 			continue;
 		list_del(&w->node);
+		if (w->offset < SIM_PAGE && !w->error)
+			w->file->first_page_lost = false;
 		misdirect(s, &s->machines[e->side], w);
 		if (s->machines[e->side].liar && w->durable && size_taken(w->error, w->size))
 			remember_lie(&s->machines[e->side], w, size_taken(w->error, w->size));

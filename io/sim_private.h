@@ -66,6 +66,7 @@ struct sim_file {
 	struct sim_undo *undo;   /* completed, not yet durable */
 	uint64_t first_page_write, later_write; /* durable ones: the id of the latest */
 	bool directory, named;   /* named: the name is durable */
+	bool first_page_lost;    /* rot or a stray write took what was written there last */
 	bool spoiled;            /* a write or sync of it failed for good since the last crash */
 	uint64_t locked_by;      /* io id, 0 none */
 };
@@ -162,6 +163,7 @@ struct sim {
 	struct sim_file **handles; /* open files by handle; NULL: closed */
 	uint32_t handle_count;
 	uint8_t last_machine;
+	const char *head_part;     /* NULL: any file may lose its first page */
 };
 
 #define SOCKET_BASE 1000000 /* socket handle: base + 2 * connection + side; listener: negative space below */
@@ -186,6 +188,8 @@ void sim_disk_crash(struct sim *s, struct io_env *m);
 void sim_net_crash(struct sim *s, uint8_t machine, bool silent);
 void sim_net_forget(struct sim *s, struct io *io);
 void sim_disk_free(struct io_env *m);
+/* Of its row this file alone still has its first page as it was written, and must keep it. */
+bool sim_has_last_head(const struct sim *s, const struct io_env *m, const struct sim_file *f);
 void sim_file_free(struct io_env *m, struct sim_file *f);
 
 enum sim_op_kind { SIM_PLAIN = 1, SIM_RECV, SIM_ACCEPT };

@@ -119,6 +119,7 @@ static void fill_disks(struct world *w)
 
 void faults_begin(struct world *w, uint64_t seed)
 {
+	sim_keep_head(w->sim, "/seg-");
 	w->next_fault_ns = sim_now(w->sim) + world_draw_between(w, 300 * NS_PER_MS, 2 * NS_PER_S);
 	w->next_fill_ns = mix64(seed ^ 0x66756c6cu) % 3 ? UINT64_MAX : sim_now(w->sim) + rand_below(&w->fill_random, FILL_NS_MAX);
 }
