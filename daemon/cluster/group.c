@@ -559,7 +559,7 @@ static void load_snapshot(struct group *g)
 struct group *group_new(struct lane *lane, uint32_t id, uint64_t hash_seed, struct catalog *catalog)
 {
 	struct group *g = mem_zalloc(sizeof *g);
-	struct lane_recovered found = {.group = id};
+	struct recovered found = {.group = id};
 	bool recovered = lane_take_recovered(lane, id, &found);
 	struct raft_options options = {
 		.group = id,

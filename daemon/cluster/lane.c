@@ -17,45 +17,19 @@
 
 /* ---- recovery ---- */
 
-static struct lane_recovered *recovered_group(struct lane *lane, uint32_t group)
+static struct recovered *recovered_group(struct lane *lane, uint32_t group)
 {
-	struct lane_recovered *r;
-
 	for (uint32_t i = 0; i < lane->recovered_count; i++)
 		if (lane->recovered[i].group == group)
 			return &lane->recovered[i];
 	lane->recovered = mem_realloc(lane->recovered, (lane->recovered_count + 1) * sizeof *lane->recovered);
-	r = &lane->recovered[lane->recovered_count++];
-	*r = (struct lane_recovered){.group = group};
-	raft_log_init(&r->log);
-	return r;
-}
-
-static void recover_entry(struct lane_recovered *r, struct entry *e)
-{
-	struct raft_log *log = &r->log;
-
-	if (e->index <= r->start)
-		return;
-	/*
-	 * The oldest segment may begin behind its own JOURNAL_START, since what lay between went with freed segments: a
-	 * later JOURNAL_START tells that it was dead. Until then the log starts here, without knowing a term. It starts
-	 * earlier if earlier entries come after all: the leader sent them again when heads had been lost.
-	 */
-	if (e->index <= log->start || (e->index > log->last + 1 && log->last == log->start))
-		raft_log_reset(log, e->index - 1, 0);
-	if (e->index <= log->last)
-		raft_log_truncate(log, e->index);
-	/* Any other hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */
-	if (e->index == log->last + 1 && e->term >= raft_log_last_term(log))
-		raft_log_append(log, e);
+	recovered_init(&lane->recovered[lane->recovered_count], group);
+	return &lane->recovered[lane->recovered_count++];
 }
 
 static void recover_record(void *arg, const struct journal_record *record)
 {
 	struct lane *lane = arg;
-	struct lane_recovered *r;
-	struct raft_log *log;
 
 	if (record->kind == JOURNAL_UNASKED || record->kind == JOURNAL_ASKED) {
 		if (record->group < NODE_SLOTS)
@@ -63,44 +37,10 @@ static void recover_record(void *arg, const struct journal_record *record)
 				(struct recollection){.unasked = record->kind == JOURNAL_UNASKED, .bound = record->index};
 		return;
 	}
-	r = recovered_group(lane, record->group);
-	log = &r->log;
-	switch ((enum journal_kind)record->kind) {
-	case JOURNAL_HARD:
-		r->term = record->term;
-		r->vote = (uint8_t)record->index;
-		break;
-	case JOURNAL_START:
-		if (record->index >= r->start) {
-			r->start = record->index;
-			r->start_term = record->term;
-		}
-		if (record->index == log->start)
-			log->start_term = record->term;
-		if (record->index <= log->start)
-			break;
-		/* Of a log whose beginning was lost the term may be 0, as of what no log has. */
-		if (record->index <= log->last && raft_log_term(log, record->index) == record->term)
-			raft_log_compact(log, record->index);
-		else
-			raft_log_reset(log, record->index, record->term);
-		break;
-	case JOURNAL_ENTRY:
-		recover_entry(r, record->entry);
-		break;
-	case JOURNAL_REPAIR:
-		if (raft_log_term(log, record->index) == record->term && record->index > log->start &&
-		    raft_log_entry(log, record->index)->missing && !record->entry->missing)
-			raft_log_fill(log, record->entry);
-		break;
-	case JOURNAL_SETTLED:
-	case JOURNAL_UNASKED:
-	case JOURNAL_ASKED:
-		break;
-	}
+	recovered_take(recovered_group(lane, record->group), record);
 }
 
-bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovered *ret)
+bool lane_take_recovered(struct lane *lane, uint32_t group, struct recovered *ret)
 {
 	for (uint32_t i = 0; i < lane->recovered_count; i++)
 		if (lane->recovered[i].group == group) {
@@ -109,19 +49,6 @@ bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovere
 			return true;
 		}
 	return false;
-}
-
-/* A log that begins behind every JOURNAL_START has lost the heads that lay between: it ends where the snapshot does. */
-static void recovered_end(struct lane *lane)
-{
-	for (uint32_t i = 0; i < lane->recovered_count; i++) {
-		struct lane_recovered *r = &lane->recovered[i];
-
-		if (r->log.start <= r->start)
-			continue;
-		raft_log_reset(&r->log, r->start, r->start_term);
-		lane->found.heads_lost = true; /* with whole segments perhaps, which nothing else tells */
-	}
 }
 
 /* ---- what peers remember of our journal ---- */
@@ -171,7 +98,7 @@ static void lane_checkpoint(void *arg)
 		group_checkpoint(lane->groups[i]);
 	/* Groups that this node knows from its journal only, because the catalog hasn't been applied yet. */
 	for (uint32_t i = 0; i < lane->recovered_count; i++) {
-		const struct lane_recovered *r = &lane->recovered[i];
+		const struct recovered *r = &lane->recovered[i];
 
 		(void)journal_append(lane->journal, &(struct journal_record){
 			.kind = JOURNAL_HARD, .group = r->group, .term = r->term, .index = r->vote});
@@ -260,7 +187,8 @@ int lane_open(struct lane *lane)
 	r = journal_open(&lane->journal, lane->io, &options, &lane->found);
 	if (r < 0)
 		return r;
-	recovered_end(lane);
+	for (uint32_t i = 0; i < lane->recovered_count; i++)
+		lane->found.heads_lost |= !recovered_end(&lane->recovered[i]);
 	choose_durable(lane, dir);
 	liveness_init(&lane->liveness, lane->identity.incarnation, io_boottime_ns(lane->io));
 	log_info("journal: recovered lane=%u batches=%llu segments=%u torn=%d damaged=%u heads_lost=%d", lane->id,
@@ -285,7 +213,7 @@ void lane_fini(struct lane *lane)
 	for (uint32_t i = 0; i < lane->group_count; i++)
 		group_free(lane->groups[i]);
 	for (uint32_t i = 0; i < lane->recovered_count; i++)
-		raft_log_fini(&lane->recovered[i].log);
+		recovered_fini(&lane->recovered[i]);
 	for (unsigned i = 0; i < NODE_SLOTS; i++)
 		peer_free(lane->peers[i]);
 	journal_close(lane->journal);

@@ -14,6 +14,7 @@
 #include "cluster/identity.h"
 #include "cluster/peer.h"
 #include "cluster/recollection.h"
+#include "cluster/recovered.h"
 #include "cluster/wire.h"
 #include "journal/journal.h"
 #include "raft/liveness.h"
@@ -27,16 +28,6 @@ struct lane_stored {
 	struct group *group;
 	raft_index index; /* 0: a hard state */
 	raft_term term;
-};
-
-/* What a group had in the journal at start. */
-struct lane_recovered {
-	uint32_t group;
-	raft_term term;
-	uint8_t vote;
-	struct raft_log log;
-	raft_index start;      /* of the newest JOURNAL_START: what a snapshot holds */
-	raft_term start_term;
 };
 
 struct lane {
@@ -62,7 +53,7 @@ struct lane {
 	bool stopped;
 	struct lane_stored *stored;
 	uint32_t stored_first, stored_count, stored_cap;
-	struct lane_recovered *recovered;
+	struct recovered *recovered;
 	uint32_t recovered_count;
 	uint64_t generation; /* see liveness_heard() */
 	struct io_timer tick, again;
@@ -89,7 +80,7 @@ void lane_turn(struct lane *lane);
 struct group *lane_group(const struct lane *lane, uint32_t id);
 void lane_add_group(struct lane *lane, struct group *g);
 /* Hands what recovery found for the group over to the caller (who then owns the log); false if nothing. */
-bool lane_take_recovered(struct lane *lane, uint32_t group, struct lane_recovered *ret);
+bool lane_take_recovered(struct lane *lane, uint32_t group, struct recovered *ret);
 /* Notes that (index, term), or the group's hard state if index is 0, is in the journal's batch `sequence`. */
 void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term);
 /* What the node remembers to have heard of our journal: perhaps more than there is left of it ([torn]). */

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/recovered.h"
+
+void recovered_init(struct recovered *r, uint32_t group)
+{
+	*r = (struct recovered){.group = group};
+	raft_log_init(&r->log);
+}
+
+void recovered_fini(struct recovered *r)
+{
+	raft_log_fini(&r->log);
+}
+
+static void take_start(struct recovered *r, raft_index index, raft_term term)
+{
+	struct raft_log *log = &r->log;
+
+	if (index >= r->start) {
+		r->start = index;
+		r->start_term = term;
+	}
+	if (index == log->start)
+		log->start_term = term;
+	if (index <= log->start)
+		return;
+	/* Of a log whose beginning was lost the term may be 0, as of what no log has. */
+	if (index <= log->last && raft_log_term(log, index) == term)
+		raft_log_compact(log, index);
+	else
+		raft_log_reset(log, index, term);
+}
+
+static void take_entry(struct recovered *r, struct entry *e)
+{
+	struct raft_log *log = &r->log;
+
+	if (e->index <= r->start)
+		return;
+	/*
+	 * The oldest segment may begin behind its own JOURNAL_START, since what lay between went with freed segments: a
+	 * later JOURNAL_START tells that it was dead. Until then the log starts here, without knowing a term. It starts
+	 * earlier if earlier entries come after all: the leader sent them again when heads had been lost.
+	 */
+	if (e->index <= log->start || (e->index > log->last + 1 && log->last == log->start))
+		raft_log_reset(log, e->index - 1, 0);
+	if (e->index <= log->last)
+		raft_log_truncate(log, e->index);
+	/* Any other hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */
+	if (e->index == log->last + 1 && e->term >= raft_log_last_term(log))
+		raft_log_append(log, e);
+}
+
+static void take_repair(struct recovered *r, struct entry *e)
+{
+	struct raft_log *log = &r->log;
+
+	if (raft_log_term(log, e->index) == e->term && e->index > log->start && raft_log_entry(log, e->index)->missing && !e->missing)
+		raft_log_fill(log, e);
+}
+
+void recovered_take(struct recovered *r, const struct journal_record *record)
+{
+	switch ((enum journal_kind)record->kind) {
+	case JOURNAL_HARD:
+		r->term = record->term;
+		r->vote = (uint8_t)record->index;
+		break;
+	case JOURNAL_START:
+		take_start(r, record->index, record->term);
+		break;
+	case JOURNAL_ENTRY:
+		take_entry(r, record->entry);
+		break;
+	case JOURNAL_REPAIR:
+		take_repair(r, record->entry);
+		break;
+	case JOURNAL_SETTLED:
+	case JOURNAL_UNASKED:
+	case JOURNAL_ASKED:
+		break;
+	}
+}
+
+bool recovered_end(struct recovered *r)
+{
+	if (r->log.start <= r->start)
+		return true;
+	/* It begins behind every JOURNAL_START: the heads that lay between are lost, with whole segments perhaps, which nothing else tells. */
+	raft_log_reset(&r->log, r->start, r->start_term);
+	return false;
+}
