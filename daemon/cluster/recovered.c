@@ -43,7 +43,7 @@ static void take_entry(struct recovered *r, struct entry *e)
 	 * earlier if earlier entries come after all: the leader sent them again when heads had been lost.
 	 */
 	if (e->index <= log->start || (e->index > log->last + 1 && log->last == log->start))
-		raft_log_reset(log, e->index - 1, 0);
+		raft_log_reset(log, e->index - 1, e->index - 1 == r->start ? r->start_term : 0);
 	if (e->index <= log->last)
 		raft_log_truncate(log, e->index);
 	/* Any other hole means lost heads, which quarantines the lane: what lies behind it comes from the leader. */

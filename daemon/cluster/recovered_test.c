@@ -71,6 +71,7 @@ static void test_what_is_recovered(void **state)
 		{"the segments before are lost", {{ENTRY, 8, 2}, {START, 3, 1}, {ENTRY, 9, 2}}, 3, 1, "", true},
 		{"a later start lies behind the end of a log without a beginning", {{ENTRY, 8, 2}, {ENTRY, 9, 2}, {START, 12, 2}}, 12, 2, "", false},
 		{"the term of no entry is that of no start", {{ENTRY, 8, 2}, {START, 12, 0}}, 12, 0, "", false},
+		{"a log that lost its beginning begins where its snapshot does", {{ENTRY, 8, 2}, {START, 5, 1}, {ENTRY, 6, 2}}, 5, 1, "2", false},
 	};
 
 	(void)state;
