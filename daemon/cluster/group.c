@@ -647,8 +647,6 @@ void group_quarantine(struct group *g)
 
 void group_checkpoint(struct group *g)
 {
-	(void)journal_append(g->lane->journal, &(struct journal_record){
-		.kind = JOURNAL_HARD, .group = g->id, .term = g->raft.term, .index = g->raft.vote});
-	(void)journal_append(g->lane->journal, &(struct journal_record){
-		.kind = JOURNAL_START, .group = g->id, .term = g->raft.log.start_term, .index = g->raft.log.start});
+	/* A commit, and so a snapshot, may be ahead of what this disk has stored. */
+	lane_store_state(g->lane, g->id, g->raft.term, g->raft.vote, &g->raft.log, max_u64(g->raft.stored, g->raft.log.start));
 }

@@ -40,6 +40,26 @@ static void recover_record(void *arg, const struct journal_record *record)
 	recovered_take(recovered_group(lane, record->group), record);
 }
 
+static void recover_lost(void *arg)
+{
+	struct lane *lane = arg;
+
+	for (uint32_t i = 0; i < lane->recovered_count; i++)
+		recovered_lost(&lane->recovered[i]);
+}
+
+/* Damage that only the records tell of is told by none once the groups have written down what they start with. */
+static void recovered_all(struct lane *lane)
+{
+	bool whole = true;
+
+	for (uint32_t i = 0; i < lane->recovered_count; i++)
+		whole &= recovered_end(&lane->recovered[i]);
+	if (!whole)
+		journal_note_lost(lane->journal);
+	lane->found.heads_lost |= !whole;
+}
+
 bool lane_take_recovered(struct lane *lane, uint32_t group, struct recovered *ret)
 {
 	for (uint32_t i = 0; i < lane->recovered_count; i++)
@@ -90,6 +110,18 @@ uint64_t lane_tells(const struct lane *lane, uint8_t node)
 
 /* ---- the journal's callbacks ---- */
 
+void lane_store_state(struct lane *lane, uint32_t group, raft_term term, uint8_t vote, const struct raft_log *log, raft_index held)
+{
+	const struct journal_record records[] = {
+		{.kind = JOURNAL_HARD, .group = group, .term = term, .index = vote},
+		{.kind = JOURNAL_START, .group = group, .term = log->start_term, .index = log->start},
+		{.kind = JOURNAL_HELD, .group = group, .term = raft_log_term(log, held), .index = held},
+	};
+
+	for (unsigned i = 0; i < sizeof records / sizeof *records; i++)
+		(void)journal_append(lane->journal, &records[i]);
+}
+
 static void lane_checkpoint(void *arg)
 {
 	struct lane *lane = arg;
@@ -100,10 +132,7 @@ static void lane_checkpoint(void *arg)
 	for (uint32_t i = 0; i < lane->recovered_count; i++) {
 		const struct recovered *r = &lane->recovered[i];
 
-		(void)journal_append(lane->journal, &(struct journal_record){
-			.kind = JOURNAL_HARD, .group = r->group, .term = r->term, .index = r->vote});
-		(void)journal_append(lane->journal, &(struct journal_record){
-			.kind = JOURNAL_START, .group = r->group, .term = r->log.start_term, .index = r->log.start});
+		lane_store_state(lane, r->group, r->term, r->vote, &r->log, r->log.last);
 	}
 	store_unasked(lane);
 }
@@ -176,6 +205,7 @@ int lane_open(struct lane *lane)
 		.plant_torn_accepted = lane->config->plant == PLANT_TORN_ACCEPTED,
 		.arg = lane,
 		.record = recover_record,
+		.lost = recover_lost,
 		.checkpoint = lane_checkpoint,
 		.batch_done = lane_batch_done,
 		.failed = lane_journal_failed,
@@ -187,8 +217,7 @@ int lane_open(struct lane *lane)
 	r = journal_open(&lane->journal, lane->io, &options, &lane->found);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < lane->recovered_count; i++)
-		lane->found.heads_lost |= !recovered_end(&lane->recovered[i]);
+	recovered_all(lane);
 	choose_durable(lane, dir);
 	liveness_init(&lane->liveness, lane->identity.incarnation, io_boottime_ns(lane->io));
 	log_info("journal: recovered lane=%u batches=%llu segments=%u torn=%d damaged=%u heads_lost=%d", lane->id,

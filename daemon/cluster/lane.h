@@ -81,6 +81,8 @@ struct group *lane_group(const struct lane *lane, uint32_t id);
 void lane_add_group(struct lane *lane, struct group *g);
 /* Hands what recovery found for the group over to the caller (who then owns the log); false if nothing. */
 bool lane_take_recovered(struct lane *lane, uint32_t group, struct recovered *ret);
+/* What a segment, and a life of the node, begin with: the group's hard state, its log's start, and an entry that stands in the journal by now. */
+void lane_store_state(struct lane *lane, uint32_t group, raft_term term, uint8_t vote, const struct raft_log *log, raft_index held);
 /* Notes that (index, term), or the group's hard state if index is 0, is in the journal's batch `sequence`. */
 void lane_note_stored(struct lane *lane, struct group *g, uint64_t sequence, raft_index index, raft_term term);
 /* What the node remembers to have heard of our journal: perhaps more than there is left of it ([torn]). */

@@ -13,7 +13,7 @@
 
 /* A record in a story: what, index, term. */
 struct told {
-	enum { STORY_ENDS, HARD, START, ENTRY } what;
+	enum { STORY_ENDS, START, ENTRY, HELD, LOST } what;
 	raft_index index;
 	raft_term term;
 };
@@ -29,9 +29,13 @@ struct row {
 
 static void tell(struct recovered *r, const struct told *t)
 {
-	struct journal_record record = {.kind = t->what == HARD ? JOURNAL_HARD : t->what == START ? JOURNAL_START : JOURNAL_ENTRY,
-					.group = 1, .index = t->index, .term = t->term};
+	static const enum journal_kind kinds[] = {[START] = JOURNAL_START, [ENTRY] = JOURNAL_ENTRY, [HELD] = JOURNAL_HELD};
+	struct journal_record record = {.kind = (uint8_t)kinds[t->what], .group = 1, .index = t->index, .term = t->term};
 
+	if (t->what == LOST) {
+		recovered_lost(r);
+		return;
+	}
 	if (t->what == ENTRY) {
 		record.entry = entry_new(ENTRY_BUNDLE, 0);
 		record.entry->index = t->index;
@@ -72,6 +76,22 @@ static void test_what_is_recovered(void **state)
 		{"a later start lies behind the end of a log without a beginning", {{ENTRY, 8, 2}, {ENTRY, 9, 2}, {START, 12, 2}}, 12, 2, "", false},
 		{"the term of no entry is that of no start", {{ENTRY, 8, 2}, {START, 12, 0}}, 12, 0, "", false},
 		{"a log that lost its beginning begins where its snapshot does", {{ENTRY, 8, 2}, {START, 5, 1}, {ENTRY, 6, 2}}, 5, 1, "2", false},
+		{"heads were lost between: what follows may belong to another log",
+		 {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {LOST, 0, 0}, {ENTRY, 3, 2}}, 0, 0, "11", true},
+		{"what overwrites may do so, too", {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {ENTRY, 3, 1}, {LOST, 0, 0}, {ENTRY, 3, 2}}, 0, 0, "111", true},
+		{"the next start tells what there was, and the leader has sent the rest",
+		 {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {LOST, 0, 0}, {ENTRY, 3, 2}, {HELD, 2, 1}, {ENTRY, 2, 2}, {ENTRY, 3, 2}}, 0, 0, "122", false},
+		{"it tells of more than what is left", {{ENTRY, 1, 1}, {LOST, 0, 0}, {HELD, 2, 2}, {ENTRY, 3, 2}}, 0, 0, "1", true},
+		{"it tells of another log", {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {LOST, 0, 0}, {HELD, 2, 2}, {ENTRY, 3, 2}}, 0, 0, "11", true},
+		{"what was lost wasn't of this group", {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {LOST, 0, 0}, {HELD, 2, 1}}, 0, 0, "11", false},
+		{"a snapshot holds what was lost", {{ENTRY, 1, 1}, {LOST, 0, 0}, {ENTRY, 4, 2}, {START, 5, 2}, {ENTRY, 6, 2}}, 5, 2, "2", false},
+		{"a snapshot holds all that is left", {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {LOST, 0, 0}, {START, 2, 1}, {ENTRY, 3, 2}}, 2, 1, "2", false},
+		{"an idle group, whose entries stood in a segment that is gone", {{START, 0, 0}, {HELD, 5, 1}}, 0, 0, "", true},
+		{"its segment is gone, because a later start tells that it was dead",
+		 {{START, 0, 0}, {HELD, 5, 1}, {ENTRY, 6, 1}, {ENTRY, 7, 2}, {START, 6, 1}, {HELD, 7, 2}}, 6, 1, "2", false},
+		{"a start tells of more than what is left", {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {HELD, 3, 1}}, 0, 0, "11", true},
+		{"a hole is a loss", {{ENTRY, 1, 1}, {ENTRY, 3, 2}, {ENTRY, 2, 3}}, 0, 0, "1", true},
+		{"the beginning was a guess, until somebody told it", {{ENTRY, 8, 2}, {START, 3, 1}, {HELD, 3, 1}, {ENTRY, 4, 1}}, 3, 1, "1", false},
 	};
 
 	(void)state;

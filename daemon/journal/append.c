@@ -65,6 +65,16 @@ uint64_t journal_append(struct journal *j, const struct journal_record *record)
 	return b->sequence;
 }
 
+void journal_note_lost(struct journal *j)
+{
+	uint64_t loss = JOURNAL_LOST_RECORD | j->next_sequence;
+
+	assert(list_empty(&j->open));
+	j->lost = mem_realloc(j->lost, (j->lost_count + 1) * sizeof *j->lost);
+	j->lost[j->lost_count++] = loss;
+	(void)journal_append(j, &(struct journal_record){.kind = JOURNAL_LOST, .index = loss});
+}
+
 void journal_settle(struct journal *j)
 {
 	for (uint32_t i = 0; i < j->lost_count; i++)

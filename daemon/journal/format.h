@@ -45,11 +45,14 @@ enum journal_kind {
 	JOURNAL_SETTLED = 5,  /* index: a loss that is made good; recovery need not mind it again */
 	JOURNAL_UNASKED = 6,  /* group: a node; index: the last batch of ours that it can know of, unless a later one was lost */
 	JOURNAL_ASKED = 7,    /* group: a node that was asked since, and knew of no later one */
+	JOURNAL_HELD = 8,     /* the group's log holds the entry (index, term), and so, what went before it */
+	JOURNAL_LOST = 9,     /* index: a loss that only the records told of; it is one until it is settled */
 };
 
 /* A loss is the sequence of a damaged batch or, with one of these bits, */
 #define JOURNAL_LOST_SEGMENT (1ull << 63) /* the number of a segment whose head is lost */
 #define JOURNAL_LOST_LINK (1ull << 62)    /* the sequence of a batch that doesn't follow the one before it */
+#define JOURNAL_LOST_RECORD (1ull << 61)  /* the sequence of the batch that says so: records don't follow those before them */
 
 /* The head of a segment, twice in its first block. */
 struct journal_segment_head {

@@ -36,7 +36,9 @@ struct journal_options {
 	void *arg;
 	/* Recovery, within journal_open(): each record in order. */
 	void (*record)(void *arg, const struct journal_record *record);
-	/* A new segment opens: append every group's JOURNAL_HARD and JOURNAL_START now ([pinning]). */
+	/* Record heads are lost between the last record and the next one, of whatever group. */
+	void (*lost)(void *arg);
+	/* A new segment opens: append every group's JOURNAL_HARD, JOURNAL_START and JOURNAL_HELD now ([pinning]). */
 	void (*checkpoint)(void *arg);
 	/* Everything up to sequence is on stable storage. */
 	void (*batch_done)(void *arg, uint64_t sequence);
@@ -75,6 +77,8 @@ void journal_close(struct journal *j);
 /* Takes a reference of record->entry. Returns the sequence of the batch that will hold the record. */
 uint64_t journal_append(struct journal *j, const struct journal_record *record);
 void journal_flush(struct journal *j);
+/* The records that recovery gave tell of a loss of heads that no batch tells of. To be said before anything is appended. */
+void journal_note_lost(struct journal *j);
 /* What recovery found lost is made good: the next one need not mind it again. */
 void journal_settle(struct journal *j);
 uint64_t journal_durable(const struct journal *j);

@@ -348,12 +348,22 @@ out:
 	return e;
 }
 
+/* What follows may not follow what went before. */
+static void gap(struct recovery *rec)
+{
+	rec->j->options.lost(rec->j->options.arg);
+}
+
 static void take_record(struct recovery *rec, struct segment *s, uint64_t at, const struct place *p, const struct journal_record_head *h)
 {
 	struct journal_record record = {.kind = h->kind, .group = h->group, .term = h->term, .index = h->index};
 
 	if (h->kind == JOURNAL_SETTLED) {
 		settle(rec, h->index);
+		return;
+	}
+	if (h->kind == JOURNAL_LOST) {
+		lost_heads(rec, h->index);
 		return;
 	}
 	if (h->kind == JOURNAL_ENTRY || h->kind == JOURNAL_REPAIR) {
@@ -374,6 +384,7 @@ static void take_records(struct recovery *rec, struct segment *s, uint64_t at, c
 
 	if (p->head.record_count > room / sizeof(struct journal_record_head)) {
 		lost_heads(rec, p->head.sequence);
+		gap(rec);
 		return;
 	}
 	for (uint32_t i = 0; i < p->head.record_count; i++) {
@@ -382,10 +393,12 @@ static void take_records(struct recovery *rec, struct segment *s, uint64_t at, c
 		journal_image_read(base, front + i * sizeof h, &h, sizeof h);
 		if (!journal_record_head_valid(&h, rec->j->seed, p->head.sequence))
 			journal_image_read(base, tail + i * sizeof h, &h, sizeof h);
-		if (journal_record_head_valid(&h, rec->j->seed, p->head.sequence))
+		if (journal_record_head_valid(&h, rec->j->seed, p->head.sequence)) {
 			take_record(rec, s, at, p, &h);
-		else
+		} else {
 			lost = true;
+			gap(rec);
+		}
 	}
 	if (lost)
 		lost_heads(rec, p->head.sequence);
@@ -459,8 +472,10 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 			s->end = at;
 			return false;
 		case WHOLE:
-			if (rec->chain && p.head.prev_crc != j->prev_crc)
+			if (rec->chain && p.head.prev_crc != j->prev_crc) {
 				lost_heads(rec, JOURNAL_LOST_LINK | sequence);
+				gap(rec);
+			}
 			take_records(rec, s, at, &p);
 			break;
 		case ROT:
@@ -474,6 +489,7 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 			    head_at(rec, at + (uint64_t)p.sectors * JOURNAL_SECTOR, 0, &h))
 				sequence = lost_row(rec, sequence, h.sequence - 1, p.sectors);
 			lost_heads(rec, sequence);
+			gap(rec);
 			break;
 		}
 		after_batch(rec, &p, sequence);

@@ -29,6 +29,8 @@
 #define SEGMENT (32u << 20)
 #define WORK (256u << 10) /* of each segment, what cases change */
 
+#define GAP "~ " /* in a trace: heads were lost here */
+
 struct world {
 	struct io *io;
 	char dir[256];
@@ -58,6 +60,12 @@ static void on_record(void *arg, const struct journal_record *r)
 	bytes_puts(&w.trace, " ");
 }
 
+static void on_lost(void *arg)
+{
+	(void)arg;
+	bytes_puts(&w.trace, GAP);
+}
+
 static void on_checkpoint(void *arg)
 {
 	(void)arg;
@@ -81,7 +89,7 @@ static void on_failed(void *arg, int error)
 static int open_journal(void)
 {
 	struct journal_options o = {
-		.dir = w.dir, .segment_size = SEGMENT, .self = 1, .record = on_record, .checkpoint = on_checkpoint,
+		.dir = w.dir, .segment_size = SEGMENT, .self = 1, .record = on_record, .lost = on_lost, .checkpoint = on_checkpoint,
 		.batch_done = on_batch, .failed = on_failed,
 	};
 
@@ -339,7 +347,7 @@ static void test_vanished_batch_before_a_later_one_loses_heads(void **state)
 	(void)state;
 	base_picture(3);
 	memset(sector(2, 0), 0, w.sectors[2] * JOURNAL_SECTOR);
-	expect(ONE THREE, 3, false, 1, true);
+	expect(ONE GAP THREE, 3, false, 1, true);
 	assert_int_equal(w.found.heads_lost_at, 2);
 	/* At the end of a segment: sequence 2 is missing between two segments. */
 	base_picture(2);
@@ -362,19 +370,19 @@ static void test_both_heads_lost(void **state)
 	(void)state;
 	base_picture(3);
 	spoil_heads(3); /* the last one, all NEW */
-	expect(ONE TWO, 3, false, 1, true);
+	expect(ONE TWO GAP, 3, false, 1, true);
 	base_picture(3);
 	spoil_heads(2); /* in the middle */
-	expect(ONE THREE, 3, false, 1, true);
+	expect(ONE GAP THREE, 3, false, 1, true);
 	assert_int_equal(w.found.heads_lost_at, 2);
 	base_picture(3);
 	spoil_heads(3); /* and a foreign mark */
 	*sector(3, 2) ^= 0x80;
-	expect(ONE TWO, 3, false, 1, true);
+	expect(ONE TWO GAP, 3, false, 1, true);
 	base_picture(3);
 	spoil_heads(2); /* and zeros, before a later one */
 	memset(sector(2, 5), 0, JOURNAL_SECTOR);
-	expect(ONE THREE, 3, false, 1, true);
+	expect(ONE GAP THREE, 3, false, 1, true);
 	base_picture(3);
 	spoil_heads(3); /* and zeros with nothing behind: rot in a torn batch can't be told, and it was never acknowledged */
 	memset(sector(3, 5), 0, JOURNAL_SECTOR);
@@ -399,11 +407,11 @@ static void test_a_batch_gone_astray_loses_heads(void **state)
 	(void)state;
 	base_picture(3);
 	misdirect(3, WORK / 2); /* far behind */
-	expect(ONE TWO, 3, false, 1, true);
+	expect(ONE TWO GAP, 3, false, 1, true);
 	assert_int_equal(w.found.heads_lost_at, 3);
 	base_picture(3);
 	misdirect(3, w.at[3] + JOURNAL_BLOCK); /* over a part of its own place */
-	expect(ONE TWO, 3, false, 1, true);
+	expect(ONE TWO GAP, 3, false, 1, true);
 	base_picture(3);
 	misdirect(3, w.at[2] + JOURNAL_BLOCK); /* into the one before, whose payload is missing then, and over a part of its own place */
 	assert_int_equal(recover(), 0);
@@ -445,11 +453,11 @@ static void test_a_batch_gone_astray_among_earlier_ones(void **state)
 	base_picture(3);
 	add_batch(0, 4, small, 1);
 	misdirect(4, w.at[3] + JOURNAL_BLOCK);
-	expect(ONE TWO "E1.3.4! E2.1.2! ", 4, false, 2, true);
+	expect(ONE TWO "E1.3.4! E2.1.2! " GAP, 4, false, 2, true);
 	assert_int_equal(w.found.heads_lost_at, 4);
 	w.end = w.at[4] + JOURNAL_BLOCK;
 	add_base_batch(0, 5);
-	expect(ONE TWO "E1.3.4! E2.1.2! " THREE, 5, false, 2, true);
+	expect(ONE TWO "E1.3.4! E2.1.2! " GAP THREE, 5, false, 2, true);
 }
 
 /* One head copy is enough. */
@@ -517,7 +525,7 @@ static void test_record_heads_stand_twice(void **state)
 	*(sector(2, 0) + JOURNAL_MARK + sizeof(struct journal_batch_head) + 20) ^= 1;
 	expect(ONE TWO THREE, 3, false, 1, false);
 	*(sector(2, tail / JOURNAL_ROOM) + JOURNAL_MARK + 20) ^= 1;
-	expect(ONE "E2.1.1=5 " THREE, 3, false, 1, true);
+	expect(ONE GAP "E2.1.1=5 " THREE, 3, false, 1, true);
 	assert_int_equal(w.found.heads_lost_at, 2);
 }
 
@@ -567,7 +575,7 @@ static void test_broken_chain_is_told(void **state)
 	base_picture(2);
 	w.crc[2] ^= 1;
 	add_base_batch(0, 3);
-	expect(ONE TWO THREE, 3, false, 0, true);
+	expect(ONE TWO GAP THREE, 3, false, 0, true);
 	assert_int_equal(w.found.heads_lost_at, JOURNAL_LOST_LINK | 3);
 	add_batch(0, 4, settled, 1);
 	assert_int_equal(recover(), 0);
@@ -593,7 +601,7 @@ static void test_value_that_looks_like_a_batch(void **state)
 {
 	(void)state;
 	plant_batch_in_value(w.seed ^ 1);
-	expect(ONE THREE, 3, false, 1, true);
+	expect(ONE GAP THREE, 3, false, 1, true);
 	plant_batch_in_value(w.seed); /* the check bites: with the seed it would pass for one */
 	assert_int_equal(recover(), 0);
 	assert_true(w.found.last_sequence > 3);

@@ -39,6 +39,11 @@ static void on_record(void *arg, const struct journal_record *r)
 	w.records += r->kind == JOURNAL_ENTRY;
 }
 
+static void on_lost(void *arg)
+{
+	(void)arg;
+}
+
 static void on_checkpoint(void *arg)
 {
 	(void)arg;
@@ -62,7 +67,7 @@ static void on_failed(void *arg, int error)
 static void open_journal(void)
 {
 	struct journal_options o = {
-		.dir = w.dir, .segment_size = SEGMENT, .self = 1, .record = on_record, .checkpoint = on_checkpoint,
+		.dir = w.dir, .segment_size = SEGMENT, .self = 1, .record = on_record, .lost = on_lost, .checkpoint = on_checkpoint,
 		.batch_done = on_batch, .failed = on_failed,
 	};
 

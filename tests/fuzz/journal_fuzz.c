@@ -29,6 +29,11 @@ static void on_record(void *arg, const struct journal_record *r)
 		assert(entry_intact(r->entry));
 }
 
+static void on_lost(void *arg)
+{
+	(void)arg;
+}
+
 static void on_checkpoint(void *arg)
 {
 	(void)arg;
@@ -49,7 +54,7 @@ static void on_failed(void *arg, int error)
 static int open_journal(uint32_t segment_size, struct journal_recovery *ret)
 {
 	struct journal_options o = {
-		.dir = "/j", .segment_size = segment_size, .self = 1, .record = on_record, .checkpoint = on_checkpoint,
+		.dir = "/j", .segment_size = segment_size, .self = 1, .record = on_record, .lost = on_lost, .checkpoint = on_checkpoint,
 		.batch_done = on_batch, .failed = on_failed,
 	};
 
