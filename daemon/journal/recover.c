@@ -439,6 +439,23 @@ static uint64_t lost_row(struct recovery *rec, uint64_t first, uint64_t last, ui
 	return last;
 }
 
+/*
+ * What stands first in a segment, if it isn't what should come: batches that stood in segments which are gone. The batch
+ * itself may be whole, and tells the state of every group ([pinning]).
+ */
+static uint64_t first_of_segment(struct recovery *rec, uint64_t sequence)
+{
+	struct journal_batch_head h;
+
+	if (!head_at(rec, JOURNAL_BLOCK, 0, &h) || h.sequence <= sequence)
+		return sequence;
+	rec->found->damaged++;
+	lost_heads(rec, JOURNAL_LOST_LINK | h.sequence);
+	gap(rec);
+	rec->chain = false;
+	return h.sequence;
+}
+
 /* Returns false when the journal ends in this segment. */
 static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 {
@@ -456,6 +473,8 @@ static bool walk_segment(struct recovery *rec, struct segment *s, bool more)
 			if (next && next != at)
 				(void)head_at(rec, next, 0, &h);
 			sequence = !next ? 1 : next == at ? h.sequence : h.sequence - 1;
+		} else if (at == JOURNAL_BLOCK) {
+			sequence = first_of_segment(rec, sequence);
 		}
 		p = look(rec, at, sequence, more);
 		switch (p.verdict) {

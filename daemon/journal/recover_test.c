@@ -641,6 +641,26 @@ static void test_segment_head_copies(void **state)
 		memcpy(w.disk[s], keep[s], JOURNAL_BLOCK);
 }
 
+/* A segment between two others is gone: the first batch behind it is whole, and is taken. */
+static void test_a_gap_before_a_whole_batch(void **state)
+{
+	struct journal_segment_head keep, h;
+
+	(void)state;
+	base_picture(2);
+	memcpy(&keep, w.disk[1], sizeof keep);
+	h = keep;
+	h.number++;
+	journal_segment_head_seal(&h);
+	memcpy(w.disk[1], &h, sizeof h);
+	memcpy(w.disk[1] + JOURNAL_SEGMENT_COPY, &h, sizeof h);
+	w.end = JOURNAL_BLOCK;
+	add_base_batch(1, 6);
+	expect(ONE TWO GAP THREE, 6, false, 1, true);
+	memcpy(w.disk[1], &keep, sizeof keep);
+	memcpy(w.disk[1] + JOURNAL_SEGMENT_COPY, &keep, sizeof keep);
+}
+
 /* A segment that waits for its first batch has a number, too: the one before it, which is gone, held the last batches. */
 static void test_a_gap_before_a_ready_segment(void **state)
 {
@@ -845,6 +865,7 @@ int main(void)
 		cmocka_unit_test(test_broken_chain_is_told),
 		cmocka_unit_test(test_value_that_looks_like_a_batch),
 		cmocka_unit_test(test_segment_head_copies),
+		cmocka_unit_test(test_a_gap_before_a_whole_batch),
 		cmocka_unit_test(test_a_gap_before_a_ready_segment),
 		cmocka_unit_test(test_rotten_segments_without_a_batch_hold_nothing),
 		cmocka_unit_test(test_append_writes_the_documented_format),
