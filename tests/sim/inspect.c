@@ -133,6 +133,8 @@ void inspect_up(struct world *w, const struct sim_node *n)
 		if (found->last_sequence < n->durable[i] && !found->heads_lost)
 			world_fail(w, "node %u takes its journal %u to end with batch %llu, and %llu was durable", n->id, i,
 				   (unsigned long long)found->last_sequence, (unsigned long long)n->durable[i]);
+		if (n->id != w->rot_node && (found->heads_lost || found->damaged))
+			world_fail(w, "node %u takes its journal %u for damaged, and nothing has befallen its disk", n->id, i);
 	}
 }
 

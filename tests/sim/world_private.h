@@ -106,7 +106,7 @@ void links_mend(struct world *w);
 
 /* After each step of a node that is up. */
 void inspect_node(struct world *w, struct sim_node *n);
-/* A node goes down, with a disk that has perhaps lied; and is up again: what was durable is there, or it knows that it isn't. */
+/* A node goes down, with a disk that has perhaps lied; and is up again: what was durable is there, or it knows that it isn't, and only then. */
 void inspect_down(struct sim_node *n, bool lied);
 void inspect_up(struct world *w, const struct sim_node *n);
 void inspect_free(struct world *w);
