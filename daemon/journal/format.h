@@ -35,7 +35,7 @@
 #define JOURNAL_MARK 4u
 #define JOURNAL_ROOM (JOURNAL_SECTOR - JOURNAL_MARK) /* image bytes a sector carries */
 #define JOURNAL_PEERS 8u
-#define JOURNAL_VERSION 1u
+#define JOURNAL_VERSION 2u
 
 enum journal_kind {
 	JOURNAL_ENTRY = 1,    /* an entry of a group's log; drops what the log holds at and above its index */
