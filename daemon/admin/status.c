@@ -137,7 +137,7 @@ static json_t *group_status(const struct group *g)
 	(void)json_object_set_new(o, "quarantined", json_boolean(g->raft.quarantined));
 	(void)json_object_set_new(o, "waits_for", nodes_of(g->waits_for));
 	(void)snprintf(sum, sizeof sum, "%016llx",
-		       (unsigned long long)(g->store ? store_checksum(g->store) : catalog_checksum(g->catalog)));
+		       (unsigned long long)(g->store ? store_checksum(g->store) : catalog_checksum_told(g->catalog)));
 	(void)json_object_set_new(o, "checksum", json_string(sum));
 	if (g->store) {
 		set_int(o, "keys", keyspace_count(store_keyspace(g->store)));

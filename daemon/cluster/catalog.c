@@ -143,10 +143,14 @@ void catalog_slots_of_group(const struct catalog *c, uint32_t group, uint16_t *r
 	*ret_last = (uint16_t)((group * SLOT_COUNT + c->group_count - 1) / c->group_count - 1);
 }
 
+uint64_t catalog_checksum_told(const struct catalog *c)
+{
+	return c->group_count + hash64(c->members, c->member_count, c->ready) + (c->services ? services_checksum(c->services) : 0);
+}
+
 uint64_t catalog_checksum(const struct catalog *c)
 {
-	return mix64(c->hash_seed) + c->group_count + hash64(c->members, c->member_count, c->ready) +
-	       (c->services ? services_checksum(c->services) : 0);
+	return mix64(c->hash_seed) + catalog_checksum_told(c);
 }
 
 bool catalog_intact(const struct catalog *c)
