@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/number.h"
 #include "cli/cli.h"
@@ -76,6 +77,15 @@ static int flush(const struct recording *r)
 	return fflush(r->out) != 0 ? cli_fail(1, "can't write: %s", strerror(errno)) : 0;
 }
 
+/* Only now: a capture that can't begin leaves an earlier one's file as it is. A pipe or a device has nothing to lose. */
+static int begin_file(const struct recording *r)
+{
+	if (r->out != stdout && ftruncate(fileno(r->out), 0) < 0 && errno != EINVAL)
+		return cli_fail(1, "can't write: %s", strerror(errno));
+	pcapng_begin(r->out, r->side->interface);
+	return 0;
+}
+
 /* Until enough were captured, or an interrupt. 0, or the exit status. */
 static int run(struct recording *r, const struct capture_source *from)
 {
@@ -88,7 +98,7 @@ static int run(struct recording *r, const struct capture_source *from)
 		return status;
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
-	pcapng_begin(r->out, r->side->interface);
+	status = begin_file(r);
 	fprintf(stderr, "capturing on %s what is for verdict %s; an interrupt ends it\n", r->side->interface, verdict_words[r->verdict]);
 	while (status == 0 && !interrupted && !recording_is_full(r)) {
 		status = from->poll(source, r);
@@ -103,7 +113,7 @@ static int run(struct recording *r, const struct capture_source *from)
 /* Packets hold what people say to each other: the file is for who captures. */
 static FILE *open_private(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	return fd < 0 ? NULL : fdopen(fd, "w");
 }
