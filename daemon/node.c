@@ -14,7 +14,8 @@
 
 #define ADDRESS_RETRY_NS (5 * NS_PER_S) /* a dying ring still holds the port: [reopen] */
 #define GREETING_NS (2 * NS_PER_S)
-#define GREETINGS_MAX 64u
+#define GREETINGS_MAX 64u /* of more, the one that has waited longest makes room */
+#define GREETINGS_ENDING_MAX 1024u /* and is there until its receive has ended: a turn may bring many */
 #define LEAVE_NS (500 * NS_PER_MS)
 
 uint8_t node_lane_of_group(const struct node *n, uint32_t group)
@@ -372,18 +373,42 @@ static void greeting_late(struct io_timer *t)
 	io_recv_stop(g->owner->reactors[0]->io, &g->recv);
 }
 
+/* False: too many are ending. */
+static bool greeting_make_room(struct node *n)
+{
+	struct io *io = n->reactors[0]->io;
+	struct greeting *longest = NULL;
+	uint32_t waiting = 0, ending = 0;
+
+	list_for_each(pos, &n->greetings) {
+		struct greeting *g = list_entry(pos, struct greeting, node);
+
+		if (g->accepted || g->refused) {
+			ending++;
+			continue;
+		}
+		waiting++;
+		longest = longest ? longest : g;
+	}
+	if (waiting < GREETINGS_MAX)
+		return true;
+	if (ending >= GREETINGS_ENDING_MAX)
+		return false;
+	longest->refused = true;
+	io_shutdown(io, longest->socket);
+	io_recv_stop(io, &longest->recv);
+	return true;
+}
+
 static void peer_accepted(struct io_accept *accept, int socket)
 {
 	struct node *n = container_of(accept, struct node, peer_accept);
 	struct io *io = n->reactors[0]->io;
 	struct greeting *g;
-	uint32_t waiting = 0;
 
 	if (socket < 0)
 		return;
-	list_for_each(pos, &n->greetings)
-		waiting++;
-	if (waiting >= GREETINGS_MAX) {
+	if (!greeting_make_room(n)) {
 		io_close(io, socket);
 		return;
 	}
