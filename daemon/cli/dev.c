@@ -259,9 +259,10 @@ static int spawn_node(const struct dev *d, uint32_t node)
 		exec_node(d, node, program);
 	dev_path(d, path, sizeof path, "n%u.pid", node);
 	f = fopen(path, "we");
-	if (!f || fprintf(f, "%d\n", (int)pid) < 0 || fclose(f))
-		return cli_fail(1, "can't write %s: %s", path, strerror(errno));
-	return 0;
+	r = f && fprintf(f, "%d\n", (int)pid) > 0 ? 0 : -errno;
+	if (f && fclose(f))
+		r = -errno;
+	return r < 0 ? cli_fail(1, "can't write %s: %s", path, strerror(-r)) : 0;
 }
 
 static int pidfd_of(pid_t pid)
