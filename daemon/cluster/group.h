@@ -118,6 +118,7 @@ struct group {
 	raft_index snapshot_index;          /* of the file on disk; 0: none */
 	raft_term snapshot_term;
 	uint64_t balance_ns;                /* leading: the next look whether another node should */
+	uint64_t leave_ns;                  /* no earlier is leadership handed over for want of a fit disk or clock */
 	uint64_t snapshot_retry_ns, snapshot_resend_ns;
 	unsigned waits_for;                 /* raft_waits_for(), as last said */
 	bool snapshot_stale;                /* the file rotted: take another one */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "log.h"
 
+#define LEAVE_RETRY_NS NS_PER_S
 #define BEHIND_BYTES (256u << 10)            /* who lacks more is no place to lead from yet */
 
 /*
@@ -45,14 +46,19 @@ static uint8_t successor(const struct group *g, uint64_t now_ns)
 	return best;
 }
 
-/* A leader whose disk is full can't take writes, and one whose clock is off must not stamp them: another node may. */
+/*
+ * A leader whose disk is full can't take writes, and one whose clock is off must not stamp them: another node may. If that one lets the chance
+ * pass, its clock is off as well, for all it knows; then writes must not wait for the next attempt all the time.
+ */
 void leave_if_unfit(struct group *g, uint64_t now_ns)
 {
 	bool unfit = journal_out_of_space(g->lane->journal) || g->raft.barred;
-	uint8_t node = group_leads(g) && unfit ? successor(g, now_ns) : RAFT_NO_NODE;
+	uint8_t node = group_leads(g) && unfit && now_ns >= g->leave_ns ? successor(g, now_ns) : RAFT_NO_NODE;
 
-	if (node)
-		group_transfer(g, node);
+	if (!node)
+		return;
+	g->leave_ns = now_ns + LEAVE_RETRY_NS;
+	group_transfer(g, node);
 }
 
 /* [damaged]: a group without an electable majority says whom it waits for. */
