@@ -517,6 +517,26 @@ void group_restore(struct group *g, struct store *store, raft_index index, raft_
 	group_mark(g);
 }
 
+/* The state is that of the log alone; where that doesn't hold all of it, nothing on this disk does, and everything comes from the leader. */
+static void begin_anew(struct group *g)
+{
+	if (g->store) {
+		store_free(g->store);
+		g->store = store_new(g->hash_seed);
+	} else {
+		catalog_fini(g->catalog);
+	}
+	g->applied = 0;
+	if (!g->raft.log.start)
+		return;
+	g->raft.baseless = true;
+	raft_log_reset_all(&g->raft.log);
+	g->raft.commit = g->raft.stored = 0;
+	g->raft.missing = 0;
+	g->raft.quarantined = true;
+	lane_note_lost(g->lane);
+}
+
 /* At start: the state as the file has it, and the log behind it. */
 static void load_snapshot(struct group *g)
 {
@@ -525,20 +545,9 @@ static void load_snapshot(struct group *g)
 	int r = snapshot_load_now(g->lane, g->id, g->store, g->catalog, &index, &term);
 
 	if (r < 0 || index < g->raft.log.start) {
-		/* What the log no longer has is nowhere on this disk: everything comes from the leader. */
-		log_error("group: the snapshot is damaged or missing group=%u: fetching the state from the leader", g->id);
-		if (g->store) {
-			store_free(g->store);
-			g->store = store_new(g->hash_seed);
-		} else {
-			catalog_fini(g->catalog);
-		}
-		g->raft.baseless = true;
-		raft_log_reset_all(&g->raft.log);
-		g->raft.commit = g->raft.stored = 0;
-		g->raft.missing = 0;
-		g->raft.quarantined = true;
-		g->applied = 0;
+		log_error("group: the snapshot is damaged or missing group=%u: %s", g->id,
+			  g->raft.log.start ? "fetching the state from the leader" : "the log has it all, ignoring");
+		begin_anew(g);
 		return;
 	}
 	g->applied = index;

@@ -56,8 +56,14 @@ static void recovered_all(struct lane *lane)
 	for (uint32_t i = 0; i < lane->recovered_count; i++)
 		whole &= recovered_end(&lane->recovered[i]);
 	if (!whole)
-		journal_note_lost(lane->journal);
+		lane_note_lost(lane);
 	lane->found.heads_lost |= !whole;
+}
+
+void lane_note_lost(struct lane *lane)
+{
+	journal_note_lost(lane->journal);
+	lane->unsettled = true;
 }
 
 bool lane_take_recovered(struct lane *lane, uint32_t group, struct recovered *ret)
@@ -405,13 +411,13 @@ void lane_complete(struct lane *lane)
 
 void lane_quarantine_over(struct lane *lane)
 {
-	if (!lane->complete || !lane->found.heads_lost)
+	if (!lane->complete || !(lane->found.heads_lost || lane->unsettled))
 		return;
 	for (uint32_t i = 0; i < lane->group_count; i++)
 		if (lane->groups[i]->raft.quarantined)
 			return;
 	journal_settle(lane->journal);
-	lane->found.heads_lost = false;
+	lane->found.heads_lost = lane->unsettled = false;
 	lane->settled = true;
 	for (uint8_t node = 1; node < NODE_SLOTS; node++)
 		if (lane->recollections[node].unasked)

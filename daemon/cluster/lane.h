@@ -49,6 +49,7 @@ struct lane {
 	struct list dirty;
 	bool peers_dirty;
 	bool complete; /* every group that lives on it is there */
+	bool unsettled; /* the journal keeps a loss in mind that none of its batches tells of */
 	bool settled;  /* quarantine is over: what peers remember of our journal from before counts no more */
 	bool stopped;
 	struct lane_stored *stored;
@@ -91,6 +92,8 @@ void lane_remembered(struct lane *lane, uint8_t node, uint64_t sequence);
 uint64_t lane_tells(const struct lane *lane, uint8_t node);
 /* May have lost heads or its end: every group on it is quarantined until a leader has confirmed ([damaged]). */
 void lane_quarantine(struct lane *lane, const char *why);
+/* What the journal holds of a group is no longer all: that is to be known in the next life, too, until the group is whole again. */
+void lane_note_lost(struct lane *lane);
 /* A group is whole again: perhaps it was the last one. */
 void lane_quarantine_over(struct lane *lane);
 /* All groups of the lane have been added: only now can "all are whole again" be true of it. */

@@ -16,6 +16,10 @@ static void take_start(struct recovered *r, raft_index index, raft_term term)
 {
 	struct raft_log *log = &r->log;
 
+	if (!index && r->start) { /* the snapshot was lost, and with it what the log rested upon: it began anew */
+		r->start = r->start_term = 0;
+		raft_log_reset_all(log);
+	}
 	if (index >= r->start) {
 		r->start = index;
 		r->start_term = term;

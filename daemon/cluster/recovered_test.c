@@ -90,6 +90,8 @@ static void test_what_is_recovered(void **state)
 		{"its segment is gone, because a later start tells that it was dead",
 		 {{START, 0, 0}, {HELD, 5, 1}, {ENTRY, 6, 1}, {ENTRY, 7, 2}, {START, 6, 1}, {HELD, 7, 2}}, 6, 1, "2", false},
 		{"a start tells of more than what is left", {{ENTRY, 1, 1}, {ENTRY, 2, 1}, {HELD, 3, 1}}, 0, 0, "11", true},
+		{"its snapshot was lost, and the leader sent all of the log",
+		 {{START, 5, 2}, {ENTRY, 6, 2}, {START, 0, 0}, {HELD, 0, 0}, {ENTRY, 1, 1}, {ENTRY, 2, 1}}, 0, 0, "11", false},
 		{"a hole is a loss", {{ENTRY, 1, 1}, {ENTRY, 3, 2}, {ENTRY, 2, 3}}, 0, 0, "1", true},
 		{"the beginning was a guess, until somebody told it", {{ENTRY, 8, 2}, {START, 3, 1}, {HELD, 3, 1}, {ENTRY, 4, 1}}, 3, 1, "1", false},
 	};

@@ -67,9 +67,8 @@ uint64_t journal_append(struct journal *j, const struct journal_record *record)
 
 void journal_note_lost(struct journal *j)
 {
-	uint64_t loss = JOURNAL_LOST_RECORD | j->next_sequence;
+	uint64_t loss = JOURNAL_LOST_RECORD | journal_open_sequence(j);
 
-	assert(list_empty(&j->open));
 	j->lost = mem_realloc(j->lost, (j->lost_count + 1) * sizeof *j->lost);
 	j->lost[j->lost_count++] = loss;
 	(void)journal_append(j, &(struct journal_record){.kind = JOURNAL_LOST, .index = loss});

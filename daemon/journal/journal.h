@@ -77,7 +77,7 @@ void journal_close(struct journal *j);
 /* Takes a reference of record->entry. Returns the sequence of the batch that will hold the record. */
 uint64_t journal_append(struct journal *j, const struct journal_record *record);
 void journal_flush(struct journal *j);
-/* The records that recovery gave tell of a loss of heads that no batch tells of. To be said before anything is appended. */
+/* The records that recovery gave tell of a loss that no batch tells of. To be said before anything is appended that hides it. */
 void journal_note_lost(struct journal *j);
 /* What recovery found lost is made good: the next one need not mind it again. */
 void journal_settle(struct journal *j);

@@ -438,7 +438,7 @@ void raft_receive_append(struct raft *r, struct raft_update *u, const struct raf
 		r->commit = known;
 	if (r->quarantined && (m->flags & RAFT_BY_ROLL_CALL ||
 			       (m->flags & RAFT_CONFIRMED && solid(r) >= m->commit && r->verified >= m->commit))) {
-		r->quarantined = false;
+		r->quarantined = r->baseless = false;
 		u->released_quarantine = true;
 		r->reply_due = true;
 	}
