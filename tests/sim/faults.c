@@ -27,15 +27,15 @@ static void crash_soon(struct world *w, uint8_t id)
 }
 
 /* A bit; now and then a page of garbage, or one that can't be read. */
-static void rot(struct world *w, const char *path_part)
+static void rot(struct world *w, uint8_t id, const char *path_part)
 {
 	bool page = rand_below(&w->extra_random, 3) == 0;
 
-	(void)sim_rot(w->sim, w->rot_node, path_part, !page ? SIM_ROT_BIT : w->unreadable ? SIM_ROT_UNREADABLE : SIM_ROT_PAGE);
+	(void)sim_rot(w->sim, id, path_part, !page ? SIM_ROT_BIT : w->unreadable ? SIM_ROT_UNREADABLE : SIM_ROT_PAGE);
 }
 
 /* A segment keeps its head: one that ends before is new for all that can be seen. */
-static void lose_file(struct world *w)
+static void lose_file(struct world *w, uint8_t id)
 {
 	bool snapshot = rand_below(&w->file_random, 2);
 	uint64_t chance = rand_next(&w->file_random);
@@ -43,21 +43,43 @@ static void lose_file(struct world *w)
 
 	(void)snprintf(part, sizeof part, "/lane-%u/%s-", (unsigned)rand_below(&w->file_random, w->reactors), snapshot ? "snap" : "seg");
 	if (rand_below(&w->file_random, 2))
-		(void)sim_cut_short(w->sim, w->rot_node, part, snapshot ? 0 : 2 * JOURNAL_BLOCK, chance);
+		(void)sim_cut_short(w->sim, id, part, snapshot ? 0 : 2 * JOURNAL_BLOCK, chance);
 	else
-		(void)sim_remove(w->sim, w->rot_node, part, chance);
+		(void)sim_remove(w->sim, id, part, chance);
+}
+
+/* At most a minority is damaged at a time: then whatever is acknowledged must outlive it. */
+static bool may_rot(const struct world *w, uint8_t id)
+{
+	unsigned others = w->damaged & ~(1u << id);
+
+	return w->rot_moves ? __builtin_popcount(others) < w->node_count / 2 : id == w->rot_node;
 }
 
 void faults_rot(struct world *w, const struct sim_node *n)
 {
-	if (n->id != w->rot_node || w->healed)
+	uint64_t flips = sim_counts(w->sim)->flips, shortened = sim_counts(w->sim)->shortened;
+
+	if (w->healed || !may_rot(w, n->id))
 		return;
 	if (world_draw(w, 3) == 0)
-		rot(w, "/seg-");
+		rot(w, n->id, "/seg-");
 	if (w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
-		rot(w, "/snap-");
+		rot(w, n->id, "/snap-");
 	if (w->loses_files && rand_below(&w->file_random, LOSE_FILE_EACH) == 0)
-		lose_file(w);
+		lose_file(w, n->id);
+	if (sim_counts(w->sim)->flips == flips && sim_counts(w->sim)->shortened == shortened)
+		return;
+	w->damaged |= 1u << n->id;
+	w->ever_damaged |= 1u << n->id;
+}
+
+/* Rot goes on to another node once one holds all that it held, durably. */
+static void note_whole(struct world *w)
+{
+	for (uint8_t id = 1; id <= w->node_count; id++)
+		if (w->damaged & 1u << id && w->nodes[id].up && inspect_whole(&w->nodes[id]))
+			w->damaged &= ~(1u << id);
 }
 
 /* Near the start of a file it hits what is there. */
@@ -87,7 +109,7 @@ static void fault(struct world *w)
 		links_cut(w);
 	}
 	if (w->snapshots_rot && rand_below(&w->extra_random, 2) == 0)
-		rot(w, "/snap-"); /* while it may be on its way to somebody */
+		rot(w, w->rot_node, "/snap-"); /* while it may be on its way to somebody */
 	if (w->misdirects && rand_below(&w->stray_random, 2) == 0)
 		sim_misdirect(w->sim, w->rot_node, "/seg-", misdirected_to(w));
 	w->next_jump_ns = sim_now(w->sim) + rand_below(&w->extra_random, JUMP_NS_MAX);
@@ -128,6 +150,8 @@ void faults_due(struct world *w, uint64_t now_ns)
 {
 	if (!w->healed && now_ns >= w->next_fault_ns)
 		fault(w);
+	if (w->rot_moves && w->damaged)
+		note_whole(w);
 	if (!w->healed && now_ns >= w->next_jump_ns)
 		jump_clock(w);
 	if (!w->healed && now_ns >= w->next_fill_ns)
@@ -162,11 +186,17 @@ void world_heal(struct world *w)
 	w->cut_at_election = false;
 }
 
+/* Those that go and those that are damaged are a minority together: nothing is promised without the others. */
 static void kill_minority(struct world *w)
 {
+	unsigned gone = w->rot_moves ? w->damaged : 0;
+
 	for (uint32_t i = 0; i < (w->node_count - 1u) / 2; i++) {
 		struct sim_node *n = &w->nodes[(w->rot_node - 1u + i) % w->node_count + 1];
 
+		if (__builtin_popcount(gone | 1u << n->id) > w->node_count / 2)
+			continue;
+		gone |= 1u << n->id;
 		if (n->up)
 			world_node_down(w, n, false);
 		n->start_ns = UINT64_MAX;
@@ -178,6 +208,8 @@ void world_heal_most(struct world *w)
 	uint64_t shape = rand_below(&w->shape_random, 8);
 
 	world_heal(w);
+	if (w->rot_moves && w->damaged)
+		w->rot_node = (uint8_t)__builtin_ctz(w->damaged);
 	if (shape == 0) {
 		sim_fill_disk(w->sim, w->rot_node, true);
 	} else if (shape == 1) {

@@ -133,9 +133,25 @@ void inspect_up(struct world *w, const struct sim_node *n)
 		if (found->last_sequence < n->durable[i] && !found->heads_lost)
 			world_fail(w, "node %u takes its journal %u to end with batch %llu, and %llu was durable", n->id, i,
 				   (unsigned long long)found->last_sequence, (unsigned long long)n->durable[i]);
-		if (n->id != w->rot_node && (found->heads_lost || found->damaged))
+		if (n->id != w->rot_node && !(w->ever_damaged & 1u << n->id) && (found->heads_lost || found->damaged))
 			world_fail(w, "node %u takes its journal %u for damaged, and nothing has befallen its disk", n->id, i);
 	}
+}
+
+bool inspect_whole(const struct sim_node *n)
+{
+	if (!n->node->groups_started)
+		return false;
+	for (uint32_t i = 0; i < n->node->lane_count; i++) {
+		const struct lane *lane = n->node->lanes[i];
+
+		if (!lane->complete || lane->found.heads_lost || journal_backlog(lane->journal))
+			return false;
+		for (uint32_t k = 0; k < lane->group_count; k++)
+			if (lane->groups[k]->raft.quarantined || lane->groups[k]->raft.missing)
+				return false;
+	}
+	return true;
 }
 
 void inspect_free(struct world *w)

@@ -238,6 +238,7 @@ struct world *world_new(const struct world_options *o)
 	w->copies = copies_new();
 	if (mix64(o->seed ^ 0x6c696573u) % 3 == 0)
 		w->liar = liar_new(w->sim, o->seed, w->rot_node, w->node_count);
+	w->rot_moves = !w->liar && !w->snapshots_rot && !w->misdirects && !o->fail_io && mix64(o->seed ^ 0x6d6f7665u) % 2;
 	if (o->fail_io)
 		sim_fail_io(w->sim, w->rot_node, o->fail_io, errors[o->fail_io % 3]);
 	for (uint8_t id = 1; id <= w->node_count; id++) {

@@ -56,11 +56,12 @@ struct world {
 		bool mended;
 		uint64_t flap_ns;      /* mended, or cut again, then */
 	} cut;
+	unsigned damaged, ever_damaged; /* nodes whose disks rotted, a bit each: not whole again yet; at any time */
 	uint64_t stray_random;       /* writes that go astray */
 	uint64_t file_random;        /* files that are cut short, or gone */
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t shape_random, extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
-	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, misdirects, loses_files, unreadable, cut_at_election, flipped;
+	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, misdirects, loses_files, rot_moves, unreadable, cut_at_election, flipped;
 	struct {
 		uint32_t group;       /* where the planted stray is; 0: not yet */
 		uint8_t third;        /* who was down then */
@@ -109,6 +110,8 @@ void inspect_node(struct world *w, struct sim_node *n);
 /* A node goes down, with a disk that has perhaps lied; and is up again: what was durable is there, or it knows that it isn't, and only then. */
 void inspect_down(struct sim_node *n, bool lied);
 void inspect_up(struct world *w, const struct sim_node *n);
+/* It holds, durably, all that it held before its disk rotted. */
+bool inspect_whole(const struct sim_node *n);
 void inspect_free(struct world *w);
 
 /* ---- planted.c ---- */
