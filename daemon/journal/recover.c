@@ -67,6 +67,7 @@ struct recovery {
 	uint64_t expect; /* the sequence of the next batch; 0: unknown yet */
 	bool chain;      /* prev_crc of the next batch can be checked */
 	uint32_t unreadable; /* segments with content whose both head copies are lost */
+	uint64_t hidden; /* a loss that the next recovery can't see; 0: none */
 	uint64_t *lost;  /* losses that are not settled, as JOURNAL_SETTLED calls them */
 	uint32_t lost_count;
 };
@@ -539,6 +540,23 @@ static void find_batches(struct recovery *rec)
 	}
 }
 
+/*
+ * A segment in use is freed only when the next one is: so if none is left that was used, and they aren't the first two, all that
+ * was are gone. The next batch hides that, so it is the one that says it.
+ */
+static void find_front(struct recovery *rec)
+{
+	uint64_t number = rec->segments[0].head.number;
+	bool used = false;
+
+	for (uint32_t i = 0; i < rec->segment_count; i++)
+		used |= rec->segments[i].has_batch;
+	if (used || number == 1)
+		return;
+	rec->hidden = JOURNAL_LOST_SEGMENT | (number - 1);
+	lost_heads(rec, rec->hidden);
+}
+
 /* Before any record is read: what settles a gap may stand before it, where only ready segments lie behind. */
 static void find_gaps(struct recovery *rec)
 {
@@ -552,6 +570,7 @@ static int walk(struct recovery *rec)
 	bool going = true;
 
 	find_batches(rec);
+	find_front(rec);
 	find_gaps(rec);
 	for (uint32_t i = 0; i < rec->segment_count; i++) {
 		struct found_segment *f = &rec->segments[i];
@@ -621,6 +640,8 @@ int journal_recover(struct journal *j, struct journal_recovery *ret_found)
 	j->durable = ret_found->last_sequence;
 	j->checkpoint_sequence = j->next_sequence; /* the first batch tells every group's state anew */
 	memcpy(j->peer_sequence, ret_found->peer_sequence, sizeof j->peer_sequence);
+	if (rec.hidden)
+		(void)journal_append(j, &(struct journal_record){.kind = JOURNAL_LOST, .index = rec.hidden});
 out:
 	for (uint32_t i = 0; r < 0 && i < rec.segment_count; i++)
 		if (list_empty(&rec.segments[i].segment->node))

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -221,6 +222,7 @@ static void sync_file(unsigned slot, uint8_t *bytes, bool write)
 	segment_file(path, sizeof path, slot);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0); /* the last life's writes are done: [reopen] */
 	if (write)
 		assert_int_equal(pwrite(fd, bytes, WORK, 0), WORK);
 	else
@@ -754,6 +756,30 @@ static void test_append_writes_the_documented_format(void **state)
 	assert_string_equal((char *)w.trace.data, ONE TWO);
 }
 
+/* Only the segment that waited for its first batch is left: there was one before it. The next life knows it, too. */
+static void test_all_used_segments_are_gone(void **state)
+{
+	uint8_t keep[JOURNAL_BLOCK];
+
+	(void)state;
+	blank();
+	memcpy(keep, w.disk[0], JOURNAL_BLOCK);
+	memset(w.disk[0], 0, JOURNAL_BLOCK);
+	for (unsigned s = 0; s < 2; s++)
+		sync_file(s, w.disk[s], true);
+	assert_int_equal(open_journal(), 0);
+	assert_true(w.found.heads_lost);
+	assert_int_equal(w.found.heads_lost_at, JOURNAL_LOST_SEGMENT | 1);
+	append(JOURNAL_ENTRY, 1, 1, 1, 10);
+	run_until(1);
+	close_journal();
+	for (unsigned s = 0; s < 2; s++)
+		sync_file(s, w.disk[s], false);
+	expect("E1.1.1=10 ", 1, false, 0, true);
+	blank();
+	memcpy(w.disk[0], keep, JOURNAL_BLOCK);
+}
+
 /* An empty batch closes the journal once nothing was written for 10 ms, so that the last batch has a successor. */
 static void test_closing_batch(void **state)
 {
@@ -889,6 +915,7 @@ int main(void)
 		cmocka_unit_test(test_segment_head_copies),
 		cmocka_unit_test(test_a_gap_before_a_whole_batch),
 		cmocka_unit_test(test_a_gap_before_a_ready_segment),
+		cmocka_unit_test(test_all_used_segments_are_gone),
 		cmocka_unit_test(test_rotten_segments_without_a_batch_hold_nothing),
 		cmocka_unit_test(test_append_writes_the_documented_format),
 		cmocka_unit_test(test_closing_batch),
