@@ -34,7 +34,7 @@ CONVERSION = $(if $(filter daemon/raft/% daemon/journal/% daemon/proto/%,$<),-Wc
 
 # What holdfastd and the simulator share: everything behind the seam.
 DAEMON_SRC := $(filter-out %_test.c,$(wildcard daemon/base/*.c daemon/raft/*.c daemon/journal/*.c daemon/store/*.c \
-	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/node.c daemon/reactor.c daemon/log.c
+	daemon/proto/*.c daemon/cluster/*.c daemon/client/*.c daemon/admin/*.c)) daemon/greeting.c daemon/node.c daemon/reactor.c daemon/log.c
 # holdfast-lbd's; holdfastd and the simulator have none of it. LB_SRC needs no libbpf, so unit tests can have it.
 LB_SRC := $(addprefix daemon/lb/,begun.c bird.c catalog.c check.c earlier.c exchange.c flow_table.c hosted.c lead.c loads.c maglev.c maglev_cache.c neighbour.c numbers.c reasons.c region.c route.c skip.c slot_table.c slots.c sockets.c sources.c)
 LBD_SRC := $(filter-out %_test.c %/explain.c %/totals.c,$(wildcard daemon/lb/*.c)) daemon/cli/http.c daemon/base/bytes.c daemon/base/check_terms.c daemon/base/hash.c daemon/base/ip.c daemon/base/mem.c daemon/base/number.c daemon/base/quic_id.c \

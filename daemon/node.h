@@ -16,8 +16,6 @@
 #include "io/io.h"
 #include "reactor.h"
 
-struct greeting;
-
 struct node {
 	const struct config *config;
 	struct io **ios;         /* one a reactor; borrowed */
