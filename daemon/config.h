@@ -44,6 +44,7 @@ struct config {
 	bool insecure;
 	int log_level;
 	uint32_t wire_part;                    /* bytes of a large frame's parts; 0: WIRE_PART. Likewise */
+	uint32_t writes_max;                   /* bytes of writes under way, of a group and of a lane; 0: WRITES_MAX. Likewise */
 	uint32_t snapshot_chunk;               /* bytes, about, of a chunk; 0: SNAPSHOT_CHUNK. No key: the simulator's */
 	enum plant plant;
 };

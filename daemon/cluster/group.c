@@ -11,7 +11,6 @@
 #include "log.h"
 #include "store/reply.h"
 
-#define WRITE_BYTES_MAX (64u << 20)          /* of this node's clients in one group, not applied yet */
 #define APPLY_BYTES (256u << 10)             /* payload that one step applies */
 #define RECLAIM_STEP 10000u                  /* keys of a cleared keyspace that a tick frees: about a millisecond */
 #define REPAIR_RETRY_NS (50 * NS_PER_MS)
@@ -305,7 +304,7 @@ void group_submit(struct group *g, struct request *rq)
 	if (rq->kind == REQUEST_READ) {
 		rq->sequence = g->sequence;
 		list_add_tail(&g->reads, &rq->node);
-	} else if (g->write_bytes > WRITE_BYTES_MAX || group_overfull(g)) {
+	} else if (g->write_bytes > writes_max(g) || group_overfull(g)) {
 		request_refuse(rq, ERROR_BUSY);
 		return;
 	} else if (g->doubt.told) { /* it would wait in the log for a third replica, and the log is in memory */

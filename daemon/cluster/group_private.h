@@ -14,6 +14,8 @@
 #define REQUEST_BYTE_NS (NS_PER_S / (8u << 20)) /* more for each byte of writes under way: large values may have a slow network to cross */
 #define EVERYBODY (~0u)                       /* waits for the commit of this entry */
 #define ERROR_NO_QUORUM "CLUSTERDOWN The group that holds this key has no leader; nothing was executed"
+/* Bytes: of this node's clients in one group and not applied; of a lane and not durable; of a leader's log and not committed. */
+#define WRITES_MAX (64u << 20)
 #define ERROR_BUSY "TRYAGAIN Too many writes are under way in the group that holds this key; nothing was executed"
 #define ERROR_NO_SPACE "TRYAGAIN The disk is full; nothing was executed"
 #define BUNDLE_MAX (1u << 20)                /* a fuller bundle becomes an entry at once */
@@ -47,6 +49,7 @@ bool writes_left(const struct group *g);
 bool writes_stuck(struct group *g, uint64_t now_ns);
 /* So much of what we lead isn't committed that no more is taken. */
 bool group_overfull(const struct group *g);
+uint32_t writes_max(const struct group *g);
 int writes_apply(struct group *g, const struct entry *e);
 /* Those whose time is over: refused if no leader ever had them, else of unknown outcome. */
 void writes_give_up(struct group *g, uint64_t now_ns);

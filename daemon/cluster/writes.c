@@ -8,8 +8,6 @@
 #include "base/mem.h"
 
 #define GATHER_NS (2 * NS_PER_MS)            /* so long a bundle waits for the journal write under way */
-#define BACKLOG_MAX (64u << 20)              /* of a lane, not durable: no forwarded write is taken above it */
-#define UNCOMMITTED_MAX (64u << 20)          /* of a leader's log: no write is taken above it */
 #define RESEND_NS (250 * NS_PER_MS)          /* what the same leader had for so long without effect is sent again */
 #define RESEND_MAX_NS (2 * NS_PER_S)
 #define RESEND_MUCH (1u << 20)               /* bytes, so many that sending them again may be what they wait for */
@@ -159,12 +157,17 @@ bool writes_stuck(struct group *g, uint64_t now_ns)
 
 /* ---- from other nodes ---- */
 
+uint32_t writes_max(const struct group *g)
+{
+	return g->lane->config->writes_max ? g->lane->config->writes_max : WRITES_MAX;
+}
+
 /* Followers may live, and hold to us, while their disks hang: what they don't store lies in our memory. */
 bool group_overfull(const struct group *g)
 {
 	const struct raft_log *log = &g->raft.log;
 
-	return group_leads(g) && raft_log_bytes(log, max_u64(g->raft.commit, log->start), log->last) > UNCOMMITTED_MAX;
+	return group_leads(g) && raft_log_bytes(log, max_u64(g->raft.commit, log->start), log->last) > writes_max(g);
 }
 
 void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
@@ -173,11 +176,11 @@ void group_forwarded(struct group *g, uint8_t from, struct cursor *items)
 
 	if (!group_leads(g) || !g->store)
 		return; /* its sender hears of the next leader as we do, and sends again */
-	if (g->bundle.size > BACKLOG_MAX || g->doubt.told || group_overfull(g))
+	if (g->bundle.size > writes_max(g) || g->doubt.told || group_overfull(g))
 		return; /* not even refusals: it sends again, or gives up. In doubt of our state each time would be one more entry */
 	if (journal_out_of_space(g->lane->journal))
 		why = REFUSAL_NO_SPACE;
-	else if (journal_backlog(g->lane->journal) > BACKLOG_MAX)
+	else if (journal_backlog(g->lane->journal) > writes_max(g))
 		why = REFUSAL_BUSY;
 	while (cursor_left(items)) {
 		const uint8_t *start = items->at;
