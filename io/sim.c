@@ -463,7 +463,7 @@ void sim_pause(struct sim *s, uint8_t machine, uint64_t ns)
 void sim_heal(struct sim *s)
 {
 	memset(s->cut, 0, sizeof s->cut);
-	s->faults.slow_per_10000 = s->faults.break_per_100000 = s->faults.stall_per_100000 = 0;
+	s->faults.slow_per_10000 = s->faults.break_per_100000 = s->faults.stall_per_100000 = s->faults.window = 0;
 	for (unsigned i = 0; i < SIM_MACHINES; i++)
 		s->machines[i].paused_until_ns = 0;
 	for (uint32_t i = 0; i < s->io_count; i++) {

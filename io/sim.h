@@ -13,7 +13,7 @@
  * whose directory wasn't synced may be gone. A disk that lies has reported writes as durable that a crash undoes; one that is
  * told to puts a write elsewhere.
  *
- * Network: byte streams, in order within a connection. A cut direction holds bytes back until it heals; loss is a
+ * Network: byte streams, in order within a connection. Where windows are small, a send waits until its receiver has taken enough. A cut direction holds bytes back until it heals; loss is a
  * long delay; connections break at random, and bytes of an old connection may arrive after those of its successor.
  * A crashed machine either resets its connections at once (its kernel lives) or falls silent.
  */
@@ -30,6 +30,7 @@ struct sim_faults {
 	uint32_t delay_us_min, delay_us_max;  /* of a message */
 	uint32_t slow_per_10000;              /* messages that are "lost": delayed by a retransmission time */
 	uint32_t pieces_per_20;               /* receives that bring a few bytes only */
+	uint32_t window;                      /* bytes on the way and not received above which a send waits; 0: none does */
 	uint32_t break_per_100000;            /* sends after which the connection breaks */
 	uint32_t write_us_min, write_us_max;  /* of a disk write */
 	uint32_t stall_per_100000;            /* clock readings at which the machine stands still */
@@ -39,7 +40,7 @@ struct sim_faults {
 struct sim_counts {
 	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies, misdirected, shortened;
 	uint64_t time_behind_ms;       /* by so much a record's stamp was at most behind the true time */
-	uint64_t io_failures, retries; /* retries: writes and syncs of a file after one of them had failed for good */
+	uint64_t io_failures, waited, retries; /* waited: sends, for their receivers; retries: writes and syncs of a file after one of them had failed for good */
 };
 
 struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);

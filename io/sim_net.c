@@ -41,6 +41,26 @@ static bool machine_alive(const struct sim *s, uint8_t machine)
 	return false;
 }
 
+/* ---- sends that wait ---- */
+
+static void send_ends(struct sim *s, struct sim_end *e, int result)
+{
+	if (!e->sending)
+		return;
+	sim_schedule(s, &(struct sim_event){.at_ns = s->now_ns, .kind = EVENT_COMPLETE, .io = e->io, .op = e->sending, .result = result});
+	e->sending = NULL;
+}
+
+/* The end has taken so many bytes, or has no use for them. */
+static void take(struct sim *s, struct sim_connection *c, int side, uint64_t size)
+{
+	struct sim_end *from = &c->end[!side];
+
+	c->end[side].untaken -= size;
+	if (c->end[side].untaken <= s->faults.window)
+		send_ends(s, from, from->sending_size);
+}
+
 /* ---- on the way ---- */
 
 /* Puts bytes, or the end of the stream, on the way to side. */
@@ -56,6 +76,7 @@ static void send_segment(struct sim *s, struct sim_connection *c, int side, cons
 		memcpy(g->data, data, size);
 	g->at_ns = max_u64(from_ns + network_delay(s), to->last_arrival_ns + 1);
 	to->last_arrival_ns = g->at_ns;
+	to->untaken += size;
 	*to->last = g;
 	to->last = &g->next;
 	if (to->first == g)
@@ -74,6 +95,8 @@ static void arrive(struct sim *s, struct sim_connection *c, int side, struct sim
 {
 	struct sim_end *e = &c->end[side];
 
+	if (!e->io || e->ended)
+		take(s, c, side, g->size);
 	if (!e->io) {
 		/* Nobody is there. A living kernel says so; a silent machine says nothing until it is up again. */
 		if (g->size && (!e->silent || machine_alive(s, e->machine)) && c->end[!side].io)
@@ -87,6 +110,7 @@ static void arrive(struct sim *s, struct sim_connection *c, int side, struct sim
 	} else {
 		e->ended = true;
 		e->error = g->error;
+		send_ends(s, e, -EPIPE);
 	}
 	schedule_recv(s, e);
 }
@@ -188,6 +212,7 @@ void sim_run_recv(struct io *io, struct io_op *op, int result)
 	n = (uint32_t)min_u64(e->waiting.size - e->taken, sim_chance(io->sim, io->sim->faults.pieces_per_20, 20) ? 1 + sim_random(io->sim, 64) : RECV_CHUNK);
 	memcpy(chunk, e->waiting.data + e->taken, n);
 	e->taken += n;
+	take(io->sim, c, side, n);
 	if (2 * e->taken >= e->waiting.size) {
 		bytes_drop(&e->waiting, e->taken);
 		e->taken = 0;
@@ -206,6 +231,7 @@ static void break_connection(struct sim *s, struct sim_connection *c, int side, 
 	s->counts.breaks++;
 	own->ended = true;
 	own->error = -ECONNRESET;
+	send_ends(s, own, -ECONNRESET);
 	schedule_recv(s, own);
 	send_segment(s, c, !side, NULL, 0, -ECONNRESET, now_ns);
 }
@@ -216,16 +242,25 @@ void io_send(struct io *io, struct io_op *op, int socket, const void *data, size
 	int side;
 	struct sim_connection *c = connection_of(s, socket, &side);
 	struct sim_end *own = &c->end[side];
+	bool waits;
 
 	op->at.kind = SIM_PLAIN;
 	if (own->ended) {
 		sim_complete(io, op, -EPIPE, 1000);
 		return;
 	}
+	assert(!own->sending);
 	send_segment(s, c, !side, data, (uint32_t)size, 0, sim_io_now(io));
+	waits = s->faults.window && c->end[!side].untaken > s->faults.window;
+	if (waits) {
+		own->sending = op;
+		own->sending_size = (int)size;
+		s->counts.waited++;
+	}
 	if (sim_chance(s, s->faults.break_per_100000, 100000))
 		break_connection(s, c, side, sim_io_now(io));
-	sim_complete(io, op, (int)size, 2000);
+	if (!waits)
+		sim_complete(io, op, (int)size, 2000);
 }
 
 void io_shutdown(struct io *io, int socket)
@@ -238,6 +273,7 @@ void io_shutdown(struct io *io, int socket)
 		return;
 	own->ended = true;
 	own->error = 0;
+	send_ends(io->sim, own, -EPIPE);
 	schedule_recv(io->sim, own);
 	send_segment(io->sim, c, !side, NULL, 0, 0, sim_io_now(io));
 }
@@ -250,6 +286,7 @@ static void end_close(struct sim *s, struct sim_connection *c, int side, uint64_
 		return;
 	e->io = 0;
 	e->recv = NULL;
+	e->sending = NULL;
 	end_forget(e);
 	if (!e->ended && c->end[!side].io)
 		send_segment(s, c, !side, NULL, 0, 0, now_ns);
@@ -367,6 +404,7 @@ void sim_net_crash(struct sim *s, uint8_t machine, bool silent)
 				continue;
 			e->io = 0;
 			e->recv = NULL;
+			e->sending = NULL;
 			e->silent = silent;
 			end_forget(e);
 			if (!silent && !e->ended && c->end[!side].io)

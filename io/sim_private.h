@@ -130,6 +130,9 @@ struct sim_end {
 	int error;               /* with which it ended */
 	bool scheduled;          /* recv's op is among its io's ready ones */
 	struct sim_segment *first, **last; /* on the way here, in order */
+	uint64_t untaken;        /* bytes on the way here, and arrived, but not received */
+	struct io_op *sending;   /* from here: waits until the other end has taken more */
+	int sending_size;
 	uint64_t last_arrival_ns;
 	bool silent;             /* its machine fell silent */
 };

@@ -84,6 +84,7 @@ static void node_make_config(struct world *w, struct sim_node *n)
 		.log_kb = w->log_kb,
 		.snapshot_chunk = w->snapshot_chunk,
 		.wire_part = w->wire_part,
+		.writes_max = w->writes_max,
 		.plant = w->plant,
 	};
 	for (uint8_t i = 1; i <= w->node_count; i++) {
@@ -223,11 +224,13 @@ struct world *world_new(const struct world_options *o)
 	w->waits = mix64(o->seed ^ 0x77616974u) % 3 == 0;
 	w->leaves = mix64(o->seed ^ 0x6c656176u) % 2;
 	w->segment_mb = mix64(o->seed ^ 0x7365676du) % 4 ? 1 : SEGMENT_MB_LARGE; /* small ones are filled and used again within a run */
+	w->writes_max = mix64(o->seed ^ 0x62757379u) % 4 ? 0 : 200 + (uint32_t)(mix64(o->seed ^ 0x6c696d69u) % 8000);
 	faults = (struct sim_faults){
 		.delay_us_min = 20,
 		.delay_us_max = (uint32_t)world_draw_between(w, 50, world_draw(w, 4) ? 300 : 20000),
 		.slow_per_10000 = (uint32_t)world_draw(w, 2) * (uint32_t)world_draw(w, 30),
 		.break_per_100000 = (uint32_t)world_draw(w, 30),
+		.window = mix64(o->seed ^ 0x77696e64u) % 4 ? 0 : 64u << mix64(o->seed ^ 0x646f77u) % 9,
 		.pieces_per_20 = w->crowd ? 15 : 1,
 		.write_us_min = 50,
 		.write_us_max = (uint32_t)world_draw_between(w, 100, world_draw(w, 4) ? 600 : 15000),

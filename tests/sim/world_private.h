@@ -46,7 +46,7 @@ struct world {
 	uint64_t random;
 	enum plant plant;
 	uint8_t node_count, rot_node;
-	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb, snapshot_chunk, wire_part;
+	uint32_t pipeline_max, groups, reactors, log_kb, segment_mb, snapshot_chunk, wire_part, writes_max;
 	struct sim_node nodes[NODE_SLOTS];
 	struct canon canon[WORLD_GROUPS_MAX + 1];
 	uint64_t next_fault_ns, heal_links_ns;
