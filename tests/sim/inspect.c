@@ -145,7 +145,8 @@ bool inspect_whole(const struct sim_node *n)
 	for (uint32_t i = 0; i < n->node->lane_count; i++) {
 		const struct lane *lane = n->node->lanes[i];
 
-		if (!lane->complete || lane->found.heads_lost || journal_backlog(lane->journal))
+		/* Between turns nothing waits to be written but behind a write under way, or for room. */
+		if (!lane->complete || lane->found.heads_lost || lane->unsettled || journal_writing_since(lane->journal) || journal_out_of_space(lane->journal))
 			return false;
 		for (uint32_t k = 0; k < lane->group_count; k++)
 			if (lane->groups[k]->raft.quarantined || lane->groups[k]->raft.missing)
