@@ -30,12 +30,13 @@ struct row {
 static void tell(struct recovered *r, const struct told *t)
 {
 	static const enum journal_kind kinds[] = {[START] = JOURNAL_START, [ENTRY] = JOURNAL_ENTRY, [HELD] = JOURNAL_HELD};
-	struct journal_record record = {.kind = (uint8_t)kinds[t->what], .group = 1, .index = t->index, .term = t->term};
+	struct journal_record record = {.group = 1, .index = t->index, .term = t->term};
 
 	if (t->what == LOST) {
 		recovered_lost(r);
 		return;
 	}
+	record.kind = (uint8_t)kinds[t->what];
 	if (t->what == ENTRY) {
 		record.entry = entry_new(ENTRY_BUNDLE, 0);
 		record.entry->index = t->index;
