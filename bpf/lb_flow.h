@@ -104,6 +104,8 @@ LB_INLINE void lb_flow_touch(const struct lb_config *cfg, struct lb_flow_entry *
 	__sync_val_compare_and_swap(&e->state, w.whole, next.whole);
 }
 
+#define LB_FLOW_OWN (~0ULL)
+
 /* How willingly an entry is given up: 0 never, more the better. */
 LB_INLINE __u64 lb_flow_rank(const struct lb_config *cfg, const struct lb_flow_entry *e, union lb_flow_word w,
 			     const struct lb_flow_key *key, __u32 now)
@@ -111,7 +113,7 @@ LB_INLINE __u64 lb_flow_rank(const struct lb_config *cfg, const struct lb_flow_e
 	if (w.s.stage == LB_FLOW_BUSY)
 		return 0;
 	if (w.s.stage != LB_FLOW_FREE && lb_flow_key_equal(&e->key, key))
-		return ~0ULL; /* its own, expired or with a dead backend: never two entries of one key */
+		return LB_FLOW_OWN; /* its own, expired or with a dead backend: never two entries of one key */
 	if (!lb_flow_live(cfg, w.s, now))
 		return 1ULL << 33;
 	return w.s.stage == LB_FLOW_CONFIRMED || w.s.stage == LB_FLOW_ENDED ? 0 : 1 + (__u64)(now - w.s.seen_ticks);
@@ -129,7 +131,7 @@ LB_INLINE _Bool lb_flow_put(const struct lb_config *cfg, struct lb_flow_bucket *
 		union lb_flow_word w = {.whole = lb_flow_load(&b->entry[i])};
 		__u64 rank = lb_flow_rank(cfg, &b->entry[i], w, key, now);
 
-		if (rank > best_rank) {
+		if (rank > best_rank || rank == LB_FLOW_OWN) { /* of two of its own the one that lb_flow_find() takes */
 			best_rank = rank;
 			best = w;
 			way = i;

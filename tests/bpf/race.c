@@ -170,7 +170,9 @@ _Bool race_twice_recorded(void)
 	union lb_flow_word w = {.s = {.backend = 3, .stage = LB_FLOW_CONFIRMED, .seen_ticks = 1}};
 	struct lb_flow_bucket twice = {.entry = {[0] = {.state = w.whole, .key = key}, [1] = {.state = w.whole, .key = key}}};
 
-	return lb_flow_find(&config, &twice, &key, 1, &w) && w.s.backend == 3;
+	return lb_flow_find(&config, &twice, &key, 1, &w) && w.s.backend == 3 &&
+	       lb_flow_put(&config, &twice, &key, 4, LB_FLOW_EMBRYONIC, 1) && lb_flow_find(&config, &twice, &key, 1, &w) &&
+	       w.s.backend == 4;
 }
 
 _Bool race_seen_ahead(void)

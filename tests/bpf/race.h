@@ -7,7 +7,7 @@
 unsigned long race_run(unsigned long rounds, unsigned long *ret_found);
 /* The same of connections with snat, from both sides. */
 unsigned long race_snat_run(unsigned long rounds, unsigned long *ret_found);
-/* Whether a flow is found that two cores recorded at once, each in an entry of its own. */
+/* Whether a flow is found that two cores recorded at once, each in an entry of its own, and found as it is when it is recorded anew. */
 _Bool race_twice_recorded(void);
 /* Whether a flow and a connection are found by a core that read the clock before the one that saw them last. */
 _Bool race_seen_ahead(void);
