@@ -231,7 +231,7 @@ SUITES = unit="tests/unit/run build/release" unit-asan="tests/unit/run build/asa
 	tsan="env BUILD=tsan tests/cluster/run --only $(TWO_REACTORS)" io_fallback=tests/io_fallback/run
 # Each makes namespaces of its own and mostly waits there, so they take nothing from the suites above: no port, no file, little time.
 SUITES_LB = lb=tests/lb/run lb-matrix="tests/lb/matrix --only drain" $(foreach s,nat clients nodes tunnels mss announce flood retire quic loads latency,lb-$(s)=tests/lb/$(s)) dpdk=tests/dpdk/run
-SUITES_LONG = host=tests/host/run fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" lb-clients-long="tests/lb/clients --long" lb-retire-long="tests/lb/retire settled_long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
+SUITES_LONG = host=tests/host/run fuzz="tests/fuzz/run 120" bpf-long="tests/bpf/run --long" lb-matrix-long="tests/lb/matrix --long" lb-clients-long="tests/lb/clients --long" lb-retire-long="tests/lb/retire settled_long ports_again_long" $(if $(wildcard tests/sim/run),sim-long="tests/sim/run --long") \
 	$(if $(wildcard tests/cluster/run),cluster-long="tests/cluster/run --long")
 
 test: test-build ## install what the tests need, build, run all suites (at most 20 minutes on two cores)

@@ -215,7 +215,7 @@ enum lb_flow_stage {
 	LB_FLOW_CONFIRMED,
 	LB_FLOW_DATAGRAM,
 	LB_FLOW_CLOSED,     /* of snat alone: a FIN from either side, or a RST */
-	LB_FLOW_ENDED,      /* the client sent FIN or RST: kept as long as a confirmed one, for who could forge that, but it is no load */
+	LB_FLOW_ENDED,      /* by the client's FIN or RST, maybe forged: kept as a confirmed one, but no load; a SYN may begin anew */
 	LB_FLOW_STAGES = 8, /* a power of two: the verifier takes a mask for a bound */
 };
 

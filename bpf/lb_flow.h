@@ -5,6 +5,7 @@
  *
  *   FREE, expired or EMBRYONIC --compare-and-swap--> BUSY --key written, then one store--> EMBRYONIC or DATAGRAM
  *   EMBRYONIC --a later packet, compare-and-swap--> CONFIRMED --FIN or RST--> ENDED --SYN--> CONFIRMED
+ *   ENDED, and silent for TIME_WAIT --SYN, compare-and-swap--> BUSY, as if nothing were recorded
  *
  * A reader loads the state, compares the key and loads the state again; `turn` differs if the entry was taken in
  * between. Whoever finds no room or loses an exchange does without: its SYN too goes to previous, which is where the
@@ -12,6 +13,11 @@
  *
  * A confirmed flow is never evicted, only expires; nor is one that has ended, for anybody can forge a FIN or RST. Embryonic entries and
  * datagrams make room for each other, oldest first. So a flood of SYNs or of spoofed datagrams costs no established connection its backend.
+ *
+ * A SYN keeps the backend of the entry that it hits: it may be forged, or sent again. But proxies and NAT gateways take their ports again
+ * within minutes, and if each flow stayed where the one before it was, a drained backend would have new ones for ever. So an entry that has
+ * ended, and then had no packet of any kind for LB_FLOW_WAIT_TICKS, gives way to a SYN of its own. Who can forge both the end
+ * and, after such a silence, the SYN can move an idle flow of a moved slot.
  */
 #ifndef HF_BPF_LB_FLOW_H
 #define HF_BPF_LB_FLOW_H
@@ -50,6 +56,11 @@ LB_INLINE void lb_flow_key_store(struct lb_flow_key *entry, const struct lb_flow
 		word[i] = key->word[i];
 }
 
+/* TIME_WAIT of Linux, 60 s: for so long who closed first keeps the port back, unless told otherwise. What comes sooner stays where the
+ * backend may still know the connection. */
+#define LB_FLOW_WAIT_TICKS 56
+static_assert((__u64)LB_FLOW_WAIT_TICKS << LB_TICK_SHIFT >= 60000000000ULL, "no sooner than TIME_WAIT is over");
+
 LB_INLINE __u32 lb_flow_idle(const struct lb_config *cfg, struct lb_flow_state s)
 {
 	return cfg->idle_ticks[s.stage & (LB_FLOW_STAGES - 1)];
@@ -59,6 +70,12 @@ LB_INLINE __u32 lb_flow_idle(const struct lb_config *cfg, struct lb_flow_state s
 LB_INLINE _Bool lb_flow_live(const struct lb_config *cfg, struct lb_flow_state s, __u32 now)
 {
 	return s.stage >= LB_FLOW_EMBRYONIC && (__s32)(now - s.seen_ticks) <= (__s32)lb_flow_idle(cfg, s);
+}
+
+/* Whether a SYN of this flow begins another one. */
+LB_INLINE _Bool lb_flow_over(struct lb_flow_state s, __u32 now)
+{
+	return s.stage == LB_FLOW_ENDED && (__s32)(now - s.seen_ticks) > LB_FLOW_WAIT_TICKS;
 }
 
 /*
@@ -91,14 +108,20 @@ LB_INLINE __u8 lb_flow_next(__u8 stage, _Bool syn, _Bool ends)
 	return stage == (syn ? LB_FLOW_ENDED : LB_FLOW_EMBRYONIC) ? LB_FLOW_CONFIRMED : stage;
 }
 
-/* A packet of a known flow: a packet behind the first confirms it. The time is stored when it is a 64th of the idle time old,
- * so that a busy flow doesn't make its cache line travel with every packet. */
+/* How old the time that is stored may be: a 64th of the silence that is asked for. So a busy flow doesn't make its cache line travel with
+ * every packet. */
+LB_INLINE __s32 lb_flow_grain(const struct lb_config *cfg, struct lb_flow_state s)
+{
+	return (__s32)((s.stage == LB_FLOW_ENDED ? LB_FLOW_WAIT_TICKS : lb_flow_idle(cfg, s)) >> 6);
+}
+
+/* A packet of a known flow: a packet behind the first confirms it. */
 LB_INLINE void lb_flow_touch(const struct lb_config *cfg, struct lb_flow_entry *e, union lb_flow_word w, _Bool syn, _Bool ends, __u32 now)
 {
 	union lb_flow_word next = w;
 
 	next.s.stage = lb_flow_next(w.s.stage, syn, ends);
-	if (next.s.stage == w.s.stage && (__s32)(now - w.s.seen_ticks) <= (__s32)(lb_flow_idle(cfg, w.s) >> 6))
+	if (next.s.stage == w.s.stage && (__s32)(now - w.s.seen_ticks) <= lb_flow_grain(cfg, w.s))
 		return;
 	next.s.seen_ticks = now;
 	__sync_val_compare_and_swap(&e->state, w.whole, next.whole);

@@ -4,7 +4,7 @@
  *
  *   unmoved                         current; no table is touched
  *   moved, flow known, owner lives  that owner
- *   moved, SYN                      current, recorded
+ *   moved, SYN                      current, recorded; also where the flow known has ended, and its port may be taken again
  *   moved, anything else            previous, recorded: the flow began before the move
  *   moved, datagram                 previous for udp_idle after the move, then current; recorded ([udp])
  *
@@ -259,7 +259,7 @@ LB_INLINE _Bool lb_moved_recorded(const struct lb_config *cfg, const struct lb_s
 	if (!bucket)
 		return 0;
 	e = lb_flow_find(cfg, bucket, &m->key, now, &w);
-	if (e && lb_moved_to(s, m, w.s.backend, LB_BY_TABLE)) {
+	if (e && !(m->syn && lb_flow_over(w.s, now)) && lb_moved_to(s, m, w.s.backend, LB_BY_TABLE)) {
 		lb_flow_touch(cfg, e, w, m->syn, m->ends, now);
 		return 1;
 	}

@@ -53,6 +53,7 @@ static void run_table(struct plane *p, struct score *score)
 	run_cases(p, table_nat, table_nat_count, score);
 	run_cases(p, table_snat, table_snat_count, score);
 	run_cases(p, table_flood, table_flood_count, score);
+	run_cases(p, table_reuse, table_reuse_count, score);
 	p->close(p);
 }
 

@@ -16,6 +16,7 @@
 #define KNOWN_BUCKETS 4096
 #define KNOWN_WAYS 8
 #define FLOOD_HOLD_NS 4000000000u
+#define TIME_WAIT_TICKS 56
 
 enum stage {
 	EMPTY,
@@ -313,9 +314,16 @@ static bool entry_of(const struct entry *e, const struct world_service *s, const
 	       e->dport == p->dport;
 }
 
-/* How old the last packet of an entry looks: a 64th of its idle time is not worth a store. */
+/* So long after its end, and after any packet since, its client may take the port again. */
+static bool over(const struct entry *e)
+{
+	return e->stage == ENDED && ticks() - e->seen > TIME_WAIT_TICKS;
+}
+
+/* How old the last packet of an entry looks: a 64th of the time that it is waited for is not worth a store. */
 static void touch(struct entry *e, const struct packet *p)
 {
+	unsigned waited = e->stage == ENDED ? TIME_WAIT_TICKS : idle_of(e->stage);
 	enum stage next = e->stage;
 
 	if (e->stage == EMBRYONIC && !p->syn)
@@ -327,7 +335,7 @@ static void touch(struct entry *e, const struct packet *p)
 	if (next != e->stage) {
 		e->stage = next;
 		e->seen = ticks();
-	} else if (ticks() - e->seen > idle_of(e->stage) / 64) {
+	} else if (ticks() - e->seen > waited / 64) {
 		e->seen = ticks();
 	}
 }
@@ -408,7 +416,7 @@ static int choose_moved(const struct world_service *s, const struct packet *p, c
 	for (e = bucket; e < bucket + WAYS; e++)
 		if (entry_of(e, s, p) && !expired(e))
 			break;
-	if (e < bucket + WAYS && lives(s, e->backend)) {
+	if (e < bucket + WAYS && lives(s, e->backend) && !(p->syn && over(e))) {
 		touch(e, p);
 		return (int)e->backend;
 	}

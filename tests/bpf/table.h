@@ -41,9 +41,9 @@ struct table_case {
 };
 
 extern const struct table_case table_forward[], table_deliver[], table_guard[], table_quic[], table_nat[], table_snat[],
-	table_flood[];
+	table_flood[], table_reuse[];
 extern const unsigned table_forward_count, table_deliver_count, table_guard_count, table_quic_count, table_nat_count, table_snat_count,
-	table_flood_count;
+	table_flood_count, table_reuse_count;
 
 /* Runs a case; false and a report on standard error if a step differs. */
 bool table_run(struct plane *p, const struct table_case *c);
