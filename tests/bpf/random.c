@@ -181,7 +181,7 @@ static void add_address(struct scene *s, struct words *w, bool v6, enum side sid
 static unsigned port_of(struct scene *s, enum side side, bool udp)
 {
 	if (side == CLIENT)
-		return 4000 + below(s, 32);
+		return 4000 + below(s, 8);
 	if (side == OWN)
 		return 1024 + below(s, WORLD_SNAT_PORTS + 1);
 	if (one_in(s, 10))
@@ -433,9 +433,19 @@ static bool agree_on_older(const struct scene *s, struct plane **planes, unsigne
 	return true;
 }
 
+/* Often about as long as what is over is remembered for. */
+static unsigned passing(struct scene *s)
+{
+	if (one_in(s, 50))
+		return below(s, 9000);
+	if (one_in(s, 20))
+		return 50 + below(s, 8);
+	return one_in(s, 3) ? below(s, 30) : 0;
+}
+
 static void pass_time(struct scene *s, struct plane **planes, unsigned count)
 {
-	s->ticks += one_in(s, 50) ? below(s, 9000) : one_in(s, 3) ? below(s, 30) : 0;
+	s->ticks += passing(s);
 	plane_model.clock(&plane_model, s->ticks);
 	for (unsigned i = 0; i < count; i++)
 		planes[i]->clock(planes[i], s->ticks);
