@@ -66,6 +66,12 @@ static void challenge_by_snat(struct world *w)
 	w->service[0].delivery = WORLD_SNAT;
 }
 
+static void challenge_moved(struct world *w)
+{
+	challenge_all(w);
+	world_move(&w->service[0], 0, 1);
+}
+
 const struct table_case table_flood[] = {
 	{"[syn flood] who shows itself gets through, for all its connections",
 	 challenge_all,
@@ -118,6 +124,11 @@ const struct table_case table_flood[] = {
 	 challenge_and_limit,
 	 {DROP(OTHER SYN, "prefix_denied"), SEND(CLIENT SYN, BACK N31), SEND(CLIENT SYN, BACK N31), RIGHT, GOES_ON(INNER SYN),
 	  DROP(CLIENT SYN, "service_limit")}},
+	{"[syn flood] [flow table] neither question nor answer is a packet of the flow that had the port before",
+	 challenge_moved,
+	 {SEND(CLIENT "tcp 4242 80 A", "eth 2 17 / " INNER "tcp 4242 80 A"),
+	  SEND(CLIENT "tcp 4242 80 FA", "eth 2 17 / " INNER "tcp 4242 80 FA", .wait = 31), SEND(CLIENT SYN, BACK N34, .wait = 57),
+	  DROP(CLIENT "tcp 4242 80 R seq=" N34, "syn_verified"), GOES_ON(INNER SYN), GOES_ON(INNER "tcp 4242 80 A")}},
 	{"[syn flood] before dnat",
 	 challenge_by_dnat,
 	 {SEND(CLIENT SYN, BACK N31), RIGHT, SEND(CLIENT SYN, "eth 2 18 / ip4 10.0.0.9 10.2.0.2 / tcp 4242 8080 S")}},
