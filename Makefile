@@ -189,8 +189,8 @@ test-tools: $(OUT)/tests/io_fallback/no_uring
 
 DEPS_BUILD := gcc make pkg-config libc6-dev liburing-dev libinih-dev libjansson-dev libsystemd-dev libxxhash-dev libhiredis-dev \
 	libssl-dev libmicrohttpd-dev clang libbpf-dev bpftool dpdk-dev
-DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping bird2 nginx-light wrk
-DEPS_HOST := qemu-system-x86 cpio tcpdump
+DEPS_TEST := libclang-rt-14-dev libcmocka-dev redis-tools python3 curl openssl procps util-linux iproute2 ethtool iputils-ping bird2 nginx-light tcpdump wrk
+DEPS_HOST := qemu-system-x86 cpio
 DEPS_LINT := clang-tidy cppcheck
 DEPS_FMT := clang-format
 # A package is missing when dpkg doesn't list it as installed; only then is apt asked, as root or through sudo.
