@@ -11,7 +11,8 @@
 #include "admin/service_request.h"
 
 #define WATCH_NS (25 * NS_PER_S)
-#define WATCHERS_MAX 16u /* of ADMIN_MAX connections: probes and the command line still get one */
+/* Of either way in, so that strangers at the port leave the host's own balancers their places; both leave some of ADMIN_MAX to probes and the command line. */
+#define WATCHERS_MAX 16u
 #define ROOT "/v1/services"
 #define BACKENDS "/backends"
 
@@ -80,10 +81,22 @@ void admin_catalog_changed(struct node *n)
 	}
 }
 
+/* Those that came the same way. */
+static uint32_t watchers_beside(const struct admin *a)
+{
+	uint32_t count = 0;
+
+	list_for_each(pos, &a->owner->admins) {
+		const struct admin *other = list_entry(pos, struct admin, node);
+
+		count += other->watching && other->local == a->local;
+	}
+	return count;
+}
+
 static void watch(struct admin *a, const char *query)
 {
 	const char *number = query + strlen("after=");
-	uint32_t watchers = 0;
 	uint64_t after;
 
 	if (strncmp(query, "after=", strlen("after=")) || !*number || strlen(number) > 19 || strspn(number, "0123456789") != strlen(number)) {
@@ -91,11 +104,9 @@ static void watch(struct admin *a, const char *query)
 		return;
 	}
 	after = strtoull(number, NULL, 10);
-	list_for_each(pos, &a->owner->admins)
-		watchers += list_entry(pos, struct admin, node)->watching;
 	if (a->owner->catalog.ready && services_of(a)->version > after) {
 		reply_services(a, FOR_BALANCERS);
-	} else if (watchers >= WATCHERS_MAX) {
+	} else if (watchers_beside(a) >= WATCHERS_MAX) {
 		admin_error(a, 503, "too many balancers wait for changes at this node: ask another one");
 	} else {
 		a->watching = true;
