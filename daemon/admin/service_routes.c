@@ -157,8 +157,6 @@ static void propose(struct admin *a)
 		admin_error(a, 503, "nothing was changed: this node is starting and doesn't know the catalog yet; try again");
 		return;
 	}
-	if (a->proposal.change.kind == SERVICE_ADD)
-		io_random(admin_io(a), &a->proposal.change.secret, sizeof a->proposal.change.secret);
 	a->proposal.finished = change_finished;
 	a->proposing = true;
 	group_propose_change(g, &a->proposal);

@@ -597,7 +597,6 @@ void service_put(struct bytes *out, const struct service *s)
 {
 	bytes_put_u32(out, s->id);
 	service_text_put(out, s->name);
-	bytes_put_u64(out, s->secret);
 	service_key_put(out, &s->key);
 	service_settings_put(out, &s->settings);
 	bytes_put_u32(out, s->backend_last);
@@ -615,7 +614,6 @@ struct service *service_get(struct cursor *in)
 	service_text_get(in, s->name, SERVICE_NAME_MAX);
 	if (!service_name_ok(s->name))
 		in->bad = true;
-	s->secret = cursor_u64(in);
 	s->key = service_key_get(in);
 	service_settings_get(in, &s->settings);
 	s->backend_last = cursor_u32(in);

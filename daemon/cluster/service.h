@@ -117,7 +117,6 @@ struct generation {
 struct service {
 	uint32_t id;           /* never used again */
 	char name[SERVICE_NAME_MAX + 1];
-	uint64_t secret;       /* keys the flow hash ([flow table]) */
 	struct service_key key;
 	struct service_settings settings;
 	uint32_t backend_last; /* the id given last */

@@ -29,7 +29,6 @@ void service_change_put(struct bytes *out, const struct service_change *c, const
 	switch (c->kind) {
 	case SERVICE_ADD:
 		service_key_put(out, &c->key);
-		bytes_put_u64(out, c->secret);
 		service_settings_put(out, &c->settings);
 		break;
 	case SERVICE_SET:
@@ -70,7 +69,6 @@ static void get_by_kind(struct cursor *in, struct service_change *ret)
 	switch (ret->kind) {
 	case SERVICE_ADD:
 		ret->key = service_key_get(in);
-		ret->secret = cursor_u64(in);
 		service_settings_get(in, &ret->settings);
 		return;
 	case SERVICE_SET:

@@ -5,7 +5,7 @@
  *   stamp (8), CATALOG_SERVICES (1), SERVICE_RECORD_VERSION (1),
  *   who proposed it: node (1), incarnation (8), number (8),
  *   kind (1), name of the service (size (1), text), then by kind
- *     SERVICE_ADD:  key, secret (8), settings
+ *     SERVICE_ADD:  key, settings
  *     SERVICE_SET:  which settings are given (4), settings
  *     BACKEND_*:    address, has a port (1), port (2), has a weight (1), weight (2), has a server ID (1), server ID
  *
@@ -18,7 +18,7 @@
 #include "cluster/service.h"
 #include "raft/liveness.h"
 
-#define SERVICE_RECORD_VERSION 5u
+#define SERVICE_RECORD_VERSION 6u
 #define SERVICE_RECORD_MAX 4096u
 #define SERVICE_PORT_MAX 65535u
 
@@ -52,7 +52,6 @@ struct service_change {
 	enum service_change_kind kind;
 	char name[SERVICE_NAME_MAX + 1];
 	struct service_key key;           /* SERVICE_ADD */
-	uint64_t secret;                  /* SERVICE_ADD: drawn by the proposer */
 	uint32_t given;                   /* SERVICE_SET: enum service_setting, or-ed */
 	struct service_settings settings; /* SERVICE_ADD: all; SERVICE_SET: those given */
 	struct ip address;                /* BACKEND_* */
@@ -67,7 +66,7 @@ struct change_origin {
 	uint64_t incarnation, number;
 };
 
-static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) + 8 +
+static_assert(8 + 2 + 1 + 16 + 1 + (1 + SERVICE_NAME_MAX) + (17 + 3) +
 			      (38 + 2 * (1 + SERVICE_PREFIXES_MAX * sizeof(struct ip_prefix)) + 1 +
 			       SERVICE_PREFIXES_MAX * (sizeof(struct ip_prefix) + 4) + 1 + SERVICE_PATH_MAX) <=
 		      SERVICE_RECORD_MAX,

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SAVE_VERSION 9u
+#define SAVE_VERSION 10u
 
 struct services *services_new(void)
 {
@@ -241,7 +241,6 @@ static enum service_refusal service_add(struct services *all, const struct servi
 	s = mem_zalloc(sizeof *s);
 	s->id = ++all->id_last;
 	memcpy(s->name, c->name, sizeof s->name);
-	s->secret = c->secret;
 	s->key = c->key;
 	s->settings = c->settings;
 	s->owner = owner_of_vip(all, &c->key.vip);

@@ -75,7 +75,6 @@ static inline struct service_change adding(const char *name, const char *vip, en
 {
 	struct service_change c = named(SERVICE_ADD, name);
 
-	c.secret = 0x1234;
 	c.key = (struct service_key){.vip = ip(vip), .proto = proto, .port = port};
 	c.settings = (struct service_settings){.deliver = deliver,
 					       .chain = true,

@@ -133,6 +133,23 @@ static void test_hostile_records(void **state)
 	catalog_fini(&w.c);
 }
 
+/* The form itself, which nodes of one version must share: who changes it raises the version. */
+static void test_form(void **state)
+{
+	static const char want[] = "0000000000000000" "0206" "01" "0200000000000000" "0300000000000000" "01" "0177" "040a010101" "00" "5000"
+				   "000000010100000000000000000000000000781e000000000000000000000000d0070000e80300000203";
+	const struct service_change c = adding("w", "10.1.1.1", SERVICE_TCP, 80, DELIVER_IPIP);
+	char said[sizeof want + 256] = "";
+	struct bytes record = {0};
+
+	(void)state;
+	service_change_put(&record, &c, &(struct change_origin){.node = 1, .incarnation = 2, .number = 3});
+	for (size_t i = 0; i < record.size && i < sizeof said / 2 - 1; i++)
+		(void)snprintf(said + 2 * i, 3, "%02x", record.data[i]);
+	assert_string_equal(said, want);
+	bytes_free(&record);
+}
+
 /* Forms are told by their version alone: what an older build wrote is refused, not read as something else. */
 static void test_older_forms(void **state)
 {
@@ -202,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_hostile_records),
+		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_older_forms),
 		cmocka_unit_test(test_hostile_facts),
 	};
