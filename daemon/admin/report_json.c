@@ -111,8 +111,9 @@ bool report_json_read(struct report *ret, uint8_t node, const json_t *body, stru
 		bytes_printf(error, "a report needs an id of 1 to %u characters and a side, balancer or backend", REPORTER_ID_MAX);
 	else if (!json_is_integer(version) || json_integer_value(version) < 0 || !json_is_boolean(failed))
 		bytes_puts(error, "a report needs the version that is in force, and whether it failed");
-	else if (!read_can(&ret->announces, body, "announces") || !read_can(&ret->snat4, body, "snat4") || !read_can(&ret->snat6, body, "snat6"))
-		bytes_puts(error, "announces, snat4 and snat6 are true or false");
+	else if (!read_can(&ret->announces, body, "announces") || !read_can(&ret->routes, body, "routes") ||
+		 !read_can(&ret->snat4, body, "snat4") || !read_can(&ret->snat6, body, "snat6"))
+		bytes_puts(error, "announces, routes, snat4 and snat6 are true or false");
 	else if (!read_tunnels(ret, json_object_get(body, "tunnels")))
 		bytes_printf(error, "tunnels must be addresses of a host, at most %u", TUNNELS_EACH_MAX);
 	else if (!read_places(json_object_get(body, "down"), REPORT_DOWN_MAX, &ret->down, &ret->down_count))
@@ -172,9 +173,9 @@ void leases_json(const struct leases *l, const struct services *s, struct bytes 
 		bytes_printf(out, "%s{\"node\":%u,\"id\":\"%s\",\"side\":\"%s\",\"heard\":%s", i ? "," : "", r->by.node, r->by.id,
 			     reporter_sides[r->by.side], one->heard ? "true" : "false");
 		if (one->heard) {
-			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s", (unsigned long long)r->version,
-				     r->failed ? "true" : "false", r->announces ? "true" : "false", r->snat4 ? "true" : "false",
-				     r->snat6 ? "true" : "false");
+			bytes_printf(out, ",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"routes\":%s,\"snat4\":%s,\"snat6\":%s",
+				     (unsigned long long)r->version, r->failed ? "true" : "false", r->announces ? "true" : "false",
+				     r->routes ? "true" : "false", r->snat4 ? "true" : "false", r->snat6 ? "true" : "false");
 			put_tunnels(out, r);
 			put_places(out, "down", r->down, r->down_count);
 			put_places(out, "idle", r->idle, r->idle_count);

@@ -2,13 +2,13 @@
 /*
  * What a holdfast-lbd says of itself, and what is known of all of them, as JSON:
  *
- *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"snat4":true,"snat6":false,
- *                         "tunnels":["10.2.0.9","fd02::9"],"down":[[1,2],[1,5]],"idle":[[1,3]],"latencies":[[1,2,900]],"sockets":[],
+ *   POST /v1/lb/report   {"id":"host/eth0","side":"balancer","version":7,"failed":false,"announces":true,"routes":false,"snat4":true,
+ *                         "snat6":false,"tunnels":["10.2.0.9","fd02::9"],"down":[[1,2],[1,5]],"idle":[[1,3]],"latencies":[[1,2,900]],"sockets":[],
  *                         "led":[],"quiet":[[1,3]]}
  *   GET  /v1/lb/leases   {"leases":[{"node":1, and the same, "accepted":true}]}
  *
- * A report is answered with {"lease_ms":3000,"lease_id":57,"accepted":true}: see reports.h. announces, snat4 and snat6 are false, and all
- * lists but down empty, unless told. tunnels are the addresses that it tunnels from, TUNNELS_EACH_MAX at most.
+ * A report is answered with {"lease_ms":3000,"lease_id":57,"accepted":true}: see reports.h. announces, routes, snat4 and snat6 are false, and
+ * all lists but down empty, unless told. tunnels are the addresses that it tunnels from, TUNNELS_EACH_MAX at most.
  *
  * A balancer's answer has "sockets":[[1,2,300,850]] besides, what backends' sides have counted: service and backend id, how many carry flows,
  * and how many ms ago their report came here. Of no lease that isn't kept alive, in no order, SOCKETS_TOLD_MAX at most.

@@ -411,26 +411,33 @@ static void print_prepared(const json_t *leases, const json_t *s)
 	printf("\n");
 }
 
-/* Those that can't go by the catalog, or not by all of it: they are waited for by nobody. */
-static void print_failed(const json_t *leases)
+/* Those of whom both are true, in a line that is left open; false: there are none. */
+static bool print_those(const json_t *leases, const char *label, const char *key, const char *other_key)
 {
 	bool any = false;
 	json_t *one;
 	size_t i;
 
 	json_array_foreach(leases, i, one) {
-		if (!json_is_true(json_object_get(one, "failed")))
+		if (!json_is_true(json_object_get(one, key)) || !json_is_true(json_object_get(one, other_key)))
 			continue;
-		printf(any ? " n%lld:%s" : "failed     n%lld:%s", number(one, "node"), text(one, "id"));
+		if (!any)
+			printf("%-10s", label);
+		printf(" n%lld:%s", number(one, "node"), text(one, "id"));
 		any = true;
 	}
-	if (any)
+	return any;
+}
+
+/* Those that can't go by the catalog, or not by all of it: they are waited for by nobody. */
+static void print_failed(const json_t *leases)
+{
+	if (print_those(leases, "failed", "failed", "heard"))
 		printf(" (not all of the catalog is in force there; its log says why)\n");
 }
 
-static void print_generations(struct command *c, const json_t *s)
+static void print_generations(const json_t *leases, const json_t *s)
 {
-	json_t *known = http_get_json(cli_node_address(&c->node), "/v1/lb/leases"), *leases = json_object_get(known, "leases");
 	const json_t *generations = json_object_get(s, "generations");
 	size_t count = json_array_size(generations);
 
@@ -441,16 +448,17 @@ static void print_generations(struct command *c, const json_t *s)
 	if (json_object_get(s, "prepared"))
 		print_prepared(leases, s);
 	print_failed(leases);
-	json_decref(known);
 }
 
-/* Who answers for the VIP on its LAN; with BGP all balancers do, and nobody owns it. */
-static void print_owner(const json_t *owner)
+/* Who takes the VIP's packets: one answers for it on its LAN; where BIRD tells routers of all VIPs, it needs no owner. */
+static void print_announcers(const json_t *leases, const json_t *owner)
 {
+	if (print_those(leases, "by BGP", "routes", "accepted"))
+		printf("\n");
+	else if (!owner)
+		printf("%-10s nobody\n", "owner");
 	if (owner)
 		printf("%-10s n%lld:%s\n", "owner", number(owner, "node"), text(owner, "id"));
-	else
-		printf("%-10s nobody\n", "owner");
 }
 
 static const char *note(const json_t *o, const char *key, const char *words)
@@ -470,12 +478,12 @@ static void print_backend(const json_t *b)
 
 static void print_service(struct command *c, const json_t *s)
 {
-	json_t *b;
+	json_t *known = http_get_json(cli_node_address(&c->node), "/v1/lb/leases"), *leases = json_object_get(known, "leases"), *b;
 	size_t i;
 
 	printf("%-10s %s (id %lld)\n%-10s %s %s port %lld\n", "service", text(s, "name"), number(s, "id"), "vip", text(s, "vip"), text(s, "proto"),
 	       number(s, "port"));
-	print_owner(json_object_get(s, "owner"));
+	print_announcers(leases, json_object_get(s, "owner"));
 	printf("%-10s %s\n%-10s %s, %s\n", "scheduler", text(s, "scheduler"), "deliver", text(s, "deliver"),
 	       json_is_true(json_object_get(s, "chain")) ? "chained" : "not chained");
 	printf("%-10s %s\n", "affinity", json_is_true(json_object_get(s, "affinity")) ? "flow" : "none");
@@ -486,7 +494,8 @@ static void print_service(struct command *c, const json_t *s)
 	print_prefixes(s, "deny", " nobody");
 	print_check(s);
 	printf("%-10s %lld s\n%-10s %lld s\n", "flow idle", number(s, "flow_idle"), "slow start", number(s, "slow_start"));
-	print_generations(c, s);
+	print_generations(leases, s);
+	json_decref(known);
 	printf("%6s %-40s %6s %6s\n", "ID", "BACKEND", "PORT", "WEIGHT");
 	json_array_foreach(json_object_get(s, "backends"), i, b)
 		print_backend(b);

@@ -44,7 +44,7 @@ static bool tunnels_equal(const struct report *a, const struct report *b)
 bool report_equal(const struct report *a, const struct report *b)
 {
 	return !reporter_compare(&a->by, &b->by) && a->by.side == b->by.side && a->version == b->version && a->failed == b->failed &&
-	       a->announces == b->announces && a->snat4 == b->snat4 && a->snat6 == b->snat6 && tunnels_equal(a, b) &&
+	       a->announces == b->announces && a->routes == b->routes && a->snat4 == b->snat4 && a->snat6 == b->snat6 && tunnels_equal(a, b) &&
 	       places_equal(a->down, a->down_count, b->down, b->down_count) && places_equal(a->idle, a->idle_count, b->idle, b->idle_count) &&
 	       figures_equal(&a->led, &b->led) && places_equal(a->quiet, a->quiet_count, b->quiet, b->quiet_count);
 }
@@ -164,6 +164,7 @@ void report_put(struct bytes *out, const struct report *r)
 	bytes_put_u64(out, r->version);
 	bytes_put_u8(out, r->failed);
 	bytes_put_u8(out, r->announces);
+	bytes_put_u8(out, r->routes);
 	bytes_put_u8(out, r->snat4);
 	bytes_put_u8(out, r->snat6);
 	put_tunnels(out, r);
@@ -177,7 +178,7 @@ void report_put(struct bytes *out, const struct report *r)
 
 void report_get(struct cursor *in, struct report *ret)
 {
-	bool *const said[] = {&ret->failed, &ret->announces, &ret->snat4, &ret->snat6};
+	bool *const said[] = {&ret->failed, &ret->announces, &ret->routes, &ret->snat4, &ret->snat6};
 
 	*ret = (struct report){0};
 	reporter_get(in, &ret->by);

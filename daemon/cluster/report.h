@@ -3,8 +3,8 @@
  * What one holdfast-lbd says of itself each second, and at once when it changed. No record: the node that it talks to
  * hands it to all nodes (reports.h), and the leader of the catalog draws its conclusions (leases.h).
  *
- * Between nodes: who (fact.h), version (8), failed (1), announces (1), snat4 (1), snat6 (1), how many addresses it tunnels from (1), then
- * each (ip.h); how many are down (4), then for each: service (4), backend (4); how many are idle (4), then for each: service (4),
+ * Between nodes: who (fact.h), version (8), failed (1), announces (1), routes (1), snat4 (1), snat6 (1), how many addresses it tunnels
+ * from (1), then each (ip.h); how many are down (4), then for each: service (4), backend (4); how many are idle (4), then for each: service (4),
  * generation (4); how many were measured (4), then for each: service (4), backend (4), latency in us (4); of how many sockets were counted
  * (4), then for each: service (4), backend (4), sockets (4); how many are led (4), then for each: service (4), backend (4), generation (4);
  * how many are quiet (4), then as idle.
@@ -42,6 +42,7 @@ struct report {
 	uint64_t version;  /* of the services, that its data plane has in force */
 	bool failed;       /* not all of that fitted, or none of it was understood: the rest is as it was */
 	bool announces;    /* it would answer for the VIPs that it is made the owner of */
+	bool routes;       /* it has BIRD announce all VIPs, owned or not, once it is accepted; for people to see */
 	bool snat4, snat6; /* it has addresses of its own to deliver by snat from */
 	uint8_t tunnel_count;
 	struct ip tunnels[TUNNELS_EACH_MAX]; /* what the packets come from that it tunnels to backends, as far as it knows */

@@ -17,7 +17,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 
-#define WIRE_VERSION 13u
+#define WIRE_VERSION 14u
 #define WIRE_FRAME_HEAD 16u
 #define WIRE_MESSAGE_HEAD 8u
 #define WIRE_FRAME_MAX (64u << 20) /* of a payload, in however many frames */

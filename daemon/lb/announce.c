@@ -373,6 +373,11 @@ bool announce_on_lan(const struct announcer *a)
 	return a->on_lan;
 }
 
+bool announce_by_bird(const struct announcer *a)
+{
+	return a->by_bird;
+}
+
 int announce_start(struct announcer *a, struct reporter *r)
 {
 	a->reporter = r;

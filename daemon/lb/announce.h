@@ -51,6 +51,8 @@ int announce_take_option(struct announce_options *o, int letter, const char *tex
 int announce_open(struct announcer **ret, const char *interface, const struct announce_options *o, bool lasting);
 /* Whether it can own VIPs: to be reported. */
 bool announce_on_lan(const struct announcer *a);
+/* Whether BIRD is told of routes to them: the same. */
+bool announce_by_bird(const struct announcer *a);
 /* Begins; the reporter outlives it. 0 or negative errno. */
 int announce_start(struct announcer *a, struct reporter *r);
 /*

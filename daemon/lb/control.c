@@ -89,6 +89,7 @@ int control_start(struct control *c, const struct control_side *side)
 	c->side = *side;
 	c->report = (struct lb_report){
 		.announces = side->announcer && announce_on_lan(side->announcer),
+		.routes = side->announcer && announce_by_bird(side->announcer),
 		.snat4 = sources_have(side->sources, LB_IP4),
 		.snat6 = sources_have(side->sources, LB_IP6),
 	};
@@ -389,13 +390,13 @@ int control_run(struct control *c, uint64_t end_ms)
 	return 0;
 }
 
-/* It owns no VIPs any more: takes the signal that said so, if one did, and reports it. */
+/* It announces no VIPs any more: takes the signal that said so, if one did, and reports it. */
 static void leave(struct control *c)
 {
 	struct signalfd_siginfo first;
 
 	(void)!read(c->signals, &first, sizeof first);
-	c->report.announces = false;
+	c->report.announces = c->report.routes = false;
 	report_tell(c->reporter, &c->report);
 }
 

@@ -85,11 +85,10 @@ static struct bytes take_report(struct reporter *r, uint64_t *ret_number)
 	struct bytes out = {0};
 
 	(void)pthread_mutex_lock(&r->lock);
-	bytes_printf(
-		&out,
-		"{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s,\"announces\":%s,\"snat4\":%s,\"snat6\":%s,\"tunnels\":[",
-		r->id, r->backend ? "backend" : "balancer", (unsigned long long)r->report.version, r->report.failed ? "true" : "false",
-		r->report.announces ? "true" : "false", r->report.snat4 ? "true" : "false", r->report.snat6 ? "true" : "false");
+	bytes_printf(&out, "{\"id\":\"%s\",\"side\":\"%s\",\"version\":%llu,\"failed\":%s", r->id, r->backend ? "backend" : "balancer",
+		     (unsigned long long)r->report.version, r->report.failed ? "true" : "false");
+	bytes_printf(&out, ",\"announces\":%s,\"routes\":%s,\"snat4\":%s,\"snat6\":%s,\"tunnels\":[", r->report.announces ? "true" : "false",
+		     r->report.routes ? "true" : "false", r->report.snat4 ? "true" : "false", r->report.snat6 ? "true" : "false");
 	put_tunnel_end(&out, &r->report.tunnels.ip4);
 	put_tunnel_end(&out, &r->report.tunnels.ip6);
 	bytes_puts(&out, "],\"down\":[");

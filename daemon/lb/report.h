@@ -20,6 +20,7 @@ struct lb_report {
 	uint64_t version; /* of the catalog, that the data plane has in force, or that was refused */
 	bool failed;      /* not all of that fitted, or none of it was understood: the rest is as it was */
 	bool announces;   /* it answers for the VIPs that it is made the owner of */
+	bool routes;      /* it has BIRD announce all of them */
 	bool snat4, snat6; /* it has addresses of its own for snat */
 	struct tunnel_ends tunnels; /* which backends are to accept */
 	/*
