@@ -152,6 +152,9 @@ bool client_groups_command(struct client *c, const struct command *command, uint
 #define RANDOM_PLACE_SIZE 10u
 void client_draw_place(struct client *c, uint8_t ret[RANDOM_PLACE_SIZE]);
 
+/* commands.c: SELECT's arguments with the port that it came by (store/connection.c); how many there are. */
+uint32_t client_select_arguments(const struct client *c, const struct arg argv[2], struct arg ret[3]);
+
 /* multi.c */
 void multi_begin(struct client *c);
 void multi_queue(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv);

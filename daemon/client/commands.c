@@ -97,10 +97,21 @@ static void command_time(const struct client *c, struct bytes *out)
 	reply_bulks(out, text);
 }
 
+uint32_t client_select_arguments(const struct client *c, const struct arg argv[2], struct arg ret[3])
+{
+	static const char port[] = "cluster";
+
+	ret[0] = argv[0];
+	ret[1] = argv[1];
+	ret[2] = (struct arg){.data = (const uint8_t *)port, .size = sizeof port - 1};
+	return c->cluster_port ? 3 : 2;
+}
+
 /* What is answered at once. */
 static void answer(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
-	struct call call = {.command = command, .argc = argc, .argv = argv, .resp = c->resp, .cluster_port = c->cluster_port};
+	struct call call = {.command = command, .argc = argc, .argv = argv, .resp = c->resp};
+	struct arg select[3];
 	struct client_request *place;
 	struct bytes *out = client_reply_begin(c, &place);
 
@@ -134,6 +145,11 @@ static void answer(struct client *c, const struct command *command, uint32_t arg
 	case CMD_OBJECT_HELP:
 	case CMD_MEMORY_HELP:
 		command_help(command, out);
+		break;
+	case CMD_SELECT:
+		call.argc = client_select_arguments(c, argv, select);
+		call.argv = select;
+		command->run(&call);
 		break;
 	default:
 		command->run(&call);

@@ -80,10 +80,27 @@ static const char *place_in_group(struct client *c, const struct command *comman
 	return NULL;
 }
 
-void multi_queue(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+/* What the group can't know when it executes the command goes along as one more argument. */
+static void encode_queued(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
 {
 	uint8_t place[RANDOM_PLACE_SIZE];
-	struct arg with_place[2] = {argv[0], {.data = place, .size = sizeof place}};
+	struct arg more[3];
+
+	if (command->id == CMD_RANDOMKEY) {
+		client_draw_place(c, place);
+		more[0] = argv[0];
+		more[1] = (struct arg){.data = place, .size = sizeof place};
+		command_encode(&c->multi, command, 2, more);
+	} else if (command->id == CMD_SELECT) {
+		argc = client_select_arguments(c, argv, more);
+		command_encode(&c->multi, command, argc, more);
+	} else {
+		command_encode(&c->multi, command, argc, argv);
+	}
+}
+
+void multi_queue(struct client *c, const struct command *command, uint32_t argc, const struct arg *argv)
+{
 	const char *error = NULL;
 	uint64_t size = 0;
 
@@ -102,12 +119,7 @@ void multi_queue(struct client *c, const struct command *command, uint32_t argc,
 		client_error(c, error);
 		return;
 	}
-	if (command->id == CMD_RANDOMKEY) {
-		client_draw_place(c, place);
-		argv = with_place;
-		argc = 2;
-	}
-	command_encode(&c->multi, command, argc, argv);
+	encode_queued(c, command, argc, argv);
 	c->multi_count++;
 	c->multi_writes |= (command->flags & COMMAND_WRITE) != 0;
 	client_count_held(c);
@@ -149,7 +161,7 @@ static void exec_here(struct client *c)
 
 	reply_array(out, c->multi_count);
 	for (uint32_t i = 0; i < c->multi_count; i++) {
-		struct call call = {.argv = argv, .out = out, .resp = c->resp, .cluster_port = c->cluster_port};
+		struct call call = {.argv = argv, .out = out, .resp = c->resp};
 
 		int r = command_decode(&in, &call.command, argv, HERE_ARGS_MAX, &call.argc);
 

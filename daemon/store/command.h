@@ -50,7 +50,6 @@ struct call {
 	struct bytes *out; /* NULL: nobody waits for the reply */
 	int resp;          /* 2 or 3 */
 	bool write;        /* expired keys may be removed */
-	bool cluster_port; /* a client's own node runs it, who came by that port */
 };
 
 struct command {
