@@ -63,12 +63,12 @@ def redis_command():
 
 class RedisServer:
     """In a with block, the port of a redis-server with one database and nothing on disk; None if it didn't start."""
-    def __init__(self, port):
-        self.port, self.server = port, None
+    def __init__(self, port, *options):
+        self.port, self.options, self.server = port, options, None
 
     def __enter__(self):
         self.directory = tempfile.mkdtemp(prefix="wire-redis-")
-        self.server = subprocess.Popen([*redis_command(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "1", "--dir", self.directory],
+        self.server = subprocess.Popen([*redis_command(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "1", "--dir", self.directory, *self.options],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self.port if poll(lambda: answers(self.port)) else None
 
@@ -77,3 +77,29 @@ class RedisServer:
             self.server.terminate()
             self.server.wait()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class RedisCluster:
+    """In a with block, the ports of redis-servers that are a cluster, one for each list of slot ranges; None if it didn't start."""
+    def __init__(self, port, slots):
+        self.slots = slots
+        self.ports = range(port, port + len(slots))
+        self.buses = range(port + len(slots), port + 2 * len(slots))
+        self.servers = [RedisServer(p, "--cluster-enabled", "yes", "--cluster-port", str(bus)) for p, bus in zip(self.ports, self.buses)]
+
+    def __enter__(self):
+        if not all([s.__enter__() for s in self.servers]):
+            return None
+        nodes = [Conn(p) for p in self.ports]
+        for node, ranges in zip(nodes, self.slots):
+            for first, last in ranges:
+                node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for port, bus in zip(self.ports, self.buses):
+            nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", port, bus)
+        known = b"cluster_known_nodes:%d\r" % len(nodes)
+        whole = poll(lambda: all(b"cluster_state:ok" in said and known in said for said in [n.ask("CLUSTER", "INFO") for n in nodes]))
+        return list(self.ports) if whole else None
+
+    def __exit__(self, *unused):
+        for s in self.servers:
+            s.__exit__()
