@@ -5,10 +5,13 @@
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <assert.h>
+
+#include "base/ip.h"
+#include "base/number.h"
 
 struct loading {
 	struct config *config;
@@ -37,15 +40,12 @@ static int complain(struct loading *l, const char *format, ...)
 	return -1;
 }
 
-static int get_number(struct loading *l, const char *key, const char *text, unsigned long min, unsigned long max, uint32_t *ret)
+static int get_number(struct loading *l, const char *key, const char *text, uint32_t min, uint32_t max, uint32_t *ret)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || *end || end == text || n < min || n > max || text[0] == '-')
-		return complain(l, "%s = %s: must be a number from %lu to %lu", key, text, min, max);
+	if (!number_parse(text, max, &n) || n < min)
+		return complain(l, "%s = %s: must be a number from %u to %u", key, text, min, max);
 	*ret = (uint32_t)n;
 	return 0;
 }
@@ -58,21 +58,44 @@ static int get_text(struct loading *l, const char *key, const char *text, char *
 	return 0;
 }
 
-/* "host:port", "[v6]:port"; IP addresses only: names are for whoever writes the file. */
-static int get_address(struct loading *l, const char *key, const char *text, char *ret)
+/* "10.0.0.1", "[2001:db8::1]": the first size bytes of text, as they stand in front of a port. */
+static bool read_host(const char *text, size_t size, struct ip *ret)
+{
+	bool bracketed = size > 2 && text[0] == '[' && text[size - 1] == ']';
+	char host[IP_TEXT];
+
+	if (bracketed) {
+		text++;
+		size -= 2;
+	}
+	if (size >= sizeof host)
+		return false;
+	memcpy(host, text, size);
+	host[size] = 0;
+	return ip_parse(ret, host) && bracketed == (ret->version == 6);
+}
+
+/* The IP address of "host:port" or "[v6]:port"; names are for whoever writes the file. */
+static bool read_address(const char *text, struct ip *ret)
 {
 	const char *colon = strrchr(text, ':');
-	char *end = NULL;
-	long port = colon ? strtol(colon + 1, &end, 10) : 0;
+	uint64_t port;
 
-	if (!colon || colon == text || *end || port < 1 || port > 65535)
+	return colon && number_parse(colon + 1, 65535, &port) && port && read_host(text, (size_t)(colon - text), ret);
+}
+
+static int get_address(struct loading *l, const char *key, const char *text, char *ret)
+{
+	struct ip ip;
+
+	if (!read_address(text, &ip))
 		return complain(l, "%s = %s: must be an IP address and a port, such as 127.0.0.1:6379 or [::1]:6379", key, text);
 	return get_text(l, key, text, ret, ADDRESS_MAX);
 }
 
 static int set_node(struct loading *l, const char *v)
 {
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (get_number(l, "node", v, 1, NODE_SLOTS - 1, &n) < 0)
 		return -1;
@@ -80,6 +103,25 @@ static int set_node(struct loading *l, const char *v)
 	return 0;
 }
 
+/* Where the others reach a member: one host, and no other member. */
+static int get_member(struct loading *l, uint32_t id, const char *address)
+{
+	struct config *c = l->config;
+	struct ip ip;
+
+	if (c->member_address[id][0])
+		return complain(l, "members: node %u is listed twice", id);
+	if (get_address(l, "members", address, c->member_address[id]) < 0)
+		return -1;
+	if (!read_address(address, &ip) || !ip_is_host(&ip))
+		return complain(l, "members: %s is no address of one host, where the others could reach node %u", address, id);
+	for (unsigned other = 1; other < NODE_SLOTS; other++)
+		if (other != id && !strcmp(c->member_address[other], address))
+			return complain(l, "members: nodes %u and %u are both at %s", other, id, address);
+	return 0;
+}
+
+/* Those of a line; the list may go on in the next ones. */
 static int set_members(struct loading *l, const char *v)
 {
 	struct config *c = l->config;
@@ -88,33 +130,25 @@ static int set_members(struct loading *l, const char *v)
 	if (strlen(v) >= sizeof copy)
 		return complain(l, "members: too long");
 	strcpy(copy, v);
-	c->member_count = 0;
-	memset(c->member_address, 0, sizeof c->member_address);
 	for (char *word = strtok_r(copy, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
 		char *equals = strchr(word, '=');
-		uint32_t id;
+		uint32_t id = 0;
 
 		if (!equals)
 			return complain(l, "members: \"%s\" must look like 1=10.0.0.1:7400", word);
 		*equals = 0;
 		if (get_number(l, "members", word, 1, NODE_SLOTS - 1, &id) < 0)
 			return -1;
-		if (c->member_address[id][0])
-			return complain(l, "members: node %u is listed twice", id);
-		if (get_address(l, "members", equals + 1, c->member_address[id]) < 0)
+		if (get_member(l, id, equals + 1) < 0)
 			return -1;
 	}
+	c->member_count = 0;
 	for (uint8_t id = 1; id < NODE_SLOTS; id++)
 		if (c->member_address[id][0])
 			c->members[c->member_count++] = id;
 	return 0;
 }
 
-#define TEXT_KEY(key)                                                                                              \
-	static int set_##key(struct loading *l, const char *v)                                                     \
-	{                                                                                                          \
-		return get_text(l, #key, v, l->config->key, sizeof l->config->key);                                \
-	}
 #define ADDRESS_KEY(key)                                                                                           \
 	static int set_##key(struct loading *l, const char *v)                                                     \
 	{                                                                                                          \
@@ -126,9 +160,6 @@ static int set_members(struct loading *l, const char *v)
 		return get_number(l, #key, v, min, max, &l->config->key);                                          \
 	}
 
-TEXT_KEY(data)
-TEXT_KEY(socket)
-TEXT_KEY(announce)
 ADDRESS_KEY(store)
 ADDRESS_KEY(store_cluster)
 ADDRESS_KEY(admin)
@@ -138,6 +169,31 @@ NUMBER_KEY(groups, 1, 4096)
 NUMBER_KEY(segment_mb, 32, 1024)
 NUMBER_KEY(log_kb, 16, 4u << 20)
 NUMBER_KEY(max_clients, 1, 1000000)
+
+/* The system takes less than ADDRESS_MAX. */
+static int set_socket(struct loading *l, const char *v)
+{
+	static_assert(ADDRESS_MAX >= sizeof ((struct sockaddr_un *)0)->sun_path, "every path has room");
+	return get_text(l, "socket", v, l->config->socket, sizeof ((struct sockaddr_un *)0)->sun_path);
+}
+
+static int set_data(struct loading *l, const char *v)
+{
+	if (!*v)
+		return complain(l, "data: must name a directory, such as /var/lib/holdfast");
+	return get_text(l, "data", v, l->config->data, sizeof l->config->data);
+}
+
+/* Goes to clients as it stands, with a port behind it. */
+static int set_announce(struct loading *l, const char *v)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	struct ip ip;
+
+	if (v[strspn(v, name)] && !ip_parse(&ip, v) && !read_host(v, strlen(v), &ip))
+		return complain(l, "announce = %s: must be a host's name or its IP address, without a port", v);
+	return get_text(l, "announce", v, l->config->announce, sizeof l->config->announce);
+}
 
 static int set_insecure(struct loading *l, const char *v)
 {
@@ -149,7 +205,7 @@ static int set_insecure(struct loading *l, const char *v)
 
 static int set_log_level(struct loading *l, const char *v)
 {
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (get_number(l, "log_level", v, 3, 7, &n) < 0)
 		return -1;
@@ -241,19 +297,53 @@ static int load_flags(struct loading *l, int argc, char **argv)
 	return 0;
 }
 
+struct config_file {
+	FILE *file;
+	int line;      /* read last */
+	bool too_long; /* that one */
+};
+
+static bool at_end(FILE *f)
+{
+	int next = getc(f);
+
+	return next == EOF || ungetc(next, f) == EOF;
+}
+
+/* inih takes what doesn't fit into its buffer for another line. */
+static char *read_line(char *ret, int size, void *stream)
+{
+	struct config_file *f = stream;
+
+	if (!fgets(ret, size, f->file))
+		return NULL;
+	f->line++;
+	f->too_long = !strchr(ret, '\n') && !at_end(f->file);
+	return f->too_long ? NULL : ret;
+}
+
 static int load_file(struct loading *l)
 {
 	const char *file = l->file ? l->file : CONFIG_FILE;
+	struct config_file f = {0};
 	int line;
 
 	if (!l->file && access(file, F_OK) < 0)
 		return 0;
-	line = ini_parse(file, from_file, l);
+	f.file = fopen(file, "re");
+	if (!f.file)
+		return complain(l, "can't read %s: %s", file, strerror(errno));
+	line = ini_parse_stream(read_line, &f, from_file, l);
+	if (ferror(f.file))
+		line = -errno;
+	(void)fclose(f.file);
+	if (f.too_long && !line)
+		return complain(l, "%s line %d: longer than a line may be: members may go on in the next one, which begins with a space", file, f.line);
 	if (line == 0)
 		return 0;
 	if (line < 0) {
 		l->error[0] = 0;
-		return complain(l, "can't read %s: %s", file, strerror(errno));
+		return complain(l, "can't read %s: %s", file, strerror(-line));
 	}
 	if (l->error[0]) {
 		char reason[256];
@@ -267,7 +357,9 @@ static int load_file(struct loading *l)
 
 static bool on_loopback(const char *address)
 {
-	return !address[0] || !strncmp(address, "127.", 4) || !strncmp(address, "[::1]", 5) || !strncmp(address, "unix:", 5);
+	struct ip ip;
+
+	return read_address(address, &ip) && ip_is_loopback(&ip);
 }
 
 static int validate(struct loading *l)
@@ -287,7 +379,7 @@ static int validate(struct loading *l)
 			return complain(l, "%s = %s is not on loopback and there is no TLS yet: set insecure = yes if the network is trusted",
 					names[i], listening[i]);
 		for (unsigned k = 0; k < i; k++)
-			if (listening[i][0] && !strcmp(listening[i], listening[k]))
+			if (!strcmp(listening[i], listening[k]))
 				return complain(l, "%s and %s are both %s: choose different ports", names[k], names[i], listening[i]);
 	}
 	if (!c->groups)

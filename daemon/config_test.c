@@ -66,6 +66,8 @@ static void test_flags_win(void **state)
 	assert_true(c.insecure);
 }
 
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123456789"
+
 static void test_mistakes_are_named(void **state)
 {
 	static const struct {
@@ -96,11 +98,15 @@ static void test_mistakes_are_named(void **state)
 		{"node = 1\nmembers = 1=127.0.0.1:1, 1=127.0.0.1:2\n", "", "members: node 1 is listed twice"},
 		{"node = 1\n", "", "members is not set"},
 		{"", "", "node is not set"},
+		{GOOD "announce = " LONG LONG "\n", "", "line 3: announce: longer than 127"},
+		{GOOD "\nannounce = " LONG LONG LONG LONG "\nnode = 1\n", "", "line 4: longer than a line may be"},
+		{GOOD "socket = " LONG LONG "\n", "", "line 3: socket: longer than 107"},
 		{GOOD, "--nope 1", "unknown key \"nope\""},
 		{GOOD, "nope", "\"nope\" is not a flag"},
 		{GOOD, "--groups", "flag --groups needs a value"},
 		{GOOD, "--groups x", "groups = x"},
-		{GOOD, "--config /nonexistent/file", "can't read /nonexistent/file"},
+		{GOOD, "--config /nonexistent/file", "can't read /nonexistent/file: No such file"},
+		{GOOD, "--config /", "can't read /: Is a directory"},
 	};
 
 	(void)state;
@@ -111,6 +117,67 @@ static void test_mistakes_are_named(void **state)
 		if (!strstr(error, table[i].want))
 			fail_msg("\"%s\" %s: want \"%s\", got \"%s\"", table[i].file, table[i].flags, table[i].want, error);
 		assert_null(strchr(error, '\n'));
+	}
+}
+
+/* Each key with what can't be meant: refused in one line that names the key and where it stands. */
+static void test_nonsense_of_each_key(void **state)
+{
+	static const char *const numbers[] = {"node", "reactors", "groups", "segment_mb", "log_kb", "max_clients", "log_level", NULL};
+	static const char *const not_numbers[] = {"",	 "+40", "-40", "0",   "040", "40x", "4 0", "40.5",
+						  "0x40", "4e1", "yes", "\xd9\xa4", "99999999999999999999", "4294967336", NULL};
+	static const char *const addresses[] = {"store", "store_cluster", "admin", "peer", NULL};
+	static const char *const not_addresses[] = {"", "80", ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:+80", "127.0.0.1: 80",
+						    "127.0.0.1:080", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:4294967376",
+						    "127.0.0.1:80/x", "localhost:80", "127.0.0.1.example:80", "127.1:80", "::1:80", "[::1:80",
+						    "[::1]80", "[::1]x:80", "[127.0.0.1]:80", "unix:/run/x", NULL};
+	static const char *const members[] = {"members", NULL};
+	static const char *const not_members[] = {"1", "1=", "=10.0.0.1:7400", "+1=10.0.0.1:7400", "01=10.0.0.1:7400", "0=10.0.0.1:7400",
+						  "8=10.0.0.1:7400", "1=10.0.0.1", "1=10.0.0.1:+7400", "1=n1.example:7400",
+						  "1=0.0.0.0:7400", "1=224.0.0.1:7400", "1=10.0.0.1:7400, 2=10.0.0.1:7400", NULL};
+	static const char *const yes_or_no[] = {"insecure", NULL};
+	static const char *const neither[] = {"", "Yes", "1", "true", "yes no", NULL};
+	static const char *const directories[] = {"data", NULL};
+	static const char *const nothing[] = {"", NULL};
+	static const char *const hosts[] = {"announce", NULL};
+	static const char *const not_hosts[] = {"db1 example", "db1:6379", "http://db1", "[::1]:80", "[db1]", NULL};
+	static const struct {
+		const char *const *keys, *const *values;
+	} table[] = {{numbers, not_numbers}, {addresses, not_addresses}, {members, not_members}, {yes_or_no, neither},
+		     {directories, nothing}, {hosts, not_hosts}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		for (const char *const *key = table[i].keys; *key; key++)
+			for (const char *const *value = table[i].values; *value; value++) {
+				char file[256], want[64];
+				struct config c;
+				const char *error;
+
+				(void)snprintf(file, sizeof file, GOOD "%s = %s\n", *key, *value);
+				(void)snprintf(want, sizeof want, "line 3: %s", *key);
+				error = load(&c, file, "");
+				if (!strstr(error, want) || strchr(error, '\n'))
+					fail_msg("%s = %s: got \"%s\"", *key, *value, error);
+			}
+}
+
+/* What can be meant by them is taken. */
+static void test_sense(void **state)
+{
+	static const char *const lines[] = {"store = [::1]:80", "store = 127.9.9.9:65535", "announce = db1.example", "announce = 10.0.0.1",
+					    "announce = 2001:db8::1", "announce = [2001:db8::1]", "announce =", "log_kb = 4194304",
+					    ("members = 4=[2001:db8:1111:2222:3333:4444:5555:0001]:7400, 5=[2001:db8:1111:2222:3333:4444:5555:0002]:7400,\n"
+					     "  6=[2001:db8:1111:2222:3333:4444:5555:0003]:7400, 7=[2001:db8:1111:2222:3333:4444:5555:0004]:7400")};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		char file[1024];
+		struct config c;
+
+		(void)snprintf(file, sizeof file, GOOD "%s\n", lines[i]);
+		assert_string_equal(load(&c, file, ""), "");
+		assert_int_equal(c.member_count, strncmp(lines[i], "members", 7) ? 3 : 7);
 	}
 }
 
@@ -148,6 +215,8 @@ int main(void)
 		cmocka_unit_test(test_defaults_and_file),
 		cmocka_unit_test(test_flags_win),
 		cmocka_unit_test(test_mistakes_are_named),
+		cmocka_unit_test(test_nonsense_of_each_key),
+		cmocka_unit_test(test_sense),
 		cmocka_unit_test(test_no_plant),
 	};
 
