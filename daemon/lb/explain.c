@@ -419,7 +419,7 @@ static void tell_backend(json_t *o, const struct lb_decision *d, const struct lb
 
 	(void)json_object_set_new(o, "backend", backend_text(d->backend));
 	(void)json_object_set_new(o, "because", json_string(choices[d->choice]));
-	for (unsigned i = 0; i < d->hop_count; i++)
+	for (unsigned i = 0; i < LB_HOPS_MAX && i < d->hop_count; i++)
 		(void)json_object_set_new(o, hops[i], backend_text(tables->services[d->service].backend_base + d->hop[i]));
 	(void)snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	(void)json_object_set_new(o, "next_hop", json_string(text));
