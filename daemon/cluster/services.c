@@ -51,9 +51,13 @@ struct service *services_by_id(const struct services *s, uint32_t id)
 
 const struct service *services_clash(const struct services *s, const struct service_key *key)
 {
-	for (uint32_t i = 0; i < s->count; i++)
-		if (service_key_clashes(&s->list[i]->key, key))
-			return s->list[i];
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct service *one = s->list[i];
+
+		assert(one); /* what is returned is one, unless there is none */
+		if (service_key_clashes(&one->key, key))
+			return one;
+	}
 	return NULL;
 }
 
