@@ -582,7 +582,8 @@ void sim_disk_write(struct sim *s, const struct sim_event *e)
 			remember_lie(&s->machines[e->side], w, size_taken(w->error, w->size));
 		if (size_taken(w->error, w->size))
 			apply_write(w->file, w->offset, w->data, size_taken(w->error, w->size), w->durable);
-		*(w->offset < SIM_PAGE ? &w->file->first_page_write : &w->file->later_write) = w->id;
+		if (w->durable && !w->error)
+			*(w->offset < SIM_PAGE ? &w->file->first_page_write : &w->file->later_write) = w->id;
 		w->file->spoiled |= w->spoils;
 		sim_ready(s, w->io, w->op, w->error ? w->error : (int)w->size);
 		free(w->data);
