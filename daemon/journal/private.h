@@ -25,6 +25,7 @@ struct segment {
 	struct list node; /* in journal.active (oldest first), .free or .ready */
 	enum segment_state state;
 	int file;
+	bool grown;      /* the file has its whole length: no write to it needs room */
 	uint32_t slot;   /* the file's name: seg-<slot> */
 	uint64_t number;
 	uint64_t end;    /* active: offset of the first byte after the last batch */

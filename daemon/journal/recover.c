@@ -114,6 +114,7 @@ static int probe_segment(struct recovery *rec, struct found_segment *f, uint8_t 
 	free(path);
 	if (f->segment->file < 0)
 		return f->segment->file;
+	f->segment->grown = io_size_now(j->io, f->segment->file) >= (int64_t)j->options.segment_size;
 	r = read_blocks(j, f->segment->file, blocks, 2 * JOURNAL_BLOCK);
 	if (r == -ENODATA)
 		return 0; /* made, not yet filled */

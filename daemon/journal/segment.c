@@ -115,6 +115,7 @@ int segment_create_now(struct journal *j)
 		goto out;
 	j->next_number++;
 	s->state = SEGMENT_READY;
+	s->grown = true;
 	s->end = JOURNAL_BLOCK;
 	list_add_tail(&j->ready, &s->node);
 	s = NULL;
@@ -147,8 +148,8 @@ static void prepare_failed(struct journal *j, int error)
 {
 	struct segment *s = j->preparing;
 
-	if (error == -EIO) {
-		/* The disk, not its space: as for a batch ([read errors]). */
+	if (error == -EIO || (error == -ENODATA && s->grown)) {
+		/* The disk, not its space, also where a write in place was cut short: as for a batch ([read errors]). */
 		journal_fail(j, error);
 		return;
 	}
@@ -226,6 +227,7 @@ static void prepare_step(struct io_op *op, int result)
 		return;
 	}
 	if (at == j->options.segment_size) {
+		j->preparing->grown = true;
 		op->done = prepare_synced;
 		io_sync(j->io, op, j->preparing->file);
 		return;

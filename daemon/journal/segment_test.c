@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ struct world {
 	struct journal_recovery found;
 	raft_index entries, records; /* appended; found by recovery */
 	uint64_t wait_for;
+	rlim_t head_limit; /* how much of the head that fails gets through */
+	int stopped;       /* why the journal did, where that is expected; 1: it is, and hasn't */
 	void (*filling)(struct io_op *op, int result); /* what the preparation goes on with while it writes zeros */
 };
 
@@ -58,10 +61,23 @@ static void on_batch(void *arg, uint64_t sequence)
 		journal_flush(w.j); /* what filled meanwhile */
 }
 
+static void limit_files(rlim_t size)
+{
+	struct rlimit l;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+	l.rlim_cur = size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
 static void on_failed(void *arg, int error)
 {
 	(void)arg;
-	fail_msg("the journal stopped: %s", strerror(-error));
+	if (!w.stopped)
+		fail_msg("the journal stopped: %s", strerror(-error));
+	w.stopped = error;
+	limit_files(RLIM_INFINITY);
+	io_stop(w.io);
 }
 
 static void open_journal(void)
@@ -101,15 +117,6 @@ static void segment_file(char *path, size_t size, unsigned slot)
 	(void)snprintf(path, size, "%s/seg-%06u", w.dir, slot);
 }
 
-static void limit_files(rlim_t size)
-{
-	struct rlimit l;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
-	l.rlim_cur = size;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
-}
-
 /*
  * Lets nothing be written from when the zeros are being synced until the preparation has failed. Where a batch is being
  * written just then, it is the next preparation's turn: each segment that is ready is used. The last one ends the run.
@@ -128,7 +135,7 @@ static void fail_the_head(void *arg)
 	if (j->stats.failed_preparations)
 		limit_files(RLIM_INFINITY);
 	else if (filled && !j->writing)
-		limit_files(0);
+		limit_files(w.head_limit);
 	if (!list_empty(&j->ready) && list_empty(&j->open) && !j->writing && w.wait_for == UINT64_MAX) {
 		uint64_t sequence = append_entry(++w.entries, LARGE);
 
@@ -153,6 +160,23 @@ static void test_number_of_a_segment_that_failed_is_given_again(void **state)
 	open_journal();
 	assert_int_equal(w.records, w.entries);
 	assert_false(w.found.heads_lost);
+	close_journal();
+}
+
+/* Law 6: a file that needs no room is no fuller than before, so a write in it that was cut short is the disk's doing. */
+static void test_head_that_is_cut_short_stops_the_journal(void **state)
+{
+	(void)state;
+	open_journal();
+	w.wait_for = UINT64_MAX;
+	w.head_limit = JOURNAL_BLOCK / 2;
+	w.stopped = 1;
+	(void)append_entry(++w.entries, LARGE);
+	journal_flush(w.j);
+	io_set_turn(w.io, fail_the_head, NULL);
+	io_run(w.io);
+	assert_int_equal(w.stopped, -ENODATA);
+	assert_int_equal(w.j->stats.failed_preparations, 0);
 	close_journal();
 }
 
@@ -218,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_number_of_a_segment_that_failed_is_given_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_head_that_is_cut_short_stops_the_journal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_entries_leave_a_reserve_of_the_last_segment, setup, teardown),
 	};
 
