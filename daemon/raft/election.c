@@ -90,12 +90,13 @@ void raft_receive_prevote(struct raft *r, struct raft_update *u, const struct ra
 
 	if (r->promise_to == m->from)
 		until = 0;
-	reply = raft_message_to(r, u, m->from, RAFT_PREVOTE_REPLY);
-	reply->term = m->term;
 	if (r->quarantined || !leader_gone || m->term <= r->term || !up_to_date(r, m->index, m->log_term)) {
-		reply->term = r->term; /* a candidate that is behind in term learns it */
+		if (r->term) /* a candidate that is behind in it learns it */
+			raft_message_to(r, u, m->from, RAFT_PREVOTE_REPLY)->term = r->term;
 		return;
 	}
+	reply = raft_message_to(r, u, m->from, RAFT_PREVOTE_REPLY);
+	reply->term = m->term;
 	if (until < r->liveness->quiet_until_ns)
 		until = r->liveness->quiet_until_ns;
 	reply->flags = RAFT_GRANTED;

@@ -111,6 +111,7 @@ static void deliver(struct letter *x)
 {
 	struct box *b = &n.box[x->m.to];
 
+	assert_true(x->m.term > 0); /* cluster/wire.c takes no other one */
 	if (b->up && n.box[x->m.from].up && !n.cut[x->m.from][x->m.to])
 		step(x->m.to, (struct raft_event){.type = RAFT_RECEIVE, .message = &x->m});
 	for (uint32_t i = 0; i < x->m.entry_count; i++)
@@ -1112,6 +1113,21 @@ static void test_roll_call_releases_who_holds_its_history(void **state)
 	assert_int_equal(n.box[1].r.verified, 5);
 }
 
+/* Who lost everything has no term to speak of, and whoever may campaign hears nothing from it that ends their connection. */
+static void test_refusal_without_a_term(void **state)
+{
+	(void)state;
+	net_begin(3);
+	boot(1, 0, 0, NULL, 0, false);
+	boot(2, 0, 0, NULL, 0, false);
+	boot(3, 0, 0, NULL, 0, true);
+	run_ms(1500);
+	assert_true(leader() == 1 || leader() == 2);
+	propose(leader());
+	run_ms(300);
+	assert_false(n.box[3].r.quarantined);
+}
+
 /* A cluster of one has only itself to ask. */
 static void test_roll_call_of_one(void **state)
 {
@@ -1193,6 +1209,7 @@ int main(void)
 		cmocka_unit_test(test_roll_call_waits_for_all),
 		cmocka_unit_test(test_roll_call_is_not_held_with_a_majority),
 		cmocka_unit_test(test_roll_call_chooses_what_is_whole),
+		cmocka_unit_test(test_refusal_without_a_term),
 		cmocka_unit_test(test_roll_call_of_one),
 		cmocka_unit_test(test_rot_after_a_roll_call),
 		cmocka_unit_test(test_roll_call_releases_who_holds_its_history),
