@@ -39,6 +39,7 @@ struct sim_faults {
 
 struct sim_counts {
 	uint64_t crashes, torn, partitions, pauses, flips, breaks, stalls, slow, restored, jumps, leaves, full, lies, misdirected, shortened;
+	uint64_t roll_calls;           /* leaders that one chose */
 	uint64_t time_behind_ms;       /* by so much a record's stamp was at most behind the true time */
 	uint64_t io_failures, waited, retries; /* waited: sends, for their receivers; retries: writes and syncs of a file after one of them had failed for good */
 };

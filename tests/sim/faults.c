@@ -10,6 +10,8 @@
 #define FAULT_NS_MAX (900 * NS_PER_MS)
 #define JUMP_NS_MAX (3 * NS_PER_S)
 #define FILL_NS_MAX (3 * NS_PER_S)
+#define STRIKE_NS_MAX (6 * NS_PER_S)
+#define STRIKE_PAGES_MAX 12u
 #define STRAY_NEAR_PAGES 64u
 #define LOSE_FILE_EACH 2u /* starts */
 
@@ -82,6 +84,31 @@ static void note_whole(struct world *w)
 			w->damaged &= ~(1u << id);
 }
 
+/*
+ * A majority of the disks rots, while another node holds all that was acknowledged: no majority is left that knows where its groups stood,
+ * and whatever the reports of a roll call choose must have it ([damaged]).
+ */
+static void strike(struct world *w)
+{
+	uint8_t keeper = (uint8_t)(1 + rand_below(&w->strike_random, w->node_count));
+	uint32_t victims = w->node_count / 2 + 1 + (uint32_t)rand_below(&w->strike_random, (w->node_count - 1u) / 2);
+	bool silent = rand_below(&w->strike_random, 3) == 0;
+
+	if (w->damaged || !inspect_holds_all(w, &w->nodes[keeper]))
+		return; /* the next moment may be better */
+	for (uint32_t i = 1; i <= victims; i++) {
+		struct sim_node *n = &w->nodes[(keeper - 1u + i) % w->node_count + 1];
+
+		if (n->up)
+			world_node_down(w, n, silent);
+		for (uint64_t times = 1 + rand_below(&w->strike_random, STRIKE_PAGES_MAX); times; times--)
+			rot(w, n->id, "/seg-");
+		w->damaged |= 1u << n->id;
+		w->ever_damaged |= 1u << n->id;
+	}
+	w->next_strike_ns = sim_now(w->sim) + rand_below(&w->strike_random, STRIKE_NS_MAX);
+}
+
 /* Near the start of a file it hits what is there. */
 static uint64_t misdirected_to(struct world *w)
 {
@@ -143,6 +170,7 @@ void faults_begin(struct world *w, uint64_t seed)
 {
 	sim_keep_head(w->sim, "/seg-");
 	w->next_fault_ns = sim_now(w->sim) + world_draw_between(w, 300 * NS_PER_MS, 2 * NS_PER_S);
+	w->next_strike_ns = w->rot_moves && mix64(seed ^ 0x6d6f6c64u) % 2 ? sim_now(w->sim) + rand_below(&w->strike_random, STRIKE_NS_MAX) : UINT64_MAX;
 	w->next_fill_ns = mix64(seed ^ 0x66756c6cu) % 3 ? UINT64_MAX : sim_now(w->sim) + rand_below(&w->fill_random, FILL_NS_MAX);
 }
 
@@ -152,6 +180,8 @@ void faults_due(struct world *w, uint64_t now_ns)
 		fault(w);
 	if (w->rot_moves && w->damaged)
 		note_whole(w);
+	if (!w->healed && now_ns >= w->next_strike_ns)
+		strike(w);
 	if (!w->healed && now_ns >= w->next_jump_ns)
 		jump_clock(w);
 	if (!w->healed && now_ns >= w->next_fill_ns)
@@ -168,7 +198,7 @@ void faults_end(struct world *w)
 	for (uint8_t id = 1; id <= w->node_count; id++)
 		w->nodes[id].crash_pending = w->nodes[id].crash_now = false;
 	w->cut_at_election = false;
-	w->next_fault_ns = w->next_jump_ns = w->next_fill_ns = UINT64_MAX;
+	w->next_fault_ns = w->next_jump_ns = w->next_fill_ns = w->next_strike_ns = UINT64_MAX;
 }
 
 void world_heal(struct world *w)
@@ -208,6 +238,8 @@ void world_heal_most(struct world *w)
 	uint64_t shape = rand_below(&w->shape_random, 8);
 
 	world_heal(w);
+	if (__builtin_popcount(w->damaged) > w->node_count / 2)
+		return; /* then a roll call needs all of them */
 	if (w->rot_moves && w->damaged)
 		w->rot_node = (uint8_t)__builtin_ctz(w->damaged);
 	if (shape == 0) {

@@ -38,6 +38,7 @@ static void check_leader(struct world *w, struct sim_node *n, const struct group
 	}
 	if (!c->leaders[g->raft.term]) {
 		c->leaders[g->raft.term] = n->id;
+		sim_counts(w->sim)->roll_calls += g->raft.by_roll_call;
 		if (w->cut_at_election) { /* the power goes just as somebody has won */
 			w->cut_at_election = false;
 			for (uint8_t id = 1; id <= w->node_count; id++)
@@ -61,6 +62,7 @@ static void check_committed(struct world *w, struct sim_node *n, const struct gr
 		canon_grow(c, i);
 		if (!c->entries[i]) {
 			c->entries[i] = hash;
+			c->last = i;
 			copies_note_committed(w->copies, g->id, e);
 		}
 		if (c->entries[i] != hash)
@@ -153,6 +155,30 @@ bool inspect_whole(const struct sim_node *n)
 				return false;
 	}
 	return true;
+}
+
+static bool group_holds_all(const struct world *w, const struct group *g)
+{
+	const struct canon *c = &w->canon[g->id];
+	const struct raft *r = &g->raft;
+
+	if (c->last <= r->log.start)
+		return c->last > 0; /* of a group without an entry nobody could say that it had none */
+	/* Logs that hold the same entry are the same up to there. */
+	return c->last <= r->stored && copies_hash(raft_log_entry(&r->log, c->last)) == c->entries[c->last];
+}
+
+bool inspect_holds_all(const struct world *w, const struct sim_node *n)
+{
+	uint32_t groups = 0;
+
+	if (!n->up || !inspect_whole(n))
+		return false;
+	for (uint32_t i = 0; i < n->node->lane_count; i++)
+		for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++, groups++)
+			if (!group_holds_all(w, n->node->lanes[i]->groups[k]))
+				return false;
+	return groups == w->groups + 1; /* they begin one after the other */
 }
 
 void inspect_free(struct world *w)

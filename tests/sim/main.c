@@ -227,13 +227,13 @@ int main(int argc, char **argv)
 	if (o)
 		(void)snprintf(changes, sizeof changes, " changes=%llu", (unsigned long long)operator_acked(o));
 	printf("seed=%llu ticks=%llu acked=%llu crashes=%llu torn=%llu partitions=%llu pauses=%llu stalls=%llu breaks=%llu flips=%llu "
-	       "restored=%llu jumps=%llu leaves=%llu full=%llu lies=%llu misdirected=%llu shortened=%llu io_failures=%llu waited=%llu failed=%llu unknown=%llu waits=%llu met=%llu nodes=%u%s%s %s\n",
+	       "restored=%llu jumps=%llu leaves=%llu full=%llu lies=%llu misdirected=%llu shortened=%llu io_failures=%llu waited=%llu roll_calls=%llu failed=%llu unknown=%llu waits=%llu met=%llu nodes=%u%s%s %s\n",
 	       (unsigned long long)a->seed, (unsigned long long)a->ticks, (unsigned long long)clients_stats(c)->acked,
 	       (unsigned long long)n->crashes, (unsigned long long)n->torn, (unsigned long long)n->partitions,
 	       (unsigned long long)n->pauses, (unsigned long long)n->stalls, (unsigned long long)n->breaks,
 	       (unsigned long long)n->flips, (unsigned long long)n->restored, (unsigned long long)n->jumps, (unsigned long long)n->leaves,
 	       (unsigned long long)n->full, (unsigned long long)n->lies, (unsigned long long)n->misdirected, (unsigned long long)n->shortened,
-	       (unsigned long long)n->io_failures, (unsigned long long)n->waited,
+	       (unsigned long long)n->io_failures, (unsigned long long)n->waited, (unsigned long long)n->roll_calls,
 	       (unsigned long long)clients_stats(c)->failed,
 	       (unsigned long long)clients_stats(c)->unknown, (unsigned long long)clients_stats(c)->waits,
 	       (unsigned long long)clients_stats(c)->waits_met, world_node_count(w), deals, o ? changes : "", ok ? "ok" : "FAILED");

@@ -203,6 +203,7 @@ struct world *world_new(const struct world_options *o)
 	w->extra_random = mix64(o->seed ^ 0x636c6f636bu);
 	w->stray_random = mix64(o->seed ^ 0x73747261u);
 	w->file_random = mix64(o->seed ^ 0x66696c65u);
+	w->strike_random = mix64(o->seed ^ 0x73747269u);
 	w->fill_random = mix64(o->seed ^ 0x66756c6du);
 	w->shape_random = mix64(o->seed ^ 0x7368617065u);
 	w->plant = o->plant;

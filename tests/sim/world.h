@@ -6,7 +6,7 @@
  * them at once now and then; a node hands over and leaves, as for an upgrade; a node stands still for longer than a
  * lease; links are cut (one node isolated, halves, a single link; one direction only; some flap) and heal; on one node, always the same, a bit of
  * the journal flips while it is down, and one file operation fails, if that is asked for: then the node must stop, or
- * go on without that file; one disk, or all of them, are full for a while; the disk that rots may also lie (liar.h), and
+ * go on without that file; a majority's disks rot at once, while another node holds all that was acknowledged; one disk, or all of them, are full for a while; the disk that rots may also lie (liar.h), and
  * put writes of the journal to other places of their file, and a segment or a snapshot on it may be cut short or gone at a start. What is lost, delayed or torn below that is the
  * simulator's (io/sim.h).
  */

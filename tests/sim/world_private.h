@@ -35,6 +35,7 @@ struct canon {
 	uint64_t *sums;    /* by applied index; 0: not seen */
 	uint64_t *entries; /* by index: a hash of term, kind and payload; 0: not seen */
 	size_t cap;
+	raft_index last;   /* the highest of them */
 	uint8_t *leaders;  /* by term */
 	size_t term_cap;
 };
@@ -59,6 +60,7 @@ struct world {
 	unsigned damaged, ever_damaged; /* nodes whose disks rotted, a bit each: not whole again yet; at any time */
 	uint64_t stray_random;       /* writes that go astray */
 	uint64_t file_random;        /* files that are cut short, or gone */
+	uint64_t strike_random, next_strike_ns; /* a majority's disks rot at once, from then on; UINT64_MAX: never */
 	uint64_t fill_random, next_fill_ns, free_ns; /* disks become full, and have room again; free_ns 0: they have */
 	uint64_t shape_random, extra_random, next_jump_ns; /* a stream of its own, so that what joined later shifts no other fault */
 	bool admin, healed, tellers, crowd, waits, leaves, snapshots_rot, misdirects, loses_files, rot_moves, unreadable, cut_at_election, flipped;
@@ -112,6 +114,8 @@ void inspect_down(struct sim_node *n, bool lied);
 void inspect_up(struct world *w, const struct sim_node *n);
 /* It holds, durably, all that it held before its disk rotted. */
 bool inspect_whole(const struct sim_node *n);
+/* It holds, durably, whatever any node has taken for committed: so all that was acknowledged. */
+bool inspect_holds_all(const struct world *w, const struct sim_node *n);
 void inspect_free(struct world *w);
 
 /* ---- planted.c ---- */
