@@ -157,6 +157,20 @@ bool inspect_whole(const struct sim_node *n)
 	return true;
 }
 
+/* Nor does anybody hold more: of an entry whose last copy rots nobody could say that it wasn't committed. */
+static bool is_longest(const struct world *w, const struct group *g)
+{
+	raft_term term = raft_log_last_term(&g->raft.log);
+
+	for (uint8_t id = 1; id <= w->node_count; id++) {
+		const struct group *other = world_group(&w->nodes[id], g->id);
+
+		if (!other || raft_log_last_term(&other->raft.log) > term || other->raft.log.last > g->raft.log.last)
+			return false;
+	}
+	return g->raft.stored == g->raft.log.last;
+}
+
 static bool group_holds_all(const struct world *w, const struct group *g)
 {
 	const struct canon *c = &w->canon[g->id];
@@ -176,7 +190,7 @@ bool inspect_holds_all(const struct world *w, const struct sim_node *n)
 		return false;
 	for (uint32_t i = 0; i < n->node->lane_count; i++)
 		for (uint32_t k = 0; k < n->node->lanes[i]->group_count; k++, groups++)
-			if (!group_holds_all(w, n->node->lanes[i]->groups[k]))
+			if (!group_holds_all(w, n->node->lanes[i]->groups[k]) || !is_longest(w, n->node->lanes[i]->groups[k]))
 				return false;
 	return groups == w->groups + 1; /* they begin one after the other */
 }

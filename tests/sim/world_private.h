@@ -114,7 +114,7 @@ void inspect_down(struct sim_node *n, bool lied);
 void inspect_up(struct world *w, const struct sim_node *n);
 /* It holds, durably, all that it held before its disk rotted. */
 bool inspect_whole(const struct sim_node *n);
-/* It holds, durably, whatever any node has taken for committed: so all that was acknowledged. */
+/* All nodes are up, and it holds, durably, whatever any of them does: so all that was acknowledged. */
 bool inspect_holds_all(const struct world *w, const struct sim_node *n);
 void inspect_free(struct world *w);
 
