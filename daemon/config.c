@@ -121,6 +121,12 @@ static int get_member(struct loading *l, uint32_t id, const char *address)
 	return 0;
 }
 
+static void forget_members(struct config *c)
+{
+	c->member_count = 0;
+	memset(c->member_address, 0, sizeof c->member_address);
+}
+
 /* Those of a line; the list may go on in the next ones. */
 static int set_members(struct loading *l, const char *v)
 {
@@ -289,6 +295,8 @@ static int load_flags(struct loading *l, int argc, char **argv)
 			value = argv[++i];
 		else
 			return complain(l, "flag --%s needs a value", name);
+		if (!strcmp(name, "members"))
+			forget_members(l->config); /* a flag says all, whatever the file or an earlier one said */
 		if (!strcmp(name, "config"))
 			l->file = value;
 		else if (set_key(l, name, value) < 0)

@@ -181,6 +181,17 @@ static void test_sense(void **state)
 	}
 }
 
+/* Flags say all, the last one of a kind: a list isn't put together of what the file and they have. */
+static void test_members_by_flags(void **state)
+{
+	struct config c;
+
+	(void)state;
+	assert_string_equal(load(&c, GOOD, "--members 1=10.0.0.4:7400,2=10.0.0.5:7400 --members 2=10.0.0.6:7400"), "");
+	assert_int_equal(c.member_count, 1);
+	assert_string_equal(c.member_address[2], "10.0.0.6:7400");
+}
+
 /* A plant of the simulator can't be set from outside. */
 static void test_no_plant(void **state)
 {
@@ -216,7 +227,7 @@ int main(void)
 		cmocka_unit_test(test_flags_win),
 		cmocka_unit_test(test_mistakes_are_named),
 		cmocka_unit_test(test_nonsense_of_each_key),
-		cmocka_unit_test(test_sense),
+		cmocka_unit_test(test_sense), cmocka_unit_test(test_members_by_flags),
 		cmocka_unit_test(test_no_plant),
 	};
 
