@@ -13,7 +13,7 @@
 #include "greeting.h"
 #include "log.h"
 
-#define ADDRESS_RETRY_NS (5 * NS_PER_S) /* a dying ring still holds the port: [reopen] */
+#define REOPEN_NS (5 * NS_PER_S) /* who was killed may hold ports and files a while longer: [reopen] */
 #define LEAVE_NS (500 * NS_PER_MS)
 
 uint8_t node_lane_of_group(const struct node *n, uint32_t group)
@@ -315,7 +315,7 @@ static int listen_on(struct node *n, struct io_accept *accept, const char *what,
 		     void (*accepted)(struct io_accept *accept, int socket))
 {
 	struct io *io = n->ios[0];
-	uint64_t give_up = io_boottime_ns(io) + ADDRESS_RETRY_NS;
+	uint64_t give_up = io_boottime_ns(io) + REOPEN_NS;
 	int r;
 
 	if (!address[0])
@@ -353,6 +353,22 @@ static int listen_all(struct node *n)
 
 /* ---- start ---- */
 
+/* Who was killed is waited for, and so is who only looks whether somebody has it. */
+static int open_lock(struct node *n, const char *path)
+{
+	struct io *io = n->ios[0];
+	uint64_t give_up = io_boottime_ns(io) + REOPEN_NS;
+	int r = io_open_now(io, path, IO_CREATE | IO_LOCK);
+
+	if (r == -EWOULDBLOCK)
+		log_notice("node: data=%s is held by another process, waiting for it to end", n->config->data);
+	while (r == -EWOULDBLOCK && io_boottime_ns(io) < give_up) {
+		io_pause_now(io, 20 * NS_PER_MS);
+		r = io_open_now(io, path, IO_CREATE | IO_LOCK);
+	}
+	return r;
+}
+
 static int lock_data(struct node *n)
 {
 	char path[512];
@@ -363,7 +379,7 @@ static int lock_data(struct node *n)
 		return r;
 	}
 	(void)snprintf(path, sizeof path, "%s/lock", n->config->data);
-	n->lock_file = io_open_now(n->ios[0], path, IO_CREATE | IO_LOCK);
+	n->lock_file = open_lock(n, path);
 	if (n->lock_file == -EWOULDBLOCK) {
 		log_error("node: data=%s is in use by another process: stop that one, or choose another directory", n->config->data);
 		return -EBUSY;
@@ -401,7 +417,7 @@ static int open_lane(struct node *n, uint8_t id)
 {
 	struct reactor *reactor = n->reactors[id % n->config->reactors];
 	struct lane *lane = mem_zalloc(sizeof *lane);
-	uint64_t give_up = io_boottime_ns(reactor->io) + ADDRESS_RETRY_NS;
+	uint64_t give_up = io_boottime_ns(reactor->io) + REOPEN_NS;
 	int r;
 
 	lane->io = reactor->io;
