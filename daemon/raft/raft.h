@@ -47,6 +47,7 @@ enum raft_message_flags {
 	RAFT_CONFIRMED = 1 << 4,    /* APPEND: commit was confirmed by a quorum round after your report */
 	RAFT_BY_ROLL_CALL = 1 << 5, /* VOTE: all voters have reported; APPEND: this leader was elected so, and its log is the group's */
 	RAFT_BASELESS = 1 << 6,     /* REPORT: the state before the log's start is lost */
+	RAFT_MISSING = 1 << 7,      /* REPORT: the log lacks a payload, so its owner can't lead yet */
 };
 
 struct raft_message {
@@ -140,7 +141,7 @@ struct raft_report {
 	uint64_t heard_ns;     /* 0: nothing */
 	raft_term term, log_term;
 	raft_index last;
-	bool intact, baseless;
+	bool intact, baseless, missing;
 };
 
 struct raft {

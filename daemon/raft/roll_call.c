@@ -30,6 +30,7 @@ static struct raft_report own_report(const struct raft *r, uint64_t now_ns)
 		.last = r->log.last,
 		.intact = !r->quarantined,
 		.baseless = r->baseless,
+		.missing = r->missing != 0,
 	};
 }
 
@@ -57,6 +58,9 @@ static bool better(const struct raft_report *a, const struct raft_report *b)
 		return a->log_term > b->log_term;
 	if (a->last != b->last)
 		return a->last > b->last;
+	/* What it lacks may stand in nobody's log any more, only in snapshots, and another one has the same history whole. */
+	if (a->missing != b->missing)
+		return b->missing;
 	return a->intact && !b->intact;
 }
 
@@ -125,7 +129,7 @@ static void report_to(struct raft *r, struct raft_update *u, uint8_t node)
 	m->term = r->term + 1;
 	m->index = r->log.last;
 	m->log_term = raft_log_last_term(&r->log);
-	m->flags = (uint8_t)((r->quarantined ? RAFT_QUARANTINED : 0) | (r->baseless ? RAFT_BASELESS : 0));
+	m->flags = (uint8_t)((r->quarantined ? RAFT_QUARANTINED : 0) | (r->baseless ? RAFT_BASELESS : 0) | (r->missing ? RAFT_MISSING : 0));
 }
 
 void raft_receive_report(struct raft *r, struct raft_update *u, const struct raft_message *m, uint64_t now_ns)
@@ -139,6 +143,7 @@ void raft_receive_report(struct raft *r, struct raft_update *u, const struct raf
 		.last = m->index,
 		.intact = !(m->flags & RAFT_QUARANTINED),
 		.baseless = (m->flags & RAFT_BASELESS) != 0,
+		.missing = (m->flags & RAFT_MISSING) != 0,
 	};
 	(void)u;
 }
