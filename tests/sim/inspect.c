@@ -122,9 +122,17 @@ void inspect_node(struct world *w, struct sim_node *n)
 
 void inspect_down(struct sim_node *n, bool lied)
 {
-	for (uint32_t i = 0; i < n->node->lane_count; i++)
-		if (n->node->lanes[i]->journal)
-			n->durable[i] = lied ? 0 : journal_durable(n->node->lanes[i]->journal);
+	for (uint32_t i = 0; i < n->node->lane_count; i++) {
+		const struct lane *lane = n->node->lanes[i];
+		uint64_t durable = lane->journal ? journal_durable(lane->journal) : 0;
+
+		if (!lane->journal)
+			continue;
+		/* Recovery counts batches that it only takes to have been there. */
+		if (durable == lane->found.last_sequence && n->durable[i] < durable)
+			durable = n->durable[i];
+		n->durable[i] = lied ? 0 : durable;
+	}
 }
 
 void inspect_up(struct world *w, const struct sim_node *n)
