@@ -428,8 +428,9 @@ static void after_batch(struct recovery *rec, const struct place *p, uint64_t se
 	j->prev_crc = p->has_head ? p->head.body_crc : 0;
 	rec->found->last_sequence = sequence;
 	rec->found->batch_count++;
-	if (p->has_head) /* the latest says all: a peer that was repaired may count from below again */
-		memcpy(rec->found->peer_sequence, p->head.peer_sequence, sizeof p->head.peer_sequence);
+	if (p->has_head)
+		for (unsigned i = 0; i < JOURNAL_PEERS; i++)
+			rec->found->peer_sequence[i] = max_u64(rec->found->peer_sequence[i], p->head.peer_sequence[i]);
 }
 
 /* Several batches may have stood there: each is a loss to be settled by itself. Returns the last one, which is still to be noted. */

@@ -797,28 +797,6 @@ static void test_closing_batch(void **state)
 	assert_string_equal((char *)w.trace.data, "E1.1.1=10 ");
 }
 
-/* [damaged]: a peer that lost its journal counts from the beginning again once it is whole, and who remembers more has to forget that. */
-static void test_what_is_remembered_of_a_peer(void **state)
-{
-	(void)state;
-	base_picture(0);
-	for (unsigned s = 0; s < 2; s++)
-		sync_file(s, w.disk[s], true);
-	assert_int_equal(open_journal(), 0);
-	journal_note_peer(w.j, 2, 220);
-	append(JOURNAL_ENTRY, 1, 1, 1, 10);
-	journal_flush(w.j); /* under way, with 220 */
-	journal_note_peer(w.j, 2, 219); /* late */
-	assert_int_equal(journal_peer_sequence(w.j, 2), 220);
-	journal_reset_peer(w.j, 2, 12);
-	append(JOURNAL_ENTRY, 1, 1, 2, 10);
-	run_until(2);
-	close_journal();
-	sync_file(0, w.disk[0], false);
-	assert_int_equal(recover(), 0);
-	assert_int_equal(w.found.peer_sequence[2], 12);
-}
-
 /* Cut, go on, cut, go on: what was durable stays, in order, over many restarts. */
 static void test_many_power_cuts(void **state)
 {
@@ -919,7 +897,6 @@ int main(void)
 		cmocka_unit_test(test_rotten_segments_without_a_batch_hold_nothing),
 		cmocka_unit_test(test_append_writes_the_documented_format),
 		cmocka_unit_test(test_closing_batch),
-		cmocka_unit_test(test_what_is_remembered_of_a_peer),
 		cmocka_unit_test(test_many_power_cuts),
 	};
 
