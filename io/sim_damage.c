@@ -109,7 +109,7 @@ static bool under(const struct sim_file *f, const char *path_part)
 	return !f->directory && f->size && strstr(f->path, path_part);
 }
 
-/* Whether, of a row of unknown length, it is the nth one for now. */
+/* Whether the nth one of a row of unknown length is the one to take, as far as the row is known. */
 static bool takes(uint64_t chance, uint64_t nth)
 {
 	return mix64(chance + nth) % nth == 0;
